@@ -1,0 +1,98 @@
+//! The data directory: one process at a time, one format version. Whoever holds a [`DataDir`] owns everything below it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Result, StorageError};
+use crate::vfs::{DiskVfs, LockGuard, Vfs, sweep_temporary, write_atomic};
+
+const LOCK: &str = "LOCK";
+const FORMAT: &str = "FORMAT";
+const FORMAT_PREFIX: &str = "elanus data format ";
+/// Version of the directory's layout.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// An open data directory, locked until dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    vfs: Arc<dyn Vfs>,
+    root: PathBuf,
+    _lock: Box<dyn LockGuard>,
+}
+
+impl DataDir {
+    /// The door to its files.
+    pub fn vfs(&self) -> &Arc<dyn Vfs> {
+        &self.vfs
+    }
+
+    /// Its path.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+/// Opens or makes a data directory on the real disk.
+///
+/// # Errors
+/// As [`open_on`].
+pub fn open(root: &Path) -> Result<DataDir> {
+    open_on(Arc::new(DiskVfs), root)
+}
+
+/// Opens or makes a data directory.
+///
+/// # Errors
+/// `Locked` when another process has it, `UnsupportedVersion` when a newer program made it, `Corrupt` when it is no data
+/// directory, `Io`.
+pub fn open_on(vfs: Arc<dyn Vfs>, root: &Path) -> Result<DataDir> {
+    vfs.create_dir_all(root)?;
+    let lock = vfs.lock(&root.join(LOCK))?;
+    let stamp = root.join(FORMAT);
+    if vfs.exists(&stamp)? {
+        check_stamp(&stamp, &vfs.read(&stamp)?)?;
+    } else {
+        write_atomic(vfs.as_ref(), &stamp, format!("{FORMAT_PREFIX}{FORMAT_VERSION}\n").as_bytes())?;
+    }
+    sweep_temporary(vfs.as_ref(), root)?;
+    Ok(DataDir { vfs, root: root.to_owned(), _lock: lock })
+}
+
+fn check_stamp(path: &Path, bytes: &[u8]) -> Result<()> {
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    match text.strip_prefix(FORMAT_PREFIX).and_then(|version| version.trim().parse().ok()) {
+        Some(FORMAT_VERSION) => Ok(()),
+        Some(found) => {
+            Err(StorageError::UnsupportedVersion { path: path.to_owned(), found, supported: FORMAT_VERSION })
+        }
+        None => Err(StorageError::corrupt(path, 0, "no stamp of an Elanus data directory")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_owner_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = open(dir.path()).unwrap();
+        let refused = open(dir.path()).unwrap_err();
+        assert!(matches!(refused, StorageError::Locked { owner: Some(pid), .. } if pid == std::process::id()), "{refused}");
+        drop(first);
+        open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn another_format_is_refused_and_left_overs_are_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(dir.path()).unwrap());
+        std::fs::write(dir.path().join("catalog.tmp"), b"half").unwrap();
+        drop(open(dir.path()).unwrap());
+        assert!(!dir.path().join("catalog.tmp").exists());
+        std::fs::write(dir.path().join(FORMAT), b"elanus data format 2\n").unwrap();
+        assert!(matches!(open(dir.path()), Err(StorageError::UnsupportedVersion { found: 2, .. })));
+        std::fs::write(dir.path().join(FORMAT), b"my diary").unwrap();
+        assert!(matches!(open(dir.path()), Err(StorageError::Corrupt { .. })));
+    }
+}

@@ -1,0 +1,156 @@
+//! The real disk through `std::fs`.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::{DirEntry, LockGuard, Vfs, VfsFile, parent};
+use crate::error::{Result, StorageError};
+use crate::mmap::Bytes;
+
+/// The operating system's files.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct DiskVfs;
+
+struct DiskFile {
+    file: File,
+    path: PathBuf,
+}
+
+#[derive(Debug)]
+struct DiskLock {
+    // The system gives the lock back when this is closed.
+    _file: File,
+}
+
+impl LockGuard for DiskLock {}
+
+fn wrap<T>(op: &'static str, path: &Path, result: io::Result<T>) -> Result<T> {
+    result.map_err(|source| StorageError::io(op, path, source))
+}
+
+/// A thing that is not there counts as removed.
+fn removed(op: &'static str, path: &Path, result: io::Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => wrap(op, path, other),
+    }
+}
+
+impl Vfs for DiskVfs {
+    fn create_dir_all(&self, path: &Path) -> Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        let above = parent(path);
+        if above != Path::new(".") {
+            self.create_dir_all(above)?;
+        }
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            other => wrap("create folder", path, other),
+        }?;
+        self.sync_dir(above)
+    }
+
+    fn create(&self, path: &Path) -> Result<Box<dyn VfsFile>> {
+        let file = wrap("create", path, File::create(path))?;
+        Ok(Box::new(DiskFile { file, path: path.to_owned() }))
+    }
+
+    fn open_append(&self, path: &Path) -> Result<Box<dyn VfsFile>> {
+        let opened = OpenOptions::new().create(true).append(true).open(path);
+        Ok(Box::new(DiskFile { file: wrap("open", path, opened)?, path: path.to_owned() }))
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<u8>> {
+        wrap("read", path, fs::read(path))
+    }
+
+    fn map(&self, path: &Path) -> Result<Bytes> {
+        let file = wrap("open", path, File::open(path))?;
+        wrap("map", path, Bytes::map(&file))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        wrap("rename", from, fs::rename(from, to))
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<()> {
+        removed("remove", path, fs::remove_file(path))
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> Result<()> {
+        removed("remove folder", path, fs::remove_dir_all(path))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<DirEntry>> {
+        let mut entries = Vec::new();
+        for entry in wrap("list", path, fs::read_dir(path))? {
+            let entry = wrap("list", path, entry)?;
+            let metadata = match entry.metadata() {
+                // Removed between listing and looking: not there.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => wrap("look at", &entry.path(), other)?,
+            };
+            if let Ok(name) = entry.file_name().into_string() {
+                entries.push(DirEntry { name, is_dir: metadata.is_dir(), len: metadata.len() });
+            }
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool> {
+        wrap("look at", path, path.try_exists())
+    }
+
+    fn len(&self, path: &Path) -> Result<u64> {
+        wrap("look at", path, fs::metadata(path)).map(|metadata| metadata.len())
+    }
+
+    fn sync_dir(&self, path: &Path) -> Result<()> {
+        let folder = wrap("open folder", path, File::open(path))?;
+        wrap("sync folder", path, folder.sync_all())
+    }
+
+    fn free_space(&self, path: &Path) -> Result<u64> {
+        let statistics = rustix::fs::statvfs(path).map_err(io::Error::from);
+        let statistics = wrap("measure free space of", path, statistics)?;
+        Ok(statistics.f_bavail.saturating_mul(statistics.f_frsize))
+    }
+
+    fn lock(&self, path: &Path) -> Result<Box<dyn LockGuard>> {
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let mut file = wrap("open", path, opened)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut owner = String::new();
+                // Who holds it is a courtesy: without it the refusal stands all the same.
+                let _ = file.read_to_string(&mut owner);
+                return Err(StorageError::Locked { path: path.to_owned(), owner: owner.trim().parse().ok() });
+            }
+            Err(TryLockError::Error(error)) => return Err(StorageError::io("lock", path, error)),
+        }
+        let pid = format!("{}\n", std::process::id());
+        let written = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(pid.as_bytes()));
+        wrap("write", path, written)?;
+        Ok(Box::new(DiskLock { _file: file }))
+    }
+}
+
+impl VfsFile for DiskFile {
+    fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
+        wrap("write", &self.path, self.file.write_all(bytes))
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        wrap("sync", &self.path, self.file.sync_data())
+    }
+
+    fn truncate(&mut self, len: u64) -> Result<()> {
+        wrap("truncate", &self.path, self.file.set_len(len))?;
+        wrap("seek in", &self.path, self.file.seek(SeekFrom::Start(len))).map(drop)
+    }
+}

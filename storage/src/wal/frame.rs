@@ -1,0 +1,103 @@
+//! Bytes of a log file: one header, then frames. A frame says its length, its sequence number and up to which sequence
+//! number the log was synced when it was written; a checksum covers all of that and the payload. The last field is
+//! what lets recovery tell a torn tail (frames never acknowledged) from damage to acknowledged ones.
+
+use super::MAX_RECORD_BYTES;
+
+const MAGIC: [u8; 8] = *b"ELANWAL\0";
+/// Version of the log's format.
+pub(super) const VERSION: u32 = 1;
+/// Bytes before the first frame.
+pub(super) const HEADER_BYTES: usize = 32;
+/// Bytes of a frame before its payload.
+pub(super) const FRAME_BYTES: usize = 24;
+
+pub(super) fn header(first_sequence: u64) -> [u8; HEADER_BYTES] {
+    let mut bytes = [0u8; HEADER_BYTES];
+    bytes[..8].copy_from_slice(&MAGIC);
+    bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[16..24].copy_from_slice(&first_sequence.to_le_bytes());
+    let crc = crc32c::crc32c(&bytes[..28]);
+    bytes[28..].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+/// What the first bytes of a file are.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Header {
+    Good { first_sequence: u64 },
+    /// Whole, but of a version that this program does not read.
+    Version(u32),
+    Bad,
+}
+
+pub(super) fn read_header(bytes: &[u8]) -> Header {
+    let Some(bytes) = bytes.first_chunk::<HEADER_BYTES>() else { return Header::Bad };
+    if bytes[..8] != MAGIC || u32_at(bytes, 28) != crc32c::crc32c(&bytes[..28]) {
+        return Header::Bad;
+    }
+    match u32_at(bytes, 8) {
+        VERSION => Header::Good { first_sequence: u64_at(bytes, 16) },
+        other => Header::Version(other),
+    }
+}
+
+/// Appends a frame to a buffer.
+pub(super) fn put(out: &mut Vec<u8>, sequence: u64, synced: u64, payload: &[u8]) {
+    let start = out.len();
+    out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&sequence.to_le_bytes());
+    out.extend_from_slice(&synced.to_le_bytes());
+    out.extend_from_slice(payload);
+    let crc = checksum(&out[start..]);
+    out[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Over length, sequence, synced and payload: everything but itself.
+fn checksum(frame: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&frame[..4]), &frame[8..])
+}
+
+/// A whole frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame<'a> {
+    pub(super) sequence: u64,
+    /// Records up to here were synced when this one was written.
+    pub(super) synced: u64,
+    pub(super) payload: &'a [u8],
+}
+
+impl Frame<'_> {
+    pub(super) fn bytes(&self) -> usize {
+        FRAME_BYTES + self.payload.len()
+    }
+}
+
+/// The frame at the start of `bytes`, if a whole one with a matching checksum is there.
+pub(super) fn read(bytes: &[u8]) -> Option<Frame<'_>> {
+    let head = bytes.first_chunk::<FRAME_BYTES>()?;
+    let len = u32_at(head, 0) as usize;
+    if len > MAX_RECORD_BYTES {
+        return None;
+    }
+    let whole = bytes.get(..FRAME_BYTES + len)?;
+    let (sequence, synced) = (u64_at(head, 8), u64_at(head, 16));
+    // Cheap checks first: recovery looks for frames at every byte behind a torn one.
+    if sequence == 0 || synced >= sequence || u32_at(head, 4) != checksum(whole) {
+        return None;
+    }
+    Some(Frame { sequence, synced, payload: &whole[FRAME_BYTES..] })
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let mut value = [0; 4];
+    value.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(value)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut value = [0; 8];
+    value.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(value)
+}

@@ -1,0 +1,206 @@
+//! Appending. Records get rising sequence numbers; [`Wal::sync`] makes all of them durable at once, so that a group of
+//! writers pays for one sync. A failed write is undone (a full disk is no tragedy); a failed sync is not: after it
+//! nothing is known about the file, and the log is poisoned until it is opened again.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::frame::{self, FRAME_BYTES, HEADER_BYTES};
+use super::recovery::{LogFile, Recovery, recover};
+use super::{MAX_RECORD_BYTES, WalOptions, file_path};
+use crate::error::{Result, StorageError};
+use crate::vfs::{Vfs, VfsFile};
+
+/// An open log. One writer at a time: the owner serialises access.
+pub struct Wal {
+    vfs: Arc<dyn Vfs>,
+    dir: PathBuf,
+    options: WalOptions,
+    /// Finished files and, last, the one that is written to.
+    files: VecDeque<LogFile>,
+    active: Box<dyn VfsFile>,
+    next_sequence: u64,
+    synced: u64,
+    buffer: Vec<u8>,
+    poisoned: Option<String>,
+}
+
+impl std::fmt::Debug for Wal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wal").field("dir", &self.dir).field("next", &self.next_sequence).finish_non_exhaustive()
+    }
+}
+
+impl Wal {
+    /// Opens the log in `dir` and hands every record after `after_sequence` to `replay`, in order.
+    ///
+    /// # Errors
+    /// `Corrupt` with the offset when acknowledged records are damaged or missing; what `replay` returns; `Io`.
+    pub fn open(
+        vfs: Arc<dyn Vfs>,
+        dir: &Path,
+        options: WalOptions,
+        after_sequence: u64,
+        replay: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
+    ) -> Result<(Self, Recovery)> {
+        vfs.create_dir_all(dir)?;
+        let recovered = recover(vfs.as_ref(), dir, after_sequence, replay)?;
+        let (mut files, recovery) = (VecDeque::from(recovered.files), recovered.recovery);
+        let next_sequence = recovery.last_sequence + 1;
+        // A log that ends before `after_sequence` lost only what a checkpoint holds; a new file leaves no gap in it.
+        let continues = recovered.next_in_last == Some(next_sequence);
+        let active = if continues {
+            let last = files.back().map(|file| file.path.clone()).unwrap_or_default();
+            vfs.open_append(&last)?
+        } else {
+            for file in files.drain(..) {
+                vfs.remove_file(&file.path)?;
+            }
+            let (file, active) = create_file(vfs.as_ref(), dir, next_sequence)?;
+            files.push_back(file);
+            active
+        };
+        let synced = next_sequence - 1;
+        let dir = dir.to_owned();
+        let wal = Self { vfs, dir, options, files, active, next_sequence, synced, buffer: Vec::new(), poisoned: None };
+        Ok((wal, recovery))
+    }
+
+    /// Writes records behind the last one; durable after [`Wal::sync`]. Returns their sequence numbers.
+    ///
+    /// # Errors
+    /// `RecordTooLarge`; `Io` with nothing appended; `Poisoned`.
+    pub fn append(&mut self, payloads: &[&[u8]]) -> Result<Range<u64>> {
+        self.check_poison()?;
+        if let Some(large) = payloads.iter().find(|p| p.len() > MAX_RECORD_BYTES) {
+            return Err(StorageError::RecordTooLarge { bytes: large.len(), limit: MAX_RECORD_BYTES });
+        }
+        if self.active_len() > self.options.file_bytes {
+            self.rotate()?;
+        }
+        self.buffer.clear();
+        self.buffer.reserve(payloads.iter().map(|p| p.len() + FRAME_BYTES).sum());
+        let first = self.next_sequence;
+        for (sequence, payload) in (first..).zip(payloads) {
+            frame::put(&mut self.buffer, sequence, self.synced, payload);
+        }
+        if let Err(error) = self.active.write_all(&self.buffer) {
+            let len = self.active_len();
+            // Half a frame may lie there now. Without it the log is as it was; if it can't be removed, nothing may follow.
+            if let Err(second) = self.active.truncate(len) {
+                self.poison(&second);
+            }
+            return Err(error);
+        }
+        if let Some(file) = self.files.back_mut() {
+            file.len += self.buffer.len() as u64;
+        }
+        if self.buffer.capacity() > MOST_BUFFER_KEPT {
+            self.buffer = Vec::new();
+        }
+        self.next_sequence += payloads.len() as u64;
+        Ok(first..self.next_sequence)
+    }
+
+    /// Makes everything appended so far durable.
+    ///
+    /// # Errors
+    /// `Io`; from then on every append and sync gives `Poisoned`.
+    pub fn sync(&mut self) -> Result<()> {
+        self.check_poison()?;
+        if self.synced + 1 == self.next_sequence {
+            return Ok(());
+        }
+        if let Err(error) = self.active.sync() {
+            self.poison(&error);
+            return Err(error);
+        }
+        self.synced = self.next_sequence - 1;
+        Ok(())
+    }
+
+    /// Starts a new file, so that the present ones can be removed by [`Wal::truncate_before`]. An empty file is kept.
+    ///
+    /// # Errors
+    /// `Io`, `Poisoned`.
+    pub fn rotate(&mut self) -> Result<()> {
+        self.sync()?;
+        if self.active_len() == HEADER_BYTES as u64 {
+            return Ok(());
+        }
+        match create_file(self.vfs.as_ref(), &self.dir, self.next_sequence) {
+            Ok((file, active)) => {
+                self.files.push_back(file);
+                self.active = active;
+                Ok(())
+            }
+            Err(error) => {
+                // The old file goes on; a new one beside it would contradict the numbers of its records.
+                if let Err(second) = self.vfs.remove_file(&file_path(&self.dir, self.next_sequence)) {
+                    self.poison(&second);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes files that hold only records before `sequence`; never the one that is written to.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn truncate_before(&mut self, sequence: u64) -> Result<()> {
+        let mut removed = false;
+        while self.files.get(1).is_some_and(|next| next.first_sequence <= sequence) {
+            if let Some(file) = self.files.front() {
+                self.vfs.remove_file(&file.path)?;
+            }
+            self.files.pop_front();
+            removed = true;
+        }
+        if removed { self.vfs.sync_dir(&self.dir) } else { Ok(()) }
+    }
+
+    /// Number of the last record appended; 0 before the first.
+    pub fn last_sequence(&self) -> u64 {
+        self.next_sequence - 1
+    }
+
+    /// Bytes in all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.len).sum()
+    }
+
+    /// Why nothing is written any more, if so.
+    pub fn poisoned(&self) -> Option<&str> {
+        self.poisoned.as_deref()
+    }
+
+    fn active_len(&self) -> u64 {
+        self.files.back().map_or(0, |file| file.len)
+    }
+
+    fn poison(&mut self, error: &StorageError) {
+        self.poisoned = Some(error.to_string());
+    }
+
+    fn check_poison(&self) -> Result<()> {
+        match &self.poisoned {
+            Some(reason) => Err(StorageError::Poisoned { path: self.dir.clone(), reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A write buffer larger than this is given back after use.
+const MOST_BUFFER_KEPT: usize = 4 << 20;
+
+fn create_file(vfs: &dyn Vfs, dir: &Path, first_sequence: u64) -> Result<(LogFile, Box<dyn VfsFile>)> {
+    let path = file_path(dir, first_sequence);
+    let mut file = vfs.create(&path)?;
+    file.write_all(&frame::header(first_sequence))?;
+    file.sync()?;
+    vfs.sync_dir(dir)?;
+    Ok((LogFile { path, first_sequence, len: HEADER_BYTES as u64 }, file))
+}
