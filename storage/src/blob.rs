@@ -241,7 +241,8 @@ mod tests {
     fn digests_are_read_strictly() {
         let digest = Digest::of(b"x");
         assert_eq!(digest.to_string().parse(), Ok(digest));
-        for wrong in ["", "../../../etc/passwd", &digest.to_string().to_uppercase(), &digest.to_string()[1..]] {
+        for wrong in ["", "../../../etc/passwd", &digest.to_string().to_uppercase(), &digest.to_string()[1..]]
+        {
             assert_eq!(wrong.parse::<Digest>(), Err(InvalidDigest));
         }
     }

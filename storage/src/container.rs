@@ -201,7 +201,8 @@ impl Container {
         if footer[28..] != FOOTER_MAGIC || u32_at(footer, 24) != crc32c::crc32c(&footer[..24]) {
             return Err(corrupt(footer_at, "the footer does not match its checksum"));
         }
-        let (directory_at, total, count) = (u64_at(footer, 0), u64_at(footer, 8), u32_at(footer, 16) as usize);
+        let (directory_at, total, count) =
+            (u64_at(footer, 0), u64_at(footer, 8), u32_at(footer, 16) as usize);
         let directory_end = (directory_at as usize).checked_add(count * ENTRY_BYTES);
         if total != bytes.len() as u64 || directory_end != Some(footer_at) {
             return Err(corrupt(footer_at, "the footer does not fit the file's length"));
@@ -272,7 +273,8 @@ fn check_header(path: &Path, bytes: &[u8], kind: FileKind) -> Result<u32> {
     if u32_at(bytes, 20) != crc32c::crc32c(&bytes[..20]) || bytes[24..HEADER_BYTES].iter().any(|b| *b != 0) {
         return corrupt("the header does not match its checksum".into());
     }
-    let unsupported = |found, supported| StorageError::UnsupportedVersion { path: path.to_owned(), found, supported };
+    let unsupported =
+        |found, supported| StorageError::UnsupportedVersion { path: path.to_owned(), found, supported };
     if u32_at(bytes, 8) != CONTAINER_VERSION {
         return Err(unsupported(u32_at(bytes, 8), CONTAINER_VERSION));
     }
@@ -288,7 +290,9 @@ fn check_header(path: &Path, bytes: &[u8], kind: FileKind) -> Result<u32> {
 /// Padding between blocks is zero, so that no byte of a container is outside some check.
 fn check_gaps(path: &Path, bytes: &[u8], entries: &[Entry], directory_at: u64) -> Result<()> {
     let mut end = HEADER_BYTES as u64;
-    for (offset, next_end) in entries.iter().map(|e| (e.offset, e.offset + e.len)).chain([(directory_at, directory_at)]) {
+    for (offset, next_end) in
+        entries.iter().map(|e| (e.offset, e.offset + e.len)).chain([(directory_at, directory_at)])
+    {
         let gap = bytes.get(end as usize..offset as usize);
         if gap.is_none_or(|gap| gap.len() >= ALIGNMENT || gap.iter().any(|b| *b != 0)) {
             return Err(StorageError::corrupt(path, end, "bytes between blocks"));

@@ -78,7 +78,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = open(dir.path()).unwrap();
         let refused = open(dir.path()).unwrap_err();
-        assert!(matches!(refused, StorageError::Locked { owner: Some(pid), .. } if pid == std::process::id()), "{refused}");
+        assert!(
+            matches!(refused, StorageError::Locked { owner: Some(pid), .. } if pid == std::process::id()),
+            "{refused}"
+        );
         drop(first);
         open(dir.path()).unwrap();
     }

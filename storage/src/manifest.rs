@@ -60,7 +60,11 @@ pub fn load(vfs: &dyn Vfs, path: &Path) -> Result<Option<Manifest>> {
     }
     let found = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
     if found != MANIFEST_VERSION {
-        return Err(StorageError::UnsupportedVersion { path: path.to_owned(), found, supported: MANIFEST_VERSION });
+        return Err(StorageError::UnsupportedVersion {
+            path: path.to_owned(),
+            found,
+            supported: MANIFEST_VERSION,
+        });
     }
     let mut number = [0; 8];
     number.copy_from_slice(&header[16..24]);

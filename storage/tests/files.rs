@@ -1,9 +1,12 @@
 //! Containers and manifests: what is written comes back, every flipped bit and every cut is noticed, left-overs do no
 //! harm, and files of format version 1 stay readable.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 
-use elanus_storage::{ALIGNMENT, Container, ContainerWriter, DiskVfs, FileKind, StorageError, Vfs, manifest, write_atomic};
+use elanus_storage::{
+    ALIGNMENT, Container, ContainerWriter, DiskVfs, FileKind, StorageError, Vfs, manifest, write_atomic,
+};
 use proptest::prelude::*;
 
 const KIND: FileKind = FileKind { tag: *b"TEST", version: 2 };
@@ -67,7 +70,10 @@ fn kinds_and_versions_are_checked() {
     write(&path, &[]);
     let open = |kind| Container::open(&DiskVfs, &path, kind);
     assert_eq!(open(FileKind { version: 9, ..KIND }).unwrap().version(), 2);
-    assert!(matches!(open(FileKind { version: 1, ..KIND }), Err(StorageError::UnsupportedVersion { found: 2, .. })));
+    assert!(matches!(
+        open(FileKind { version: 1, ..KIND }),
+        Err(StorageError::UnsupportedVersion { found: 2, .. })
+    ));
     assert!(matches!(open(FileKind { tag: *b"ELSE", ..KIND }), Err(StorageError::Corrupt { .. })));
 }
 
@@ -129,7 +135,8 @@ fn files_of_version_1_stay_readable() {
         manifest::store(&DiskVfs, &fixture("manifest"), 41, b"what is alive").unwrap();
         let vfs = std::sync::Arc::new(DiskVfs);
         let options = elanus_storage::WalOptions::default();
-        let (mut wal, _) = elanus_storage::Wal::open(vfs, &fixture("wal"), options, 0, &mut |_, _| Ok(())).unwrap();
+        let (mut wal, _) =
+            elanus_storage::Wal::open(vfs, &fixture("wal"), options, 0, &mut |_, _| Ok(())).unwrap();
         wal.append(&[b"one", b"", b"three"]).unwrap();
         wal.sync().unwrap();
     }
@@ -151,6 +158,7 @@ fn files_of_version_1_stay_readable() {
         Ok(())
     };
     let vfs = std::sync::Arc::new(DiskVfs);
-    elanus_storage::Wal::open(vfs, dir.path(), elanus_storage::WalOptions::default(), 0, &mut replay).unwrap();
+    elanus_storage::Wal::open(vfs, dir.path(), elanus_storage::WalOptions::default(), 0, &mut replay)
+        .unwrap();
     assert_eq!(records, [(1, b"one".to_vec()), (2, vec![]), (3, b"three".to_vec())]);
 }

@@ -1,4 +1,5 @@
 //! The log under everything that can happen to its files: cuts at every byte, flipped bits, failing writes and syncs.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod faulty;
 
@@ -11,7 +12,12 @@ use proptest::prelude::*;
 
 type Records = Vec<(u64, Vec<u8>)>;
 
-fn open_with(vfs: Arc<dyn Vfs>, dir: &Path, after: u64, file_bytes: u64) -> Result<(Wal, Recovery, Records), StorageError> {
+fn open_with(
+    vfs: Arc<dyn Vfs>,
+    dir: &Path,
+    after: u64,
+    file_bytes: u64,
+) -> Result<(Wal, Recovery, Records), StorageError> {
     let mut records = Vec::new();
     let mut replay = |sequence: u64, bytes: &[u8]| {
         records.push((sequence, bytes.to_vec()));
@@ -44,7 +50,10 @@ fn log_files(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn is_prefix(records: &Records) -> bool {
-    records.iter().zip(1..).all(|((sequence, bytes), expected)| *sequence == expected && *bytes == payload(expected))
+    records
+        .iter()
+        .zip(1..)
+        .all(|((sequence, bytes), expected)| *sequence == expected && *bytes == payload(expected))
 }
 
 #[test]

@@ -134,7 +134,10 @@ impl Vfs for DiskVfs {
             Err(TryLockError::Error(error)) => return Err(StorageError::io("lock", path, error)),
         }
         let pid = format!("{}\n", std::process::id());
-        let written = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(pid.as_bytes()));
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .and_then(|_| file.write_all(pid.as_bytes()));
         wrap("write", path, written)?;
         Ok(Box::new(DiskLock { _file: file }))
     }

@@ -25,7 +25,9 @@ pub(super) fn header(first_sequence: u64) -> [u8; HEADER_BYTES] {
 /// What the first bytes of a file are.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Header {
-    Good { first_sequence: u64 },
+    Good {
+        first_sequence: u64,
+    },
     /// Whole, but of a version that this program does not read.
     Version(u32),
     Bad,

@@ -93,9 +93,11 @@ pub(super) fn recover(
 
 fn check_follows(path: &Path, first: u64, expected: Option<u64>, after: u64) -> Result<()> {
     match expected {
-        Some(expected) if expected != first => {
-            Err(StorageError::corrupt(path, 0, format!("records {expected} to {first} are missing before this file")))
-        }
+        Some(expected) if expected != first => Err(StorageError::corrupt(
+            path,
+            0,
+            format!("records {expected} to {first} are missing before this file"),
+        )),
         None if first > after + 1 => {
             let reason = format!("records {} to {} are missing before this file", after + 1, first - 1);
             Err(StorageError::corrupt(path, 0, reason))
@@ -119,10 +121,12 @@ fn scan(
 ) -> Result<End> {
     let mut end = End { offset: HEADER_BYTES, next_sequence: first };
     while end.offset < bytes.len() {
-        let Some(frame) = frame::read(&bytes[end.offset..]).filter(|f| f.sequence == end.next_sequence) else {
+        let Some(frame) = frame::read(&bytes[end.offset..]).filter(|f| f.sequence == end.next_sequence)
+        else {
             let acknowledged = !last || synced_beyond(&bytes[end.offset..], end.next_sequence);
             if acknowledged {
-                let reason = format!("record {} is damaged, and later ones were acknowledged", end.next_sequence);
+                let reason =
+                    format!("record {} is damaged, and later ones were acknowledged", end.next_sequence);
                 return Err(StorageError::corrupt(path, end.offset as u64, reason));
             }
             break;

@@ -29,7 +29,10 @@ pub struct Wal {
 
 impl std::fmt::Debug for Wal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Wal").field("dir", &self.dir).field("next", &self.next_sequence).finish_non_exhaustive()
+        f.debug_struct("Wal")
+            .field("dir", &self.dir)
+            .field("next", &self.next_sequence)
+            .finish_non_exhaustive()
     }
 }
 
@@ -64,7 +67,17 @@ impl Wal {
         };
         let synced = next_sequence - 1;
         let dir = dir.to_owned();
-        let wal = Self { vfs, dir, options, files, active, next_sequence, synced, buffer: Vec::new(), poisoned: None };
+        let wal = Self {
+            vfs,
+            dir,
+            options,
+            files,
+            active,
+            next_sequence,
+            synced,
+            buffer: Vec::new(),
+            poisoned: None,
+        };
         Ok((wal, recovery))
     }
 

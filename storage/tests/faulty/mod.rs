@@ -20,7 +20,9 @@ pub(crate) struct FaultyVfs {
 
 impl Default for FaultyVfs {
     fn default() -> Self {
-        Self { faults: Arc::new(Faults { syncs_fail: AtomicBool::new(false), room: AtomicU64::new(u64::MAX) }) }
+        Self {
+            faults: Arc::new(Faults { syncs_fail: AtomicBool::new(false), room: AtomicU64::new(u64::MAX) }),
+        }
     }
 }
 

@@ -1,0 +1,134 @@
+//! The manifest of a collection: its definition, which segments are alive, and after which log record replay starts.
+//! Storing it is the commit point of sealing; what it does not name is swept. The payload is JSON inside the storage
+//! crate's checksummed manifest file.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use elanus_storage::{StorageError, Vfs, manifest};
+use serde::{Deserialize, Serialize};
+
+use super::definition::Definition;
+use super::snapshot::Snapshot;
+use crate::error::{EngineError, Result};
+use crate::schema::Schema;
+use crate::segment::{SegmentEntry, SegmentView, open_segment, read_deletes, segment_paths};
+
+const FILE: &str = "MANIFEST";
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Payload {
+    definition: Definition,
+    next_id: i64,
+    next_segment: u64,
+    replay_after: u64,
+    segments: Vec<SegmentEntry>,
+}
+
+/// The manifest in memory: always what the file says.
+#[derive(Debug, Clone)]
+pub(super) struct Manifest {
+    generation: u64,
+    payload: Payload,
+}
+
+impl Manifest {
+    /// That of a new collection: no rows, keys from 1.
+    pub(super) fn new(definition: Definition) -> Self {
+        let payload =
+            Payload { definition, next_id: 1, next_segment: 1, replay_after: 0, segments: Vec::new() };
+        Self { generation: 0, payload }
+    }
+
+    pub(super) fn load(vfs: &dyn Vfs, dir: &Path) -> Result<Self> {
+        let path = dir.join(FILE);
+        let corrupt = |reason: String| StorageError::Corrupt { path: path.clone(), offset: 0, reason };
+        let stored = manifest::load(vfs, &path)?.ok_or_else(|| corrupt("the manifest is missing".into()))?;
+        let payload =
+            serde_json::from_slice(&stored.payload).map_err(|e| corrupt(format!("payload: {e}")))?;
+        Ok(Self { generation: stored.generation, payload })
+    }
+
+    /// Writes the next generation; durable when it returns.
+    pub(super) fn store(&mut self, vfs: &dyn Vfs, dir: &Path) -> Result<()> {
+        let bytes =
+            serde_json::to_vec(&self.payload).map_err(|e| EngineError::Internal(format!("manifest: {e}")))?;
+        manifest::store(vfs, &dir.join(FILE), self.generation + 1, &bytes)?;
+        self.generation += 1;
+        Ok(())
+    }
+
+    pub(super) fn definition(&self) -> &Definition {
+        &self.payload.definition
+    }
+
+    pub(super) fn definition_mut(&mut self) -> &mut Definition {
+        &mut self.payload.definition
+    }
+
+    pub(super) fn next_id(&self) -> i64 {
+        self.payload.next_id
+    }
+
+    pub(super) fn next_segment(&self) -> u64 {
+        self.payload.next_segment
+    }
+
+    pub(super) fn replay_after(&self) -> u64 {
+        self.payload.replay_after
+    }
+
+    pub(super) fn segments(&self) -> &[SegmentEntry] {
+        &self.payload.segments
+    }
+
+    /// States what is alive from now on; takes effect with [`Manifest::store`].
+    pub(super) fn set_segments(
+        &mut self,
+        segments: Vec<SegmentEntry>,
+        replay_after: u64,
+        next_id: i64,
+        next_segment: u64,
+    ) {
+        self.payload.segments = segments;
+        self.payload.replay_after = replay_after;
+        self.payload.next_id = next_id;
+        self.payload.next_segment = next_segment;
+    }
+
+    /// Maps all segments with their dead rows.
+    pub(super) fn open_segments(&self, vfs: &dyn Vfs, dir: &Path, schema: &Arc<Schema>) -> Result<Snapshot> {
+        let mut views = Vec::with_capacity(self.payload.segments.len());
+        for entry in &self.payload.segments {
+            let mut view = SegmentView::new(Arc::new(open_segment(vfs, dir, schema, entry)?));
+            if let Some(generation) = entry.deletes {
+                let path = segment_paths(dir, entry.id).deletes(generation);
+                view.deleted = Arc::new(read_deletes(vfs, &path, entry.rows)?);
+            }
+            views.push(view);
+        }
+        Ok(Snapshot::new(views))
+    }
+
+    /// Removes files that this manifest does not name: left-overs of a sealing that did not reach its commit point.
+    pub(super) fn sweep(&self, vfs: &dyn Vfs, dir: &Path) -> Result<()> {
+        let mut alive = HashSet::new();
+        for entry in &self.payload.segments {
+            let paths = segment_paths(dir, entry.id);
+            alive.extend(entry.deletes.map(|generation| paths.deletes(generation)));
+            alive.extend([paths.vectors, paths.columns, paths.keys]);
+        }
+        for folder in ["truth", "derived"] {
+            let folder = dir.join(folder);
+            vfs.create_dir_all(&folder)?;
+            for entry in vfs.list(&folder)? {
+                let path = folder.join(&entry.name);
+                if !entry.is_dir && !alive.contains(&path) {
+                    vfs.remove_file(&path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

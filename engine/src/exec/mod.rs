@@ -1,0 +1,33 @@
+//! Running requests over one snapshot: finding the rows ([`matches`](self)), scoring them against query vectors,
+//! ordering them, and gathering the columns of the answer. Collections call in here; nothing here locks or writes.
+
+mod gather;
+mod matches;
+mod query;
+mod search;
+
+pub use query::QueryRequest;
+pub(crate) use query::{count, get, matching_keys, query, scan};
+pub(crate) use search::search;
+pub use search::{SearchHits, SearchRequest};
+
+use crate::error::{EngineError, Result};
+use crate::limits::MAX_RESULT_WINDOW;
+
+/// Where a row of a snapshot is: segment by position, row by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RowAddress {
+    pub(crate) view: u32,
+    pub(crate) row: u32,
+}
+
+/// Checks a window of a query: `offset + limit` in 1..=16,384.
+fn check_window(limit: usize, offset: usize) -> Result<usize> {
+    let end = limit.saturating_add(offset);
+    if limit == 0 || end > MAX_RESULT_WINDOW {
+        return Err(EngineError::invalid(format!(
+            "invalid max query result window, (offset+limit) should be in range [1, {MAX_RESULT_WINDOW}], but got {end}"
+        )));
+    }
+    Ok(end)
+}

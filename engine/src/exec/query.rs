@@ -1,0 +1,94 @@
+//! Requests without vectors: rows by filter in key order, rows by key, counts, and full scans.
+
+use std::sync::Arc;
+
+use super::gather::gather;
+use super::matches::{Matches, matches};
+use super::{RowAddress, check_window};
+use crate::collection::Snapshot;
+use crate::error::Result;
+use crate::filter::Filter;
+use crate::row::{Keys, Projection, Rows};
+use crate::schema::Schema;
+use crate::segment::SegmentView;
+
+/// Rows a scan hands over at once.
+const SCAN_ROWS: usize = 8192;
+
+/// Which rows to give back, by filter, in ascending key order.
+#[derive(Debug, Clone)]
+pub struct QueryRequest {
+    /// None: every row.
+    pub filter: Option<Filter>,
+    /// Fields of the answer.
+    pub projection: Projection,
+    /// Most rows; `offset + limit` is 1 to 16,384.
+    pub limit: usize,
+    /// Matching rows to skip.
+    pub offset: usize,
+}
+
+pub(crate) fn query(snapshot: &Snapshot, schema: &Arc<Schema>, request: &QueryRequest) -> Result<Rows> {
+    let end = check_window(request.limit, request.offset)?;
+    let matching = matches(snapshot, request.filter.as_ref())?;
+    // The first `end` of each segment in key order hold the first `end` of all.
+    let mut rows = Vec::new();
+    for (index, (view, matching)) in snapshot.views().iter().zip(&matching).enumerate() {
+        rows.extend(in_key_order(view, matching).take(end).map(|row| RowAddress { view: index as u32, row }));
+    }
+    rows.sort_by(|a, b| key_of(snapshot, *a).cmp(&key_of(snapshot, *b)));
+    let rows = rows.get(request.offset.min(rows.len())..end.min(rows.len())).unwrap_or_default();
+    gather(snapshot, schema, &request.projection, rows)
+}
+
+fn in_key_order<'a>(view: &'a SegmentView, matching: &'a Matches) -> impl Iterator<Item = u32> + 'a {
+    let keys = view.segment.keys();
+    let rows = if matching.len() == 0 { 0 } else { keys.len() };
+    (0..rows).map(|rank| keys.row_at(rank)).filter(|&row| matching.contains(row as usize))
+}
+
+pub(super) fn key_of(snapshot: &Snapshot, address: RowAddress) -> crate::row::KeyRef<'_> {
+    snapshot.views()[address.view as usize].segment.key(address.row as usize)
+}
+
+pub(crate) fn get(
+    snapshot: &Snapshot,
+    schema: &Arc<Schema>,
+    keys: &Keys,
+    projection: &Projection,
+) -> Result<Rows> {
+    let rows: Vec<RowAddress> = keys
+        .iter()
+        .filter_map(|key| snapshot.find(key))
+        .map(|(view, row)| RowAddress { view: view as u32, row })
+        .collect();
+    gather(snapshot, schema, projection, &rows)
+}
+
+pub(crate) fn count(snapshot: &Snapshot, filter: &Filter) -> Result<u64> {
+    Ok(matches(snapshot, Some(filter))?.iter().map(|m| m.len() as u64).sum())
+}
+
+pub(crate) fn matching_keys(snapshot: &Snapshot, schema: &Schema, filter: &Filter) -> Result<Keys> {
+    let mut keys = Keys::empty(schema.primary().data_type);
+    for (view, matching) in snapshot.views().iter().zip(matches(snapshot, Some(filter))?) {
+        matching.iter().for_each(|row| keys.push(view.segment.key(row)));
+    }
+    Ok(keys)
+}
+
+pub(crate) fn scan(
+    snapshot: &Snapshot,
+    schema: &Arc<Schema>,
+    projection: &Projection,
+    visit: &mut dyn FnMut(Rows) -> Result<()>,
+) -> Result<()> {
+    for (index, matching) in matches(snapshot, None)?.iter().enumerate() {
+        let view = index as u32;
+        let rows: Vec<RowAddress> = matching.iter().map(|row| RowAddress { view, row: row as u32 }).collect();
+        for part in rows.chunks(SCAN_ROWS) {
+            visit(gather(snapshot, schema, projection, part)?)?;
+        }
+    }
+    Ok(())
+}

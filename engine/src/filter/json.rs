@@ -1,0 +1,310 @@
+//! Finds and reads one value inside stored JSON text, skipping the rest without building a tree. Stored text was
+//! validated when it was inserted; on anything malformed these functions find nothing, and they never panic.
+
+use std::borrow::Cow;
+
+use super::ast::Step;
+use super::number::Number;
+
+/// A JSON value as far as filters look at it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum JsonValue<'a> {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Cow<'a, str>),
+    /// An object or an array.
+    Container,
+}
+
+/// The text of the value at `path`. Of members with the same key the first counts.
+pub(super) fn find<'a>(text: &'a str, path: &[Step]) -> Option<&'a str> {
+    let mut value = text.trim_ascii();
+    for step in path {
+        value = match step {
+            Step::Key(key) => member(value, key)?,
+            Step::Index(index) => element(value, *index)?,
+        };
+    }
+    Some(value)
+}
+
+/// Reads a scalar exactly: integers of up to 128 bits, other numbers as the nearest float.
+pub(super) fn read(text: &str) -> Option<JsonValue<'_>> {
+    Some(match text.as_bytes().first()? {
+        b'{' | b'[' => JsonValue::Container,
+        b'"' => JsonValue::Text(unquote(text)?),
+        b't' => JsonValue::Bool(true),
+        b'f' => JsonValue::Bool(false),
+        b'n' => JsonValue::Null,
+        b'-' | b'0'..=b'9' => JsonValue::Number(number(text)?),
+        _ => return None,
+    })
+}
+
+/// Whether a value is null, `{}`, `[]`, or a container of nothing but such values.
+pub(super) fn is_empty(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => {
+                at = skip_string(bytes, at);
+                // A string that is no key is a value.
+                if bytes.get(skip_space(bytes, at)) != Some(&b':') {
+                    return false;
+                }
+            }
+            b'n' => at += "null".len(),
+            b'0'..=b'9' | b't' | b'f' | b'-' => return false,
+            _ => at += 1,
+        }
+    }
+    true
+}
+
+fn number(text: &str) -> Option<Number> {
+    if let Ok(int) = text.parse::<i64>() {
+        return Some(Number::Int(int.into()));
+    }
+    if let Ok(int) = text.parse::<i128>() {
+        return Some(Number::Int(int));
+    }
+    text.parse().ok().filter(|f: &f64| f.is_finite()).map(Number::Float)
+}
+
+fn unquote(token: &str) -> Option<Cow<'_, str>> {
+    let body = token.strip_prefix('"')?.strip_suffix('"')?;
+    if body.contains('\\') {
+        serde_json::from_str(token).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(body))
+    }
+}
+
+fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
+    let bytes = object.as_bytes();
+    let mut at = opened(bytes, b'{')?;
+    loop {
+        let key_end = skip_string(bytes, at);
+        let name = object.get(at..key_end)?;
+        at = skip_space(bytes, key_end);
+        if bytes.get(at) != Some(&b':') {
+            return None;
+        }
+        at = skip_space(bytes, at + 1);
+        let value_end = skip_value(bytes, at);
+        if is_key(name, key) {
+            return object.get(at..value_end);
+        }
+        at = next_item(bytes, value_end)?;
+    }
+}
+
+fn element(array: &str, index: usize) -> Option<&str> {
+    let bytes = array.as_bytes();
+    let mut at = opened(bytes, b'[')?;
+    for _ in 0..index {
+        at = next_item(bytes, skip_value(bytes, at))?;
+    }
+    let end = skip_value(bytes, at);
+    array.get(at..end).filter(|value| !value.is_empty())
+}
+
+/// Whether a quoted name spells `key`; only names with escapes need decoding.
+fn is_key(name: &str, key: &str) -> bool {
+    match name.strip_prefix('"').and_then(|n| n.strip_suffix('"')) {
+        Some(plain) if plain == key => !key.contains('\\'),
+        Some(escaped) if escaped.contains('\\') => unquote(name).is_some_and(|n| n == key),
+        _ => false,
+    }
+}
+
+/// Where the first item of a container starts.
+fn opened(bytes: &[u8], bracket: u8) -> Option<usize> {
+    (bytes.first() == Some(&bracket)).then(|| skip_space(bytes, 1))
+}
+
+/// Where the next item starts, from behind an item; `None` behind the last.
+fn next_item(bytes: &[u8], at: usize) -> Option<usize> {
+    let comma = skip_space(bytes, at);
+    (bytes.get(comma) == Some(&b',')).then(|| skip_space(bytes, comma + 1))
+}
+
+fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        at += 1;
+    }
+    at
+}
+
+/// Behind the string that starts at `at`; `at` itself if none does.
+fn skip_string(bytes: &[u8], mut at: usize) -> usize {
+    if bytes.get(at) != Some(&b'"') {
+        return at;
+    }
+    at += 1;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    at
+}
+
+/// Behind the value that starts at `at`; containers are skipped by counting brackets outside strings.
+fn skip_value(bytes: &[u8], mut at: usize) -> usize {
+    match bytes.get(at) {
+        Some(b'"') => return skip_string(bytes, at),
+        Some(b'{' | b'[') => {}
+        _ => {
+            while bytes
+                .get(at)
+                .is_some_and(|b| !matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
+            {
+                at += 1;
+            }
+            return at;
+        }
+    }
+    let mut open = 0usize;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => {
+                at = skip_string(bytes, at);
+                continue;
+            }
+            b'{' | b'[' => open += 1,
+            b'}' | b']' => {
+                open = open.saturating_sub(1);
+                if open == 0 {
+                    return at + 1;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn key(name: &str) -> Step {
+        Step::Key(name.to_owned())
+    }
+
+    #[test]
+    fn reads_numbers_exactly_and_strings_with_escapes() {
+        let int = |i| Some(JsonValue::Number(Number::Int(i)));
+        assert_eq!(read("9007199254740993"), int(9_007_199_254_740_993));
+        assert_eq!(read("-18446744073709551617"), int(-18_446_744_073_709_551_617));
+        assert_eq!(read("1e2"), Some(JsonValue::Number(Number::Float(100.0))));
+        assert_eq!(read(r#""a\"\u00e9""#), Some(JsonValue::Text("a\"é".into())));
+        assert_eq!(read(r#""""#), Some(JsonValue::Text("".into())));
+        assert_eq!(read("[1]"), Some(JsonValue::Container));
+        for broken in ["", "\"", "-", "+", "\"\\\"", "NaN", "inf"] {
+            assert_eq!(read(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn finds_through_noise() {
+        let text = r#" { "x" : {"a":"}]\"", "k":[ 1 ,{"y":null}, "z" ] } , "a\"b":true,"k":5 ,"d":1,"d":2} "#;
+        assert_eq!(find(text, &[key("k")]), Some("5"));
+        assert_eq!(find(text, &[key("x"), key("k"), Step::Index(1), key("y")]), Some("null"));
+        assert_eq!(find(text, &[key("x"), key("k"), Step::Index(2)]), Some("\"z\""));
+        assert_eq!(find(text, &[key("x"), key("k"), Step::Index(3)]), None);
+        assert_eq!(find(text, &[key("a\"b")]), Some("true"));
+        assert_eq!(find(text, &[key(r#"a\"b"#)]), None);
+        assert_eq!(find(text, &[key("d")]), Some("1"));
+        assert_eq!(find(text, &[key("k"), key("k")]), None);
+        assert_eq!(find("[]", &[Step::Index(0)]), None);
+        assert_eq!(find("{}", &[key("")]), None);
+    }
+
+    #[test]
+    fn emptiness_is_deep() {
+        for empty in ["null", "{}", "[]", "[null, {}]", r#"{"a":[{"b \" :":null}]}"#] {
+            assert!(is_empty(empty), "{empty}");
+        }
+        for full in ["0", "-1", "false", "true", "\"\"", "[[0]]", r#"{"a":"b"}"#, r#"[null,"a"]"#] {
+            assert!(!is_empty(full), "{full}");
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let text = r#"[ab"\\é:,{}\[\] ]{0,4}"#;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (-4000..4000i32).prop_map(|i| Value::from(f64::from(i) / 8.0)),
+            text.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(text, inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// Every path of the tree with the value it leads to.
+    fn paths(value: &Value, path: &mut Vec<Step>, visit: &mut impl FnMut(&[Step], &Value)) {
+        visit(path, value);
+        let children: Vec<(Step, &Value)> = match value {
+            Value::Array(items) => items.iter().enumerate().map(|(i, v)| (Step::Index(i), v)).collect(),
+            Value::Object(map) => map.iter().map(|(k, v)| (key(k), v)).collect(),
+            _ => Vec::new(),
+        };
+        for (step, child) in children {
+            path.push(step);
+            paths(child, path, visit);
+            path.pop();
+        }
+    }
+
+    fn tree_is_empty(value: &Value) -> bool {
+        match value {
+            Value::Null => true,
+            Value::Array(items) => items.iter().all(tree_is_empty),
+            Value::Object(map) => map.values().all(tree_is_empty),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_full_parse(value in any_json(), pretty: bool) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+            let mut failure = None;
+            paths(&value, &mut Vec::new(), &mut |path, expected| {
+                let found = find(&text, path).unwrap_or_default();
+                if serde_json::from_str::<Value>(found).ok().as_ref() != Some(expected) || is_empty(found) != tree_is_empty(expected) {
+                    failure = Some((path.to_vec(), found.to_owned()));
+                }
+            });
+            prop_assert_eq!(failure, None);
+            prop_assert_eq!(find(&text, &[key("not there")]), None);
+        }
+
+        #[test]
+        fn never_panics(text in r#"[\[\]{}":,\\a1 é]{0,20}"#, index in 0usize..3) {
+            for path in [vec![key("a")], vec![Step::Index(index)], vec![key(""), Step::Index(index)], vec![]] {
+                if let Some(found) = find(&text, &path) {
+                    read(found);
+                    is_empty(found);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The limits a client can run into, as named constants: Milvus's values where Milvus has one, ours where it has none.
+//! Checked where data enters the engine (schema, batches, requests); the server repeats none of them.
+
+/// Longest collection name or field name in bytes (Milvus: 255).
+pub const MAX_NAME_BYTES: usize = 255;
+/// Most fields in a schema (Milvus 3.0: 256).
+pub const MAX_FIELDS: usize = 256;
+/// Most vector fields in a schema (Milvus 3.0: 10).
+pub const MAX_VECTOR_FIELDS: usize = 10;
+/// Smallest dimension of a float vector (Milvus: 2).
+pub const MIN_DIMENSION: usize = 2;
+/// Largest dimension of a float vector (Milvus: 32,768).
+pub const MAX_DIMENSION: usize = 32_768;
+/// Largest `max_length` of a VarChar in bytes (Milvus: 65,535).
+pub const MAX_VARCHAR_BYTES: usize = 65_535;
+/// Largest JSON value in bytes, also of one row's dynamic keys together (Milvus: 65,536).
+pub const MAX_JSON_BYTES: usize = 65_536;
+/// Largest limit, offset + limit, and number of queries of one search (Milvus: 16,384).
+pub const MAX_RESULT_WINDOW: usize = 16_384;
+/// Most collections (Milvus: 65,536).
+pub const MAX_COLLECTIONS: usize = 65_536;
+/// Most properties of one collection (ours).
+pub const MAX_PROPERTIES: usize = 256;
+/// Most rows that one insert, upsert or delete may carry (ours: a batch is one log record).
+pub const MAX_BATCH_ROWS: usize = 1_000_000;
+/// Largest insert or upsert in bytes of column data (ours: it has to fit one log record).
+pub const MAX_BATCH_BYTES: usize = 192 << 20;
+/// Longest filter expression in bytes (ours).
+pub const MAX_FILTER_BYTES: usize = 1 << 20;
+/// Deepest nesting of a filter expression (ours).
+pub const MAX_FILTER_DEPTH: usize = 128;

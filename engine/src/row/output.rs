@@ -1,0 +1,161 @@
+//! What a query or search gives back: columns gathered from any number of segments, in result order, restricted to
+//! the fields asked for. The server reads them value by value (JSON) or column by column (gRPC).
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef};
+
+use super::key::KeyRef;
+use super::value::OutputValue;
+use crate::error::{EngineError, Result};
+use crate::schema::{DYNAMIC_FIELD, DataType, Schema};
+
+/// Which undeclared keys of the dynamic field to give back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DynamicKeys {
+    /// None at all.
+    None,
+    /// Just these, where a row has them.
+    Only(Vec<String>),
+    /// Every one.
+    All,
+}
+
+/// The fields of an answer, resolved against a schema. The primary key is always among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Projection {
+    /// Positions in [`Schema::fields`], in order of declaration.
+    pub fields: Vec<usize>,
+    /// Undeclared keys.
+    pub dynamic: DynamicKeys,
+}
+
+impl Projection {
+    /// Resolves names as Milvus does: `*` is every field and every undeclared key, `$meta` every undeclared key, an
+    /// unknown name is an undeclared key where the schema allows those.
+    ///
+    /// # Errors
+    /// `FieldNotFound` for an unknown name without a dynamic field.
+    pub fn resolve<S: AsRef<str>>(schema: &Schema, names: &[S]) -> Result<Self> {
+        let mut wanted = vec![false; schema.fields().len()];
+        let mut dynamic = DynamicKeys::None;
+        for name in names.iter().map(AsRef::as_ref) {
+            match schema.field(name) {
+                Some((index, _)) => wanted[index] = true,
+                None if name == "*" => {
+                    wanted.fill(true);
+                    if schema.dynamic() {
+                        dynamic = DynamicKeys::All;
+                    }
+                }
+                None if !schema.dynamic() => {
+                    return Err(EngineError::FieldNotFound { name: name.to_owned() });
+                }
+                None if name == DYNAMIC_FIELD => dynamic = DynamicKeys::All,
+                None => match &mut dynamic {
+                    DynamicKeys::All => {}
+                    DynamicKeys::Only(keys) => keys.push(name.to_owned()),
+                    DynamicKeys::None => dynamic = DynamicKeys::Only(vec![name.to_owned()]),
+                },
+            }
+        }
+        let fields = (0..wanted.len()).filter(|&i| wanted[i] || schema.fields()[i].primary).collect();
+        Ok(Self { fields, dynamic })
+    }
+}
+
+/// Values of one column of an answer.
+#[derive(Debug, Clone)]
+pub enum ColumnData {
+    /// A scalar column.
+    Scalar(ArrayRef),
+    /// A vector column: rows × `dim`, row-major.
+    Vector {
+        /// Values a row.
+        dim: usize,
+        /// All rows.
+        values: Vec<f32>,
+    },
+}
+
+/// One column of an answer.
+#[derive(Debug, Clone)]
+pub struct OutputColumn {
+    /// Field name.
+    pub name: String,
+    /// Declared type.
+    pub data_type: DataType,
+    /// Whether it is the primary key.
+    pub primary: bool,
+    /// The values.
+    pub data: ColumnData,
+}
+
+impl OutputColumn {
+    /// The value in `row`; `Null` also beyond the end.
+    pub fn value(&self, row: usize) -> OutputValue<'_> {
+        match &self.data {
+            ColumnData::Vector { dim, values } => {
+                values.get(row * dim..(row + 1) * dim).map_or(OutputValue::Null, OutputValue::Vector)
+            }
+            ColumnData::Scalar(array) if row >= array.len() || array.is_null(row) => OutputValue::Null,
+            ColumnData::Scalar(array) => match self.data_type {
+                DataType::Bool => OutputValue::Bool(array.as_boolean().value(row)),
+                DataType::Int8 => OutputValue::Int(array.as_primitive::<Int8Type>().value(row).into()),
+                DataType::Int16 => OutputValue::Int(array.as_primitive::<Int16Type>().value(row).into()),
+                DataType::Int32 => OutputValue::Int(array.as_primitive::<Int32Type>().value(row).into()),
+                DataType::Int64 => OutputValue::Int64(array.as_primitive::<Int64Type>().value(row)),
+                DataType::Float => OutputValue::Float(array.as_primitive::<Float32Type>().value(row)),
+                DataType::Double => OutputValue::Double(array.as_primitive::<Float64Type>().value(row)),
+                DataType::VarChar => OutputValue::Text(array.as_string::<i32>().value(row)),
+                DataType::Json => OutputValue::Json(array.as_string::<i32>().value(row)),
+                DataType::FloatVector => OutputValue::Null,
+            },
+        }
+    }
+}
+
+/// An answer: columns of equal length, in the order of the schema, with the primary key among them.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    /// Declared fields.
+    pub columns: Vec<OutputColumn>,
+    /// Text column of JSON objects, when undeclared keys were asked for.
+    pub dynamic: Option<ArrayRef>,
+    /// Which keys of those objects.
+    pub dynamic_keys: DynamicKeys,
+    /// Number of rows.
+    pub len: usize,
+}
+
+impl Rows {
+    /// No rows and no columns.
+    pub(crate) fn empty() -> Self {
+        Self { columns: Vec::new(), dynamic: None, dynamic_keys: DynamicKeys::None, len: 0 }
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The column of this name.
+    pub fn column(&self, name: &str) -> Option<&OutputColumn> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// The JSON object of undeclared keys in `row`: all that the row has, also where only some were asked for.
+    pub fn dynamic_json(&self, row: usize) -> Option<&str> {
+        let array = self.dynamic.as_ref()?.as_string_opt::<i32>()?;
+        (row < array.len() && !array.is_null(row)).then(|| array.value(row))
+    }
+
+    /// The primary key of `row`.
+    pub fn key(&self, row: usize) -> Option<KeyRef<'_>> {
+        match self.columns.iter().find(|c| c.primary)?.value(row) {
+            OutputValue::Int64(i) => Some(KeyRef::Int(i)),
+            OutputValue::Text(s) => Some(KeyRef::Text(s)),
+            _ => None,
+        }
+    }
+}

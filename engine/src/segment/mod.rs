@@ -1,0 +1,145 @@
+//! A segment is rows: scalar columns, vector matrices and a key index, none of which ever changes. Fresh rows lie in
+//! memory, sealed ones in memory-mapped files; readers cannot tell them apart. Which rows are dead is said beside the
+//! segment, in a [`SegmentView`], so that a snapshot is a list of shared pointers.
+
+mod build;
+mod files;
+mod keys;
+mod vectors;
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{ArrayRef, RecordBatch};
+use roaring::RoaringBitmap;
+
+pub(crate) use build::{live_rows, merge};
+pub(crate) use files::{
+    SegmentEntry, open_segment, read_deletes, segment_paths, write_deletes, write_segment,
+};
+pub use keys::KeyIndex;
+pub use vectors::VectorColumn;
+
+use crate::error::{EngineError, Result};
+use crate::row::{Chunk, KeyRef};
+use crate::schema::Schema;
+
+/// Rows that never change, in memory or mapped from files.
+#[derive(Debug)]
+pub struct Segment {
+    id: u64,
+    scalars: RecordBatch,
+    vectors: Vec<VectorColumn>,
+    key_column: ArrayRef,
+    keys: KeyIndex,
+    sealed: bool,
+}
+
+impl Segment {
+    /// A segment in memory from complete columns.
+    pub(crate) fn in_memory(id: u64, schema: &Arc<Schema>, chunk: Chunk) -> Result<Self> {
+        let dims = schema.vector_fields().map(|f| f.dim.unwrap_or(0));
+        let vectors =
+            dims.zip(chunk.vectors).map(|(dim, matrix)| VectorColumn::in_memory(dim, matrix)).collect();
+        let key_column = key_column(schema, &chunk.scalars)?;
+        let keys = KeyIndex::build(&key_column)?;
+        Self::assemble(id, schema, chunk.scalars, vectors, keys, false)
+    }
+
+    pub(crate) fn assemble(
+        id: u64,
+        schema: &Arc<Schema>,
+        scalars: RecordBatch,
+        vectors: Vec<VectorColumn>,
+        keys: KeyIndex,
+        sealed: bool,
+    ) -> Result<Self> {
+        let key_column = key_column(schema, &scalars)?;
+        let rows = scalars.num_rows();
+        if vectors.len() != schema.vector_fields().count() || vectors.iter().any(|v| v.rows() != rows) {
+            return Err(EngineError::Internal(format!("segment {id}: columns of different length")));
+        }
+        Ok(Self { id, scalars, vectors, key_column, keys, sealed })
+    }
+
+    /// Number that names it and its files.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Rows, dead ones included.
+    pub fn rows(&self) -> usize {
+        self.scalars.num_rows()
+    }
+
+    /// Whether its rows lie in files.
+    pub fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// All scalar columns, by [`Schema::arrow`].
+    pub fn scalars(&self) -> &RecordBatch {
+        &self.scalars
+    }
+
+    /// The matrix of a vector field, by its position among the vector fields.
+    pub fn vectors(&self, index: usize) -> Option<&VectorColumn> {
+        self.vectors.get(index)
+    }
+
+    /// Rows in ascending key order, and look-up by key.
+    pub fn keys(&self) -> &KeyIndex {
+        &self.keys
+    }
+
+    /// The primary key of a row. `row` must be below [`Segment::rows`].
+    pub fn key(&self, row: usize) -> KeyRef<'_> {
+        key_at(&self.key_column, row)
+    }
+
+    /// All rows with this key: at most one of them is alive.
+    pub fn find(&self, key: KeyRef<'_>) -> impl Iterator<Item = u32> + '_ {
+        self.keys.find(&self.key_column, key)
+    }
+
+    /// Bytes of its vectors and columns.
+    pub fn bytes(&self) -> usize {
+        self.scalars.get_array_memory_size() + self.vectors.iter().map(VectorColumn::bytes).sum::<usize>()
+    }
+}
+
+/// A segment as one snapshot sees it: which of its rows are dead.
+#[derive(Debug, Clone)]
+pub struct SegmentView {
+    /// The rows.
+    pub segment: Arc<Segment>,
+    /// Rows that were deleted or replaced.
+    pub deleted: Arc<RoaringBitmap>,
+}
+
+impl SegmentView {
+    /// A view of which nothing is dead.
+    pub fn new(segment: Arc<Segment>) -> Self {
+        Self { segment, deleted: Arc::new(RoaringBitmap::new()) }
+    }
+
+    /// Rows that are alive.
+    pub fn live(&self) -> usize {
+        self.segment.rows() - self.deleted.len() as usize
+    }
+}
+
+fn key_column(schema: &Schema, scalars: &RecordBatch) -> Result<ArrayRef> {
+    let name = &schema.primary().name;
+    let column = scalars.column_by_name(name);
+    column.cloned().ok_or_else(|| EngineError::Internal(format!("no key column {name}")))
+}
+
+/// The key in `row` of a key column (Int64 or text, never null).
+pub(crate) fn key_at(column: &ArrayRef, row: usize) -> KeyRef<'_> {
+    match column.as_primitive_opt::<Int64Type>() {
+        Some(keys) => KeyRef::Int(keys.value(row)),
+        None => KeyRef::Text(column.as_string::<i32>().value(row)),
+    }
+}

@@ -1,0 +1,342 @@
+//! Collections against an oracle: random plans of inserts, upserts, deletes, flushes and restarts, with every read
+//! compared to a plain map. And the single rules that users rely on.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use elanus_engine::row::{Batch, BatchBuilder, KeySource, Keys, OutputValue, Projection, Value};
+use elanus_engine::schema::{DataType, Field, Schema};
+use elanus_engine::{
+    Collection, Definition, Engine, EngineError, EngineOptions, Filter, Metric, QueryRequest, SearchRequest,
+};
+use proptest::prelude::*;
+
+const DIM: usize = 3;
+
+fn schema(auto_id: bool) -> Schema {
+    let fields = vec![
+        Field::new("id", DataType::Int64).primary(auto_id),
+        Field::new("vector", DataType::FloatVector).dim(DIM),
+        Field::new("tag", DataType::Int32),
+    ];
+    Schema::new(fields, true, "").unwrap()
+}
+
+fn open(dir: &Path) -> Arc<Engine> {
+    let data = elanus_storage::data_dir::open(dir).unwrap();
+    // Small enough that plans seal by size now and then.
+    Engine::open(data, EngineOptions { seal_bytes: 4 << 10, search_threads: 2 }).unwrap()
+}
+
+fn create(engine: &Engine, auto_id: bool, metric: Metric) -> Arc<Collection> {
+    engine.create(Definition::new("c", schema(auto_id)).index("vector", metric)).unwrap()
+}
+
+fn vector_of(seed: i64) -> [f32; DIM] {
+    let s = seed as f32;
+    [s.sin() + 0.01, (s * 1.7).cos(), (s * 0.3).sin()]
+}
+
+fn batch(schema: &Arc<Schema>, source: KeySource, rows: &[(i64, i64)]) -> Batch {
+    let mut b = BatchBuilder::new(schema, source);
+    for &(key, seed) in rows {
+        if source == KeySource::Given {
+            b.set(0, Value::Int(key)).unwrap();
+        }
+        b.set_vector(1, |m| {
+            m.extend(vector_of(seed));
+            Ok(())
+        })
+        .unwrap();
+        b.set(2, Value::Int(seed % 10)).unwrap();
+        b.set_dynamic("seed", &seed.to_string()).unwrap();
+        b.end_row().unwrap();
+    }
+    b.finish()
+}
+
+fn all(c: &Collection) -> BTreeMap<i64, i64> {
+    let projection = Projection::resolve(c.schema(), &["tag", "seed"]).unwrap();
+    let mut found = BTreeMap::new();
+    c.scan(&projection, &mut |rows| {
+        for row in 0..rows.len {
+            let Some(OutputValue::Int64(key)) = rows.column("id").map(|column| column.value(row)) else {
+                panic!()
+            };
+            let json: serde_json::Value = serde_json::from_str(rows.dynamic_json(row).unwrap()).unwrap();
+            let seed = json["seed"].as_i64().unwrap();
+            assert_eq!(rows.column("tag").unwrap().value(row), OutputValue::Int(seed % 10));
+            assert_eq!(found.insert(key, seed), None, "key {key} twice");
+        }
+        Ok(())
+    })
+    .unwrap();
+    found
+}
+
+fn request(c: &Collection, seed: i64, limit: usize, filter: Option<&str>) -> SearchRequest {
+    SearchRequest {
+        field: "vector".into(),
+        metric: None,
+        queries: vector_of(seed).to_vec(),
+        limit,
+        offset: 0,
+        filter: filter.map(|f| Filter::compile(f, c.schema()).unwrap()),
+        radius: None,
+        range_filter: None,
+        projection: Projection::resolve::<&str>(c.schema(), &[]).unwrap(),
+    }
+}
+
+fn score(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
+    let pairs = || a.iter().zip(b).map(|(x, y)| (f64::from(*x), f64::from(*y)));
+    let dot: f64 = pairs().map(|(x, y)| x * y).sum();
+    let norm = |v: &[f32]| v.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+    match metric {
+        Metric::L2 => pairs().map(|(x, y)| (x - y).powi(2)).sum(),
+        Metric::Ip => dot,
+        Metric::Cosine => dot / (norm(a) * norm(b)),
+    }
+}
+
+/// Hits must be `min(limit, matches)` live rows in score order, none better left out, ties by key.
+fn check_search(
+    c: &Collection,
+    oracle: &BTreeMap<i64, i64>,
+    metric: Metric,
+    seed: i64,
+    limit: usize,
+    tag: Option<i64>,
+) {
+    let filter = tag.map(|t| format!("tag == {t}"));
+    let hits = c.search(&request(c, seed, limit, filter.as_deref())).unwrap();
+    let query = vector_of(seed);
+    let matching: Vec<(i64, f64)> = oracle
+        .iter()
+        .filter(|(_, s)| tag.is_none_or(|t| *s % 10 == t))
+        .map(|(key, s)| (*key, score(metric, &query, &vector_of(*s))))
+        .collect();
+    assert_eq!(hits.topks, [limit.min(matching.len())]);
+    let keys: Vec<i64> = (0..hits.rows.len)
+        .map(|row| match hits.rows.column("id").unwrap().value(row) {
+            OutputValue::Int64(key) => key,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let order = |a: f64, b: f64| if metric.is_similarity() { b.total_cmp(&a) } else { a.total_cmp(&b) };
+    let mut best: Vec<f64> = matching.iter().map(|(_, s)| *s).collect();
+    best.sort_by(|a, b| order(*a, *b));
+    for (row, key) in keys.iter().enumerate() {
+        let exact = matching.iter().find(|(k, _)| k == key).expect("a live, matching row").1;
+        assert!((f64::from(hits.scores[row]) - exact).abs() < 1e-5);
+        assert!((exact - best[row]).abs() < 1e-5, "a better row was left out");
+        if row > 0 && hits.scores[row] == hits.scores[row - 1] {
+            assert!(keys[row - 1] < *key, "ties go to the smaller key");
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Insert(Vec<(i64, i64)>),
+    Delete(Vec<i64>),
+    DeleteWhere(i64),
+    Flush,
+    Restart,
+    Search { seed: i64, limit: usize, tag: Option<i64> },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let rows = prop::collection::vec((0i64..40, 0i64..1000), 1..25);
+    prop_oneof![
+        4 => rows.prop_map(Step::Insert),
+        2 => prop::collection::vec(0i64..50, 1..10).prop_map(Step::Delete),
+        1 => (0i64..10).prop_map(Step::DeleteWhere),
+        1 => Just(Step::Flush),
+        1 => Just(Step::Restart),
+        2 => (0i64..1000, 1usize..60, prop::option::of(0i64..10))
+            .prop_map(|(seed, limit, tag)| Step::Search { seed, limit, tag }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #[test]
+    fn every_plan_equals_a_map(
+        steps in prop::collection::vec(step(), 1..25),
+        metric in prop::sample::select(vec![Metric::L2, Metric::Ip, Metric::Cosine]),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut engine = open(dir.path());
+        let mut c = create(&engine, false, metric);
+        let mut oracle = BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Insert(rows) => {
+                    c.insert(batch(c.schema(), KeySource::Given, &rows)).unwrap();
+                    oracle.extend(rows);
+                }
+                Step::Delete(keys) => {
+                    let died = c.delete_keys(Keys::Int(keys.clone())).unwrap();
+                    let before = oracle.len();
+                    oracle.retain(|key, _| !keys.contains(key));
+                    prop_assert_eq!(died as usize, before - oracle.len());
+                }
+                Step::DeleteWhere(tag) => {
+                    let filter = Filter::compile(&format!("tag == {tag}"), c.schema()).unwrap();
+                    c.delete_where(&filter).unwrap();
+                    oracle.retain(|_, seed| *seed % 10 != tag);
+                }
+                Step::Flush => c.flush().unwrap(),
+                Step::Restart => {
+                    engine.close();
+                    drop(c);
+                    drop(engine);
+                    engine = open(dir.path());
+                    c = engine.collection("c").unwrap();
+                }
+                Step::Search { seed, limit, tag } => check_search(&c, &oracle, metric, seed, limit, tag),
+            }
+            prop_assert_eq!(c.count() as usize, oracle.len());
+        }
+        prop_assert_eq!(all(&c), oracle);
+    }
+}
+
+#[test]
+fn derived_files_are_rebuilt_and_left_overs_swept() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    let c = create(&engine, false, Metric::L2);
+    let rows: Vec<(i64, i64)> = (0..300).map(|i| ((i * 7919) % 300, i)).collect();
+    c.insert(batch(c.schema(), KeySource::Given, &rows)).unwrap();
+    c.flush().unwrap();
+    assert!(c.stats().sealed_segments >= 1 && c.stats().growing_rows == 0);
+    let expected = all(&c);
+    engine.close();
+    drop((c, engine));
+    let folder = dir.path().join("collections").join("00000001");
+    for entry in std::fs::read_dir(folder.join("derived")).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let stray = folder.join("truth").join("00000000000000ff.vectors");
+    std::fs::write(&stray, b"left over").unwrap();
+    let engine = open(dir.path());
+    let c = engine.collection("c").unwrap();
+    assert_eq!(all(&c), expected);
+    assert_eq!(c.delete_keys(Keys::Int(vec![5, 6, 7_000])).unwrap(), 2);
+    assert!(!stray.exists());
+}
+
+#[test]
+fn a_damaged_collection_fails_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    let c = create(&engine, false, Metric::L2);
+    c.insert(batch(c.schema(), KeySource::Given, &[(1, 1)])).unwrap();
+    c.flush().unwrap();
+    let other = engine.create(Definition::new("other", schema(true))).unwrap();
+    other.insert(batch(other.schema(), KeySource::Generated, &[(0, 5)])).unwrap();
+    engine.close();
+    drop((c, other, engine));
+    let truth = dir.path().join("collections").join("00000001").join("truth");
+    let vectors = std::fs::read_dir(&truth).unwrap().map(|e| e.unwrap().path());
+    let vectors = vectors.into_iter().find(|p| p.extension().is_some_and(|e| e == "vectors")).unwrap();
+    std::fs::write(&vectors, b"nonsense").unwrap();
+    let engine = open(dir.path());
+    assert_eq!(engine.collection("other").unwrap().count(), 1);
+    assert!(matches!(engine.collection("c"), Err(EngineError::CollectionFailed { .. })));
+    assert_eq!(engine.failed().len(), 1);
+    assert!(engine.drop_collection("c").unwrap(), "a broken collection can be dropped");
+    assert_eq!(engine.names(), ["other"]);
+}
+
+#[test]
+fn generated_keys_never_repeat() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    let c = create(&engine, true, Metric::Cosine);
+    let insert =
+        |c: &Collection| c.insert(batch(c.schema(), KeySource::Generated, &[(0, 1), (0, 2)])).unwrap();
+    assert_eq!(insert(&c), Keys::Int(vec![1, 2]));
+    c.upsert(batch(c.schema(), KeySource::Given, &[(10, 3)])).unwrap();
+    assert_eq!(insert(&c), Keys::Int(vec![11, 12]));
+    c.delete_keys(Keys::Int(vec![12])).unwrap();
+    c.flush().unwrap();
+    engine.close();
+    drop((c, engine));
+    let engine = open(dir.path());
+    assert_eq!(insert(&engine.collection("c").unwrap()), Keys::Int(vec![13, 14]));
+}
+
+#[test]
+fn the_last_of_equal_keys_in_a_batch_lives() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    let c = create(&engine, false, Metric::L2);
+    c.insert(batch(c.schema(), KeySource::Given, &[(1, 10), (2, 20), (1, 30)])).unwrap();
+    assert_eq!(all(&c), BTreeMap::from([(1, 30), (2, 20)]));
+}
+
+#[test]
+fn windows_ranges_and_vectors_are_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    let c = create(&engine, false, Metric::L2);
+    c.insert(batch(c.schema(), KeySource::Given, &(0..50).map(|i| (i, i)).collect::<Vec<_>>())).unwrap();
+    let good = request(&c, 3, 10, None);
+    let refused = |change: &dyn Fn(&mut SearchRequest)| {
+        let mut r = good.clone();
+        change(&mut r);
+        c.search(&r).unwrap_err().to_string()
+    };
+    assert!(refused(&|r| r.limit = 0).contains("topk [0]"));
+    assert!(refused(&|r| r.limit = 16_385).contains("topk [16385]"));
+    assert!(refused(&|r| r.offset = 16_384).contains("offset+topk"));
+    assert!(refused(&|r| r.queries.truncate(2)).contains("dimension"));
+    assert!(refused(&|r| r.queries[0] = f32::NAN).contains("finite"));
+    assert!(refused(&|r| r.metric = Some(Metric::Ip)).contains("expected=L2"));
+    assert!(refused(&|r| r.field = "tag".into()).contains("tag"));
+    assert!(refused(&|r| (r.radius, r.range_filter) = (Some(0.1), Some(0.2))).contains("range_filter"));
+    let mut ranged = good.clone();
+    (ranged.radius, ranged.range_filter) = (Some(0.5), Some(0.01));
+    let hits = c.search(&ranged).unwrap();
+    assert!(!hits.scores.is_empty() && hits.scores.iter().all(|s| (0.01..0.5).contains(s)));
+    let mut paged = good.clone();
+    (paged.limit, paged.offset) = (3, 2);
+    assert_eq!(c.search(&paged).unwrap().scores, c.search(&good).unwrap().scores[2..5]);
+    let window = QueryRequest { filter: None, projection: good.projection.clone(), limit: 5, offset: 16_380 };
+    assert!(c.query(&window).unwrap_err().to_string().contains("16385"));
+}
+
+#[test]
+fn writers_and_readers_at_once_see_whole_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    let c = create(&engine, true, Metric::L2);
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    for _ in 0..40 {
+                        let rows: Vec<(i64, i64)> = (0..7).map(|i| (0, i)).collect();
+                        c.insert(batch(c.schema(), KeySource::Generated, &rows)).unwrap();
+                    }
+                })
+            })
+            .collect();
+        let c = &c;
+        scope.spawn(move || {
+            while writers.iter().any(|w| !w.is_finished()) {
+                let snapshot = c.snapshot();
+                assert_eq!(snapshot.live() % 7, 0, "half a batch is visible");
+                c.search(&request(c, 1, 5, None)).unwrap();
+            }
+        });
+    });
+    assert_eq!(c.count(), 4 * 40 * 7);
+    engine.close();
+    assert!(matches!(c.delete_keys(Keys::Int(vec![1])), Err(EngineError::Closing)));
+}
