@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use sha2::{Digest as _, Sha256};
 
@@ -84,6 +84,8 @@ pub struct BlobStore {
     root: PathBuf,
     /// Makes names of temporary files unique, so that two writers of one content don't share one.
     writes: AtomicU64,
+    /// Folders, by first byte of the digest, whose names this process has made durable.
+    folders: [AtomicBool; 256],
 }
 
 impl BlobStore {
@@ -96,7 +98,8 @@ impl BlobStore {
         for entry in vfs.list(root)?.iter().filter(|entry| entry.is_dir) {
             sweep_temporary(vfs.as_ref(), &root.join(&entry.name))?;
         }
-        Ok(Self { vfs, root: root.to_owned(), writes: AtomicU64::new(0) })
+        let folders = std::array::from_fn(|_| AtomicBool::new(false));
+        Ok(Self { vfs, root: root.to_owned(), writes: AtomicU64::new(0), folders })
     }
 
     /// Stores bytes under their digest; durable when it returns. Content that is there already is left alone.
@@ -129,9 +132,10 @@ impl BlobStore {
             debug_assert_eq!(*digest, Digest::of(bytes));
             let path = self.path(digest);
             let folder = self.folder(digest);
+            self.ensure_folder(digest)?;
             // The name may be there but not yet durable (another writer is between rename and sync): sync it anyway.
             if !self.vfs.exists(&path)? {
-                self.write(&folder, &path, bytes)?;
+                self.write(&path, bytes)?;
             }
             folders.insert(folder);
         }
@@ -179,8 +183,19 @@ impl BlobStore {
         Ok(digests)
     }
 
-    fn write(&self, folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
-        self.vfs.create_dir_all(folder)?;
+    /// Makes the folder of a digest, durably. One that is there already may have been made a moment ago by another
+    /// writer, or by a process killed before it synced the root: its name is synced once by each process.
+    fn ensure_folder(&self, digest: &Digest) -> Result<()> {
+        let durable = &self.folders[usize::from(digest.0[0])];
+        if !durable.load(Ordering::Acquire) {
+            self.vfs.create_dir_all(&self.folder(digest))?;
+            self.vfs.sync_dir(&self.root)?;
+            durable.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         let number = self.writes.fetch_add(1, Ordering::Relaxed);
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{number}{TEMPORARY_SUFFIX}"));

@@ -37,7 +37,9 @@ struct Entry {
 /// Writes a container. Dropped before [`ContainerWriter::finish`], it leaves nothing.
 pub struct ContainerWriter<'a> {
     vfs: &'a dyn Vfs,
-    file: Option<Box<dyn VfsFile>>,
+    file: Box<dyn VfsFile>,
+    /// Whether the file lies at its final place.
+    placed: bool,
     path: PathBuf,
     temporary: PathBuf,
     buffer: Vec<u8>,
@@ -52,10 +54,18 @@ impl<'a> ContainerWriter<'a> {
     /// `Io`.
     pub fn create(vfs: &'a dyn Vfs, path: &Path, kind: FileKind) -> Result<Self> {
         let temporary = temporary_path(path);
-        let file = Some(vfs.create(&temporary)?);
+        let file = vfs.create(&temporary)?;
         let buffer = Vec::with_capacity(BUFFER_BYTES);
-        let mut writer =
-            Self { vfs, file, path: path.to_owned(), temporary, buffer, written: 0, entries: Vec::new() };
+        let mut writer = Self {
+            vfs,
+            file,
+            placed: false,
+            path: path.to_owned(),
+            temporary,
+            buffer,
+            written: 0,
+            entries: Vec::new(),
+        };
         writer.put(&header(kind))?;
         Ok(writer)
     }
@@ -94,7 +104,8 @@ impl<'a> ContainerWriter<'a> {
     /// Writes directory and footer, syncs, renames into place, syncs the folder. Returns the size.
     ///
     /// # Errors
-    /// `Io`; then nothing is at the path that was not there before.
+    /// `Io`; then nothing is at the path that was not there before, unless only the sync of the folder failed: the new
+    /// content is there then and may be gone after a crash.
     pub fn finish(mut self) -> Result<u64> {
         self.pad()?;
         let directory_at = self.position();
@@ -116,10 +127,9 @@ impl<'a> ContainerWriter<'a> {
         self.put(&directory)?;
         self.put(&footer)?;
         self.flush()?;
-        if let Some(mut file) = self.file.take() {
-            file.sync()?;
-        }
+        self.file.sync()?;
         self.vfs.rename(&self.temporary, &self.path)?;
+        self.placed = true;
         self.vfs.sync_dir(parent(&self.path))?;
         Ok(total)
     }
@@ -142,13 +152,13 @@ impl<'a> ContainerWriter<'a> {
             return Ok(());
         }
         self.written += bytes.len() as u64;
-        self.file.as_mut().map_or(Ok(()), |file| file.write_all(bytes))
+        self.file.write_all(bytes)
     }
 
     fn flush(&mut self) -> Result<()> {
         let buffer = std::mem::take(&mut self.buffer);
         self.written += buffer.len() as u64;
-        let written = self.file.as_mut().map_or(Ok(()), |file| file.write_all(&buffer));
+        let written = self.file.write_all(&buffer);
         self.buffer = buffer;
         self.buffer.clear();
         written
@@ -157,7 +167,7 @@ impl<'a> ContainerWriter<'a> {
 
 impl Drop for ContainerWriter<'_> {
     fn drop(&mut self) {
-        if self.file.take().is_some() {
+        if !self.placed {
             // Best effort: what stays is swept at the next start.
             let _ = self.vfs.remove_file(&self.temporary);
         }

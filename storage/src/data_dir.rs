@@ -43,8 +43,8 @@ pub fn open(root: &Path) -> Result<DataDir> {
 /// Opens or makes a data directory.
 ///
 /// # Errors
-/// `Locked` when another process has it, `UnsupportedVersion` when a newer program made it, `Corrupt` when it is no data
-/// directory, `Io`.
+/// `Locked` when another process has it, `UnsupportedVersion` when a newer program made it, `NotADataDir` when it holds
+/// something else, `Corrupt` when its stamp is damaged, `Io`.
 pub fn open_on(vfs: Arc<dyn Vfs>, root: &Path) -> Result<DataDir> {
     vfs.create_dir_all(root)?;
     let lock = vfs.lock(&root.join(LOCK))?;
@@ -52,10 +52,23 @@ pub fn open_on(vfs: Arc<dyn Vfs>, root: &Path) -> Result<DataDir> {
     if vfs.exists(&stamp)? {
         check_stamp(&stamp, &vfs.read(&stamp)?)?;
     } else {
+        refuse_foreign(vfs.as_ref(), root)?;
         write_atomic(vfs.as_ref(), &stamp, format!("{FORMAT_PREFIX}{FORMAT_VERSION}\n").as_bytes())?;
     }
     sweep_temporary(vfs.as_ref(), root)?;
     Ok(DataDir { vfs, root: root.to_owned(), _lock: lock })
+}
+
+/// A folder without our stamp is only taken when it is empty: it may hold somebody's files.
+fn refuse_foreign(vfs: &dyn Vfs, root: &Path) -> Result<()> {
+    let ours = [LOCK, FORMAT, "FORMAT.tmp"];
+    match vfs.list(root)?.iter().find(|entry| !ours.contains(&entry.name.as_str())) {
+        Some(foreign) => {
+            let reason = format!("no Elanus data directory, and not empty: it holds {:?}", foreign.name);
+            Err(StorageError::NotADataDir { path: root.to_owned(), reason })
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_stamp(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -87,6 +100,14 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_with_somebodys_files_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("thesis.tmp"), b"years of work").unwrap();
+        assert!(matches!(open(dir.path()), Err(StorageError::NotADataDir { .. })));
+        assert_eq!(std::fs::read(dir.path().join("thesis.tmp")).unwrap(), b"years of work");
+    }
+
+    #[test]
     fn another_format_is_refused_and_left_overs_are_swept() {
         let dir = tempfile::tempdir().unwrap();
         drop(open(dir.path()).unwrap());
@@ -95,7 +116,7 @@ mod tests {
         assert!(!dir.path().join("catalog.tmp").exists());
         std::fs::write(dir.path().join(FORMAT), b"elanus data format 2\n").unwrap();
         assert!(matches!(open(dir.path()), Err(StorageError::UnsupportedVersion { found: 2, .. })));
-        std::fs::write(dir.path().join(FORMAT), b"my diary").unwrap();
+        std::fs::write(dir.path().join(FORMAT), b"a diary").unwrap();
         assert!(matches!(open(dir.path()), Err(StorageError::Corrupt { .. })));
     }
 }

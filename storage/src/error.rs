@@ -45,6 +45,14 @@ pub enum StorageError {
         /// Process that holds it, where it said so.
         owner: Option<u32>,
     },
+    /// The folder was not made by this program and holds other files.
+    #[error("{} is {reason}", path.display())]
+    NotADataDir {
+        /// The folder.
+        path: PathBuf,
+        /// What speaks against it.
+        reason: String,
+    },
     /// A sync failed earlier: what the disk holds is unknown, so nothing more is written until a restart.
     #[error("{} takes no more writes until a restart: {reason}", path.display())]
     Poisoned {
@@ -102,6 +110,9 @@ impl StorageError {
                 Self::UnsupportedVersion { path: path.clone(), found: *found, supported: *supported }
             }
             Self::Locked { path, owner } => Self::Locked { path: path.clone(), owner: *owner },
+            Self::NotADataDir { path, reason } => {
+                Self::NotADataDir { path: path.clone(), reason: reason.clone() }
+            }
             Self::Poisoned { path, reason } => Self::Poisoned { path: path.clone(), reason: reason.clone() },
             Self::RecordTooLarge { bytes, limit } => Self::RecordTooLarge { bytes: *bytes, limit: *limit },
         }

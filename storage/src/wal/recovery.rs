@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::frame::{self, Frame, HEADER_BYTES, Header};
+use super::frame::{self, FRAME_BYTES, Frame, HEADER_BYTES, Header};
 use super::{file_path, parse_name};
 use crate::error::{Result, StorageError};
 use crate::vfs::Vfs;
@@ -63,7 +63,7 @@ pub(super) fn recover(
                 return Err(StorageError::UnsupportedVersion { path, found, supported: frame::VERSION });
             }
             // A crash while the file was made: no record can have been acknowledged from it.
-            _ if last && holds_no_frame(&bytes) => {
+            _ if last && holds_no_frame(&bytes, name) => {
                 vfs.remove_file(&path)?;
                 vfs.sync_dir(dir)?;
                 recovery.cut_bytes += bytes.len() as u64;
@@ -140,11 +140,21 @@ fn scan(
 
 /// Whether somewhere in `tail` lies a whole frame written when record `sequence` had been synced already.
 fn synced_beyond(tail: &[u8], sequence: u64) -> bool {
-    (1..tail.len()).any(|at| frame::read(&tail[at..]).is_some_and(|frame| frame.synced >= sequence))
+    let room = frames_that_fit(tail);
+    let later = |found, synced| synced >= sequence && found > sequence && found - sequence <= room;
+    (1..tail.len()).any(|at| frame::read_where(&tail[at..], later).is_some())
 }
 
-fn holds_no_frame(bytes: &[u8]) -> bool {
-    (0..bytes.len()).all(|at| frame::read(&bytes[at..]).is_none())
+/// Whether no frame lies in a file whose first record would have been `first`.
+fn holds_no_frame(bytes: &[u8], first: u64) -> bool {
+    let room = frames_that_fit(bytes);
+    let own = |found, _| found >= first && found - first <= room;
+    (0..bytes.len()).all(|at| frame::read_where(&bytes[at..], own).is_none())
+}
+
+/// Numbers rise by one from frame to frame, so this is also how far a number in `bytes` can lie above the first.
+fn frames_that_fit(bytes: &[u8]) -> u64 {
+    (bytes.len() / FRAME_BYTES) as u64
 }
 
 fn cut(vfs: &dyn Vfs, path: &Path, len: u64) -> Result<()> {

@@ -56,7 +56,12 @@ impl Wal {
         let continues = recovered.next_in_last == Some(next_sequence);
         let active = if continues {
             let last = files.back().map(|file| file.path.clone()).unwrap_or_default();
-            vfs.open_append(&last)?
+            let mut active = vfs.open_append(&last)?;
+            // A killed process may have left records, or the file's name, in the page cache only. They were replayed,
+            // so they must survive, and the next frame will say that they were synced.
+            active.sync()?;
+            vfs.sync_dir(dir)?;
+            active
         } else {
             for file in files.drain(..) {
                 vfs.remove_file(&file.path)?;
@@ -150,8 +155,11 @@ impl Wal {
                 Ok(())
             }
             Err(error) => {
-                // The old file goes on; a new one beside it would contradict the numbers of its records.
-                if let Err(second) = self.vfs.remove_file(&file_path(&self.dir, self.next_sequence)) {
+                // The old file goes on; a new one beside it, even one that a crash brings back, would contradict the
+                // numbers of its records.
+                let path = file_path(&self.dir, self.next_sequence);
+                let removed = self.vfs.remove_file(&path).and_then(|()| self.vfs.sync_dir(&self.dir));
+                if let Err(second) = removed {
                     self.poison(&second);
                 }
                 Err(error)

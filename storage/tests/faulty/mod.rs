@@ -1,4 +1,4 @@
-//! A door to the disk that fails on command: syncs that fail, and a disk that fills up.
+//! A door to the disk that fails on command: syncs that fail, and a disk that fills up. It counts syncs of folders.
 
 use std::io;
 use std::path::Path;
@@ -11,6 +11,7 @@ use elanus_storage::{Bytes, DirEntry, DiskVfs, LockGuard, Result, StorageError, 
 struct Faults {
     syncs_fail: AtomicBool,
     room: AtomicU64,
+    folder_syncs: AtomicU64,
 }
 
 #[derive(Debug, Clone)]
@@ -21,7 +22,11 @@ pub(crate) struct FaultyVfs {
 impl Default for FaultyVfs {
     fn default() -> Self {
         Self {
-            faults: Arc::new(Faults { syncs_fail: AtomicBool::new(false), room: AtomicU64::new(u64::MAX) }),
+            faults: Arc::new(Faults {
+                syncs_fail: AtomicBool::new(false),
+                room: AtomicU64::new(u64::MAX),
+                folder_syncs: AtomicU64::new(0),
+            }),
         }
     }
 }
@@ -34,6 +39,11 @@ impl FaultyVfs {
     /// How many bytes each write may still put down before the disk is full.
     pub(crate) fn leave_room(&self, bytes: u64) {
         self.faults.room.store(bytes, Ordering::SeqCst);
+    }
+
+    /// How often folders were synced through this door itself.
+    pub(crate) fn folder_syncs(&self) -> u64 {
+        self.faults.folder_syncs.load(Ordering::SeqCst)
     }
 
     fn wrap(&self, file: Box<dyn VfsFile>) -> Box<dyn VfsFile> {
@@ -103,6 +113,7 @@ impl Vfs for FaultyVfs {
         DiskVfs.len(path)
     }
     fn sync_dir(&self, path: &Path) -> Result<()> {
+        self.faults.folder_syncs.fetch_add(1, Ordering::SeqCst);
         DiskVfs.sync_dir(path)
     }
     fn free_space(&self, path: &Path) -> Result<u64> {
