@@ -1,1 +1,54 @@
-//! Elanus.
+//! Photos to vectors: decoding, preprocessing, and VGG16 on burn.
+//!
+//! ```text
+//!   bytes of a file
+//!      | decode        content decides the format, limits checked on the header, typed refusals
+//!      v
+//!    Photo  --------------------------------> thumbnail    a small upright JPEG for pages
+//!      | preprocess    224x224, Pillow's bilinear filter, upright; 8-bit RGB
+//!      v
+//!    Input
+//!      | batch         two bounded queues (people first, imports after) and one thread
+//!      v
+//!   Embedder           device: burn on the CPU, or on an NVIDIA GPU where there is one
+//!      | vgg16         13 convolutions, global pool, L2 norm; weights carried inside the program
+//!      v
+//!   512 floats of length 1, and the ModelIdentity that says what they mean
+//! ```
+//!
+//! Knows pixels and nothing else: no collections, no files on disk, no async. Everything may be called from any
+//! thread. A vector is only worth something beside others of the same [`ModelIdentity`], so whatever changes one
+//! value (weights, resize filter, alpha rule) changes the identity as well.
+//!
+//! ```
+//! use elanus_embed::{BatchOptions, Batcher, DecodeLimits, EmbedderOptions, decode, open, preprocess};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let embedder = open(&EmbedderOptions::default())?;
+//! let options = BatchOptions::for_embedder(embedder.as_ref());
+//! let batcher = Batcher::start(embedder, options);
+//! # let file = include_bytes!("../tests/data/small.png");
+//! let photo = decode(file, &DecodeLimits::default())?;
+//! let vector = batcher.submit(preprocess(&photo))?.wait()?;
+//! assert_eq!(vector.len(), 512);
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod batch;
+pub mod decode;
+pub mod device;
+pub mod error;
+pub mod identity;
+pub mod preprocess;
+pub mod thumbnail;
+pub mod vgg16;
+
+pub use batch::{Answer, BatchOptions, Batcher, Callback, Pending};
+pub use decode::{DecodeLimits, ImageFormat, Orientation, Photo, decode, sniff};
+pub use device::{DeviceChoice, DeviceReport, Embedder, EmbedderOptions, device_choices, open};
+pub use error::{EmbedError, IdentityError, ImageError, UnknownWord};
+pub use identity::ModelIdentity;
+pub use preprocess::{Input, preprocess};
+pub use thumbnail::thumbnail;
+pub use vgg16::Pooling;

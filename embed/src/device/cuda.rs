@@ -1,0 +1,66 @@
+//! NVIDIA GPUs through burn-cuda, which loads the driver and compiles its kernels (NVRTC) at run time. Everything
+//! that can be missing is asked for before burn is touched and comes back as a sentence, so that `auto` can fall
+//! back: the kernel driver, the driver and compiler libraries, a device, and that a first kernel really runs.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use burn_cuda::{Cuda, CudaDevice};
+use burn_tensor::Tensor;
+use cudarc::driver::CudaContext;
+
+use super::{DeviceReport, Embedder, Network};
+use crate::identity::ModelIdentity;
+use crate::vgg16::{Pooling, Vgg16};
+
+/// Enough to fill a GPU; about 2 GB of activations.
+const MAX_BATCH: usize = 32;
+
+/// What a loaded kernel driver leaves in the file system (the last one under WSL).
+const DRIVER_FILES: [&str; 3] = ["/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg"];
+
+/// The first GPU's name, or why there is none. Loads the driver libraries, but creates nothing on a device.
+pub(super) fn probe() -> Result<String, String> {
+    // Without this cheap question first, cudarc would panic on every machine that has no driver.
+    if cfg!(target_os = "linux") && !DRIVER_FILES.iter().any(|file| Path::new(file).exists()) {
+        return Err("no NVIDIA driver is loaded".to_string());
+    }
+    let count = guarded("the CUDA driver library could not be loaded", || {
+        CudaContext::device_count().map_err(|error| format!("the CUDA driver refuses to start: {error}"))
+    })?;
+    if count < 1 {
+        return Err("the CUDA driver finds no GPU".to_string());
+    }
+    guarded("the CUDA kernel compiler (NVRTC) could not be loaded", || {
+        cudarc::nvrtc::compile_ptx("extern \"C\" __global__ void probe() {}")
+            .map_err(|error| format!("the CUDA kernel compiler fails: {error:?}"))
+    })?;
+    guarded("the GPU's name could not be read", || {
+        let device = cudarc::driver::result::device::get(0).map_err(|error| error.to_string())?;
+        cudarc::driver::result::device::get_name(device).map_err(|error| error.to_string())
+    })
+}
+
+/// Opens the first GPU; the error says why it cannot be used.
+pub(super) fn open(pooling: Pooling, gpu: String, reason: &str) -> Result<Arc<dyn Embedder>, String> {
+    guarded("the first computation on the GPU failed", || {
+        let device = CudaDevice::default();
+        // Compiles and runs one small kernel: shows that the compiler and its headers fit the driver.
+        let probe = Tensor::<Cuda, 1>::ones([4], &device).add_scalar(1.0);
+        let values = probe.try_into_data().map_err(|error| error.to_string())?;
+        if values.as_slice::<f32>().ok() != Some(&[2.0; 4]) {
+            return Err("the GPU computes wrong values".to_string());
+        }
+        let network = Vgg16::<Cuda>::load(device).map_err(|error| error.to_string())?;
+        let detail = format!("burn cuda, {gpu}");
+        let report = DeviceReport { device: "cuda".to_string(), detail, reason: reason.to_string() };
+        let identity = ModelIdentity::vgg16(pooling);
+        Ok(Arc::new(Network { network, identity, report, max_batch: MAX_BATCH }) as Arc<dyn Embedder>)
+    })
+}
+
+/// Runs a step whose libraries panic when something is missing; `what` then says what failed.
+fn guarded<T>(what: &str, step: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| Err(what.to_string()))
+}

@@ -1,0 +1,204 @@
+//! Where the network runs. [`open`] chooses once, at start: what was asked for by name or nothing, or with
+//! [`DeviceChoice::Auto`] a GPU if one is usable and the processor otherwise; the reason is kept for people to see.
+//! Burn's backend types end here: everything above sees `Arc<dyn Embedder>`.
+
+mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use burn_tensor::backend::Backend;
+use serde::Serialize;
+
+use crate::error::{EmbedError, UnknownWord};
+use crate::identity::ModelIdentity;
+use crate::preprocess::Input;
+use crate::vgg16::{Pooling, Vgg16};
+
+/// Turns preprocessed images into vectors.
+pub trait Embedder: Send + Sync {
+    /// Which model this is; equal identities give comparable vectors.
+    fn identity(&self) -> &ModelIdentity;
+
+    /// Where it runs, and why there.
+    fn device(&self) -> &DeviceReport;
+
+    /// One L2-normalised vector of `identity().dimension` values per input, in order; any number of inputs.
+    fn embed(&self, inputs: &[Input]) -> Result<Vec<Vec<f32>>, EmbedError>;
+
+    /// The number of inputs at which this device works best; larger requests are split.
+    fn preferred_batch(&self) -> usize {
+        1
+    }
+}
+
+/// What the operator asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// A GPU if it can be used, else the processor.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU or an error.
+    Cuda,
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        })
+    }
+}
+
+impl FromStr for DeviceChoice {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda),
+            _ => Err(UnknownWord { what: "device", word: word.to_string(), expected: "auto, cpu or cuda" }),
+        }
+    }
+}
+
+/// Where an embedder runs, in words for logs and pages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceReport {
+    /// `cpu` or `cuda`.
+    pub device: String,
+    /// For example `burn flex, 2 threads`.
+    pub detail: String,
+    /// Why this one, for example `cuda is not built into this program`.
+    pub reason: String,
+}
+
+/// What to open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EmbedderOptions {
+    /// Where to run.
+    pub device: DeviceChoice,
+    /// How to pool; decides the identity.
+    pub pooling: Pooling,
+}
+
+/// Opens the embedder: chooses the device and puts the weights there.
+///
+/// # Errors
+/// [`EmbedError::Device`] when [`DeviceChoice::Cuda`] was asked for and cannot be had.
+pub fn open(options: &EmbedderOptions) -> Result<Arc<dyn Embedder>, EmbedError> {
+    match options.device {
+        DeviceChoice::Cpu => cpu::open(options.pooling, "the CPU was asked for"),
+        DeviceChoice::Cuda => open_cuda(options.pooling, "CUDA was asked for")
+            .map_err(|reason| EmbedError::Device { device: "cuda".to_string(), reason }),
+        DeviceChoice::Auto => open_cuda(options.pooling, "a usable GPU was found").or_else(|reason| {
+            tracing::debug!(reason, "embedding on the CPU");
+            cpu::open(options.pooling, &reason)
+        }),
+    }
+}
+
+/// Every device by name with `available` or the reason why not. Cheap: loads no weights and touches no backend.
+pub fn device_choices() -> Vec<(String, String)> {
+    let cuda = probe_cuda().map_or_else(|reason| reason, |gpu| format!("available: {gpu}"));
+    vec![("cpu".to_string(), "available".to_string()), ("cuda".to_string(), cuda)]
+}
+
+/// The first GPU's name, or why there is none.
+fn probe_cuda() -> Result<String, String> {
+    #[cfg(feature = "cuda")]
+    return cuda::probe();
+    #[cfg(not(feature = "cuda"))]
+    Err("cuda is not built into this program".to_string())
+}
+
+/// Opens on the GPU, or says why that is impossible.
+fn open_cuda(pooling: Pooling, reason: &str) -> Result<Arc<dyn Embedder>, String> {
+    let gpu = probe_cuda()?;
+    #[cfg(feature = "cuda")]
+    return cuda::open(pooling, gpu, reason);
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = (pooling, reason);
+        Err(gpu)
+    }
+}
+
+/// The one implementation of [`Embedder`], for any backend.
+struct Network<B: Backend> {
+    network: Vgg16<B>,
+    identity: ModelIdentity,
+    report: DeviceReport,
+    /// Images in one forward pass: larger requests are split, so that activations do not grow without a limit.
+    max_batch: usize,
+}
+
+impl<B: Backend> Embedder for Network<B>
+where
+    Vgg16<B>: Send + Sync,
+{
+    fn identity(&self) -> &ModelIdentity {
+        &self.identity
+    }
+
+    fn device(&self) -> &DeviceReport {
+        &self.report
+    }
+
+    fn embed(&self, inputs: &[Input]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let mut vectors = Vec::with_capacity(inputs.len());
+        for part in inputs.chunks(self.max_batch) {
+            vectors.extend(self.network.forward(part, self.identity.pooling)?);
+        }
+        Ok(vectors)
+    }
+
+    fn preferred_batch(&self) -> usize {
+        self.max_batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip() {
+        for choice in [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Cuda] {
+            assert_eq!(choice.to_string().parse::<DeviceChoice>().unwrap(), choice);
+        }
+        assert!("gpu".parse::<DeviceChoice>().is_err());
+    }
+
+    #[test]
+    fn the_choices_name_both_devices_with_words() {
+        let choices = device_choices();
+        assert_eq!(choices.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["cpu", "cuda"]);
+        assert!(choices.iter().all(|(_, state)| !state.is_empty()));
+    }
+
+    #[test]
+    fn auto_always_opens_and_says_why() {
+        let embedder = open(&EmbedderOptions::default()).unwrap();
+        assert!(!embedder.device().reason.is_empty());
+        assert_eq!(embedder.identity(), &ModelIdentity::vgg16(Pooling::Max));
+        assert_eq!(embedder.embed(&[]).unwrap(), Vec::<Vec<f32>>::new());
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn cuda_by_name_is_an_error_where_it_is_not_built_in() {
+        let options = EmbedderOptions { device: DeviceChoice::Cuda, pooling: Pooling::Max };
+        let error = open(&options).map(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), "the device cuda cannot be used: cuda is not built into this program");
+        assert_eq!(open(&EmbedderOptions::default()).unwrap().device().device, "cpu");
+    }
+}

@@ -1,0 +1,145 @@
+//! What can go wrong between a file and its vector. [`ImageError`] says what is wrong with one picture and is meant
+//! to be shown to the person who sent it; [`EmbedError`] says what is wrong with the embedder. Neither ever carries
+//! a path or a client's file name: the caller knows which file it was.
+
+use thiserror::Error;
+
+use crate::decode::ImageFormat;
+
+/// Why a file gives no photo. [`ImageError::code`] is stable and made for programs, the sentence for people.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// No bytes at all.
+    #[error("the file is empty")]
+    Empty,
+    /// The first bytes belong to no image format that we know.
+    #[error("this is not an image (JPEG, PNG, WebP, GIF, BMP and TIFF are understood)")]
+    NotAnImage,
+    /// An image, but of a kind that is not decoded here.
+    #[error("images of the format {format} are not supported (JPEG, PNG, WebP, GIF, BMP and TIFF are)")]
+    Unsupported {
+        /// The format's name, with the feature that is missing where only that is unsupported.
+        format: String,
+    },
+    /// The file is larger than [`crate::DecodeLimits::max_bytes`].
+    #[error("the file has {bytes} bytes, more than the {limit} allowed")]
+    TooManyBytes {
+        /// Size of the file.
+        bytes: usize,
+        /// The limit it breaks.
+        limit: usize,
+    },
+    /// Width times height is above [`crate::DecodeLimits::max_pixels`].
+    #[error("the image is {width} x {height}, more than the {limit} pixels allowed")]
+    TooManyPixels {
+        /// Declared width in pixels.
+        width: u32,
+        /// Declared height in pixels.
+        height: u32,
+        /// The limit it breaks.
+        limit: u64,
+    },
+    /// Decoding would need more than [`crate::DecodeLimits::max_memory`].
+    #[error("decoding the image would need more than the {limit} bytes of memory allowed")]
+    TooMuchMemory {
+        /// The limit it breaks.
+        limit: u64,
+    },
+    /// The declared width or height is zero.
+    #[error("the image has no pixels")]
+    NoPixels,
+    /// The data ends before the image does.
+    #[error("the image is cut off: its data ends before the picture does")]
+    Truncated,
+    /// The data contradicts itself.
+    #[error("the image is damaged: {reason}")]
+    Corrupt {
+        /// The decoder's words.
+        reason: String,
+    },
+    /// The decoder panicked, which is a bug of ours or of a decoder, never of the caller.
+    #[error("the image could not be decoded because of an internal error")]
+    Internal,
+}
+
+impl ImageError {
+    /// A short stable reason for programs, in kebab case.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::NotAnImage => "not-an-image",
+            Self::Unsupported { .. } => "unsupported-format",
+            Self::TooManyBytes { .. } => "too-many-bytes",
+            Self::TooManyPixels { .. } => "too-many-pixels",
+            Self::TooMuchMemory { .. } => "too-much-memory",
+            Self::NoPixels => "no-pixels",
+            Self::Truncated => "truncated",
+            Self::Corrupt { .. } => "corrupt",
+            Self::Internal => "internal",
+        }
+    }
+
+    pub(crate) fn unsupported(format: ImageFormat, feature: &str) -> Self {
+        Self::Unsupported { format: format!("{} ({feature})", format.name()) }
+    }
+}
+
+/// Why there is no vector although the photo was fine.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EmbedError {
+    /// The carried weights do not fit the network: the program was built wrongly.
+    #[error("the model weights are unusable: {what}: {reason}")]
+    Weights {
+        /// The tensor or part of the file.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The device that was asked for by name cannot be used.
+    #[error("the device {device} cannot be used: {reason}")]
+    Device {
+        /// `"cuda"` or `"cpu"`.
+        device: String,
+        /// Why not, as a sentence fragment.
+        reason: String,
+    },
+    /// The queue is full; the same call may succeed a moment later.
+    #[error("the embedder is busy: {queued} images are waiting already")]
+    Busy {
+        /// How many images wait.
+        queued: usize,
+    },
+    /// The batcher is going down; the image was not embedded.
+    #[error("the embedder is stopping")]
+    Stopped,
+    /// The network failed; the vector must not be used.
+    #[error("computing the vector failed: {reason}")]
+    Compute {
+        /// The backend's words.
+        reason: String,
+    },
+}
+
+/// A stored identity that cannot be read, see [`crate::ModelIdentity`].
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("\"{text}\" is no model identity: {reason}")]
+pub struct IdentityError {
+    /// The text that was read.
+    pub text: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// A word that names no choice, for example an unknown pooling or device.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("unknown {what} \"{word}\": expected {expected}")]
+pub struct UnknownWord {
+    /// What was to be chosen.
+    pub what: &'static str,
+    /// The word that was given.
+    pub word: String,
+    /// The words that are understood.
+    pub expected: &'static str,
+}
