@@ -1,1 +1,45 @@
-//! Elanus.
+//! # Elanus server: knows people
+//!
+//! One program that is a vector database with Milvus's REST API, an image embedder and an image-search page. It turns
+//! requests into calls of `elanus-engine` (vectors) and `elanus-embed` (pixels), which never see each other.
+//!
+//! ```text
+//!   cli ─► config ─► start ──► Handle          one process, two ports
+//!                      │
+//!        ┌─────────────┴───────────────┐
+//!   :19530 net                    :9091 telemetry::admin
+//!   connections, limits,          /metrics /healthz /livez /readyz
+//!   panics, CORS
+//!        │ by path (later: by content type, for gRPC)
+//!        ├── /v2/vectordb/…   rest      Milvus's JSON, its codes and messages ┐
+//!        ├── /v1/images /v1/embed  images    files in, vectors and links out  │
+//!        ├── /v1/jobs         jobs      import folders, survive restarts      ├─► App ─► Engine
+//!        ├── /api/v1 /img …   classic   old names of the same calls           │      └► ImageService ─► embed
+//!        └── / /ui/…          ui        the page                              ┘
+//! ```
+//!
+//! Read [`start`] for what runs, [`app`] for what handlers share, [`error`] for the one table from errors to codes,
+//! [`rest`] for the Milvus API. Handlers never block the async threads: engine calls go through [`app::blocking`].
+
+pub mod app;
+pub mod body;
+pub mod classic;
+mod cli;
+pub mod config;
+pub mod error;
+pub mod images;
+pub mod jobs;
+pub mod net;
+pub mod reply;
+pub mod rest;
+mod start;
+mod status;
+pub mod telemetry;
+pub mod ui;
+mod version;
+
+pub use app::App;
+pub use cli::run;
+pub use config::Config;
+pub use error::{ApiError, StartError};
+pub use start::{Handle, start};

@@ -8,7 +8,7 @@ use arrow_array::types::{
     ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
 };
 use arrow_array::{Array, ArrowNativeTypeOp, PrimitiveArray, RecordBatch, StringArray};
-use arrow_buffer::{ArrowNativeType, BooleanBuffer, NullBuffer};
+use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_ord::cmp;
 use arrow_schema::DataType as ArrowType;
 
@@ -158,13 +158,19 @@ fn bits<T: Copy>(values: &[T], test: impl Fn(T) -> bool) -> BooleanBuffer {
     BooleanBuffer::new(words.into(), 0, values.len())
 }
 
-fn within<T: ArrowNativeType + PartialOrd>(values: &[T], low: T, high: T) -> BooleanBuffer {
-    // `&` instead of `&&`: no branch for each value.
-    bits(values, |value| (low <= value) & (value <= high))
+fn within<T: ArrowNativeTypeOp + PartialOrd>(values: &[T], low: T, high: T) -> BooleanBuffer {
+    // One comparison where the other cannot fail. `&` instead of `&&`: no branch for each value.
+    if low == T::MIN_TOTAL_ORDER {
+        bits(values, |value| value <= high)
+    } else if high == T::MAX_TOTAL_ORDER {
+        bits(values, |value| low <= value)
+    } else {
+        bits(values, |value| (low <= value) & (value <= high))
+    }
 }
 
 /// `set` is sorted and without NaN.
-fn among<T: ArrowNativeType + PartialOrd>(values: &[T], set: &[T]) -> BooleanBuffer {
+fn among<T: ArrowNativeTypeOp + PartialOrd>(values: &[T], set: &[T]) -> BooleanBuffer {
     match set {
         [] => BooleanBuffer::new_unset(values.len()),
         [one] => within(values, *one, *one),

@@ -1,0 +1,95 @@
+//! What all handlers share, and the one way from async handlers to the blocking engine.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use elanus_engine::Engine;
+use tokio::sync::Semaphore;
+
+use crate::config::Config;
+use crate::error::ApiError;
+use crate::images::ImageService;
+use crate::jobs::Jobs;
+use crate::net::Shutdown;
+use crate::telemetry::Metrics;
+
+/// Everything a handler may need. One for each server; handlers get it as `State<Arc<App>>`.
+pub struct App {
+    /// How the server was told to run.
+    pub config: Config,
+    /// Collections.
+    pub engine: Arc<Engine>,
+    /// Photos to vectors, and the stored photos.
+    pub images: Arc<ImageService>,
+    /// Imports of folders.
+    pub jobs: Arc<Jobs>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// When the server started.
+    pub started: Instant,
+    /// Asks for the end, and says whether it was asked for.
+    pub shutdown: Shutdown,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// All routes of the main port.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let limits = app.config.limits.clone();
+    let metrics = Arc::clone(&app.metrics);
+    let routes = Router::new()
+        .merge(crate::rest::routes())
+        .merge(crate::status::routes())
+        .merge(crate::images::routes())
+        .merge(crate::jobs::routes())
+        .merge(crate::classic::routes())
+        .merge(crate::ui::routes())
+        .fallback(crate::reply::no_such_page)
+        .with_state(app);
+    crate::net::guarded(routes, &limits, &metrics)
+}
+
+/// Calls into the engine at one time. Each may hold a thread while it waits for the disk; more wait their turn.
+const MAX_BLOCKING: usize = 64;
+
+static BLOCKING: Semaphore = Semaphore::const_new(MAX_BLOCKING);
+
+/// Runs a blocking call on a thread made for that. It runs to its end even if nobody waits for it any more.
+///
+/// # Errors
+/// The call's own; a panic becomes an internal error and is logged.
+pub async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let permit = BLOCKING.acquire().await.map_err(|_| ApiError::unavailable("the server is stopping"))?;
+    let run = move || {
+        // Given back when the call ends, not when the waiting ends.
+        let _permit = permit;
+        call()
+    };
+    match tokio::task::spawn_blocking(run).await {
+        Ok(outcome) => outcome,
+        Err(error) if error.is_panic() => {
+            tracing::error!(%error, "a request panicked");
+            Err(ApiError::internal("internal error; the server's log has the details"))
+        }
+        Err(_) => Err(ApiError::unavailable("the server is stopping")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error_and_the_next_call_works() {
+        let error = blocking::<()>(|| panic!("as a bug would")).await.unwrap_err();
+        assert_eq!((error.code, error.status.as_u16()), (65535, 500));
+        assert_eq!(blocking(|| Ok(7)).await, Ok(7));
+    }
+}

@@ -1,0 +1,71 @@
+//! What both old servers do with a table: fill it from a folder, search it, count it, drop it. Tables are collections;
+//! the default one is `images`.
+
+use std::sync::Arc;
+
+use elanus_engine::EngineError;
+
+use crate::app::{App, blocking};
+use crate::error::ApiError;
+use crate::images::intake::Form;
+use crate::images::{Query, Similar, SimilarRequest};
+use crate::jobs::{DEFAULT_COLLECTION, Job};
+
+/// The table that a request names, or the default one.
+///
+/// # Errors
+/// 400 when it is no text.
+pub(super) fn name(form: &Form, names: &[&str]) -> Result<String, ApiError> {
+    let given = form.text(names)?.filter(|name| !name.trim().is_empty());
+    Ok(given.unwrap_or_else(|| DEFAULT_COLLECTION.to_owned()))
+}
+
+/// Begins to import the folder that a request names as `File`.
+///
+/// # Errors
+/// As [`crate::jobs::Jobs::create`].
+pub(super) async fn load(app: &Arc<App>, form: &Form) -> Result<Arc<Job>, ApiError> {
+    let table = name(form, &["Table", "table_name"])?;
+    let folder = form.text(&["File"])?.ok_or_else(|| ApiError::invalid("File must name the folder to import"))?;
+    let jobs = Arc::clone(&app.jobs);
+    blocking(move || jobs.create(&table, &folder)).await
+}
+
+/// Searches a table with the only file of a request.
+///
+/// # Errors
+/// As the search of the image API.
+pub(super) async fn search(app: &Arc<App>, table: &str, form: &mut Form, limit: usize) -> Result<Similar, ApiError> {
+    let query = Query::File(form.single_file()?.bytes);
+    let request = SimilarRequest { query, limit, offset: 0, filter: None, output_fields: Some(Vec::new()) };
+    app.images.similar(table, request).await
+}
+
+/// Rows of a table; the default one has none as long as it is not there.
+///
+/// # Errors
+/// 404 for another table that is not there.
+pub(super) async fn count(app: &Arc<App>, table: String) -> Result<u64, ApiError> {
+    let engine = Arc::clone(&app.engine);
+    blocking(move || match engine.collection(&table) {
+        Err(EngineError::CollectionNotFound { .. }) if table == DEFAULT_COLLECTION => Ok(0),
+        found => Ok(found?.count()),
+    })
+    .await
+}
+
+/// Drops a table with its images.
+///
+/// # Errors
+/// 404 when it is not there.
+pub(super) async fn drop_table(app: &Arc<App>, table: String) -> Result<(), ApiError> {
+    let (engine, images) = (Arc::clone(&app.engine), Arc::clone(&app.images));
+    blocking(move || {
+        if !engine.drop_collection(&table)? {
+            return Err(EngineError::CollectionNotFound { name: table }.into());
+        }
+        images.request_sweep();
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,93 @@
+//! The table of commands and flags. Flags are all optional: what a flag does not say, the environment, the file or
+//! the default says (see [`crate::config`]).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Settings;
+
+/// Vector database, image embedder and image search in one program
+#[derive(Debug, Parser)]
+#[command(name = "elanus", arg_required_else_help = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Start the server: the page, the Milvus API and the image API
+    Serve(ServeArguments),
+}
+
+/// Every flag can also be given in the environment and in the file; a flag wins over the environment, and that over
+/// the file.
+#[derive(Debug, Args)]
+pub(super) struct ServeArguments {
+    /// Folder where everything is kept [env: ELANUS_DATA] [default: ./elanus-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Address of the page and the APIs [env: ELANUS_LISTEN] [default: 127.0.0.1:19530]
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Address of metrics and health [env: ELANUS_ADMIN_LISTEN] [default: 127.0.0.1:9091]
+    #[arg(long, value_name = "HOST:PORT")]
+    admin_listen: Option<String>,
+    /// Folder of photos to import into the collection "images"; may be repeated [env: ELANUS_IMAGES]
+    #[arg(long, value_name = "DIR")]
+    images: Vec<PathBuf>,
+    /// Further folder that import requests may name; may be repeated [env: ELANUS_IMAGE_ROOT]
+    #[arg(long, value_name = "DIR")]
+    image_root: Vec<PathBuf>,
+    /// What embeds: auto, cpu or cuda [env: ELANUS_DEVICE] [default: auto]
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// How features become a vector: max or avg [env: ELANUS_POOLING] [default: max]
+    #[arg(long, value_name = "POOLING")]
+    pooling: Option<String>,
+    /// TOML file with these settings (keys: data, listen, admin_listen, images, image_root, device, pooling, [limits])
+    /// [env: ELANUS_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+impl ServeArguments {
+    /// The flags as one layer of configuration.
+    pub(super) fn settings(self) -> Settings {
+        let list = |paths: Vec<PathBuf>| (!paths.is_empty()).then_some(paths);
+        Settings {
+            data: self.data,
+            listen: self.listen,
+            admin_listen: self.admin_listen,
+            images: list(self.images),
+            image_root: list(self.image_root),
+            device: self.device,
+            pooling: self.pooling,
+            limits: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_table_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_become_settings() {
+        let line = ["elanus", "serve", "--images", "a", "--images", "b", "--listen", "127.0.0.1:0", "--pooling", "avg"];
+        let Command::Serve(serve) = Arguments::try_parse_from(line).unwrap().command;
+        let settings = serve.settings();
+        assert_eq!(settings.images, Some(vec!["a".into(), "b".into()]));
+        assert_eq!(settings.image_root, None);
+        assert_eq!(settings.listen.as_deref(), Some("127.0.0.1:0"));
+        assert_eq!(settings.pooling.as_deref(), Some("avg"));
+    }
+}

@@ -1,0 +1,247 @@
+//! A collection as a home of images: its rows, the layout of its fields, the model that made its vectors, and the
+//! contents it already has. One [`ImageCollection`] exists for each collection in use; uploads, imports, searches and
+//! downloads share it, so that a content is claimed by one of them only.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use elanus_engine::collection::Collection;
+use elanus_engine::row::{Key, Keys, Projection, Rows};
+use elanus_engine::schema::{DataType, Schema, check_collection_name};
+use elanus_engine::{Engine, EngineError};
+use elanus_storage::Digest;
+use parking_lot::Mutex;
+
+use super::known::KnownImages;
+use super::layout::{self, Layout, MODEL_PROPERTY, SHA256};
+use crate::error::ApiError;
+
+/// What a caller is going to do with a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Look at rows and originals; any model will do.
+    Read,
+    /// Compare vectors: the model must be ours.
+    Search,
+    /// Add images: the model must be ours, and an empty collection becomes ours.
+    Write,
+    /// The same, and a collection that is not there is made.
+    Create,
+}
+
+/// A collection that holds images.
+#[derive(Debug)]
+pub(crate) struct ImageCollection {
+    /// Its rows.
+    pub(crate) rows: Arc<Collection>,
+    /// Where the values of an image are.
+    pub(crate) layout: Layout,
+    known: Mutex<Option<Arc<KnownImages>>>,
+}
+
+/// The collections in use, by their number: one that was dropped and made again is another one.
+#[derive(Debug)]
+pub(crate) struct ImageCollections {
+    engine: Arc<Engine>,
+    model: String,
+    dimension: usize,
+    open: Mutex<HashMap<u64, Arc<ImageCollection>>>,
+}
+
+impl ImageCollections {
+    /// `model` is the identity that new collections are stamped with, `dimension` that of its vectors.
+    pub(crate) fn new(engine: Arc<Engine>, model: String, dimension: usize) -> Self {
+        Self { engine, model, dimension, open: Mutex::default() }
+    }
+
+    /// The engine below.
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Identity of the model.
+    pub(crate) fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Opens a collection for a purpose. Blocking.
+    ///
+    /// # Errors
+    /// 404 when it is not there, 400 when it can't hold images, 409 when another model made its vectors.
+    pub(crate) fn open(&self, name: &str, purpose: Purpose) -> Result<Arc<ImageCollection>, ApiError> {
+        let rows = match self.engine.collection(name) {
+            Err(EngineError::CollectionNotFound { .. }) if purpose == Purpose::Create => self.create(name)?,
+            found => found?,
+        };
+        let dimension = (purpose != Purpose::Read).then_some(self.dimension);
+        let layout = Layout::of(rows.schema(), dimension)
+            .map_err(|reason| ApiError::invalid(format!("the collection {name} can't hold images: {reason}")))?;
+        if purpose != Purpose::Read {
+            self.check_model(&rows, purpose)?;
+        }
+        let mut open = self.open.lock();
+        if !open.contains_key(&rows.id()) {
+            // A new one comes rarely: a good moment to forget those that were dropped.
+            open.retain(|id, other| self.engine.collection(other.rows.name()).is_ok_and(|now| now.id() == *id));
+        }
+        let collection = open.entry(rows.id()).or_insert_with(|| {
+            Arc::new(ImageCollection { rows: Arc::clone(&rows), layout, known: Mutex::default() })
+        });
+        Ok(Arc::clone(collection))
+    }
+
+    /// Schema and layout that images of this collection will have: those it has, or those it would be made with.
+    ///
+    /// # Errors
+    /// As [`ImageCollections::open`]; 400 for a name that can't be one.
+    pub(crate) fn target(&self, name: &str) -> Result<(Layout, Arc<Schema>), ApiError> {
+        check_collection_name(name)?;
+        match self.open(name, Purpose::Write) {
+            Ok(existing) => Ok((existing.layout.clone(), Arc::clone(existing.rows.schema()))),
+            Err(error) if error.status == http::StatusCode::NOT_FOUND => {
+                let schema = layout::definition(name, self.dimension, &self.model)?.schema;
+                let layout = Layout::of(&schema, Some(self.dimension)).map_err(ApiError::internal)?;
+                Ok((layout, Arc::new(schema)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether this server's model can search the collection.
+    pub(crate) fn is_searchable(&self, rows: &Collection) -> bool {
+        Layout::of(rows.schema(), Some(self.dimension)).is_ok() && self.check_model(rows, Purpose::Search).is_ok()
+    }
+
+    fn create(&self, name: &str) -> Result<Arc<Collection>, ApiError> {
+        match self.engine.create(layout::definition(name, self.dimension, &self.model)?) {
+            // Somebody was faster, with another definition: take theirs and judge it.
+            Err(EngineError::CollectionExists { .. }) => Ok(self.engine.collection(name)?),
+            created => Ok(created?),
+        }
+    }
+
+    fn check_model(&self, rows: &Collection, purpose: Purpose) -> Result<(), ApiError> {
+        let name = rows.name();
+        match rows.properties().get(MODEL_PROPERTY) {
+            Some(model) if *model == self.model => Ok(()),
+            Some(model) => Err(ApiError::conflict(format!(
+                "the vectors of the collection {name} were made by the model {model}, and this server embeds with {}: \
+                 they can't be compared. Start the server with the settings of that model, or use another collection",
+                self.model
+            ))),
+            None if rows.count() > 0 => Err(ApiError::conflict(format!(
+                "the collection {name} holds vectors of unknown origin: they can't be compared with those of the model \
+                 {}. Use another collection for images",
+                self.model
+            ))),
+            None if purpose == Purpose::Search => Ok(()),
+            None => Ok(rows.set_property(MODEL_PROPERTY, &self.model)?),
+        }
+    }
+}
+
+impl ImageCollection {
+    /// The contents it has; read from its rows when first asked for.
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub(crate) fn known(&self) -> Result<Arc<KnownImages>, ApiError> {
+        let mut known = self.known.lock();
+        if let Some(known) = &*known {
+            return Ok(Arc::clone(known));
+        }
+        let mut stored: HashMap<Digest, Key> = HashMap::new();
+        self.each_content(|content, key| match stored.get(&content) {
+            // Two rows of one content can only come through the Milvus API: the first stands for both.
+            Some(other) if *other <= key => {}
+            _ => drop(stored.insert(content, key)),
+        })?;
+        let loaded = Arc::new(KnownImages::new(stored));
+        *known = Some(Arc::clone(&loaded));
+        Ok(loaded)
+    }
+
+    /// Visits the content and the key of every row that has one.
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub(crate) fn each_content(&self, visit: impl FnMut(Digest, Key)) -> Result<(), ApiError> {
+        each_content(&self.rows, &self.layout, visit)
+    }
+
+    /// Whether the row with this key is there and has this content.
+    pub(crate) fn holds(&self, content: &Digest, key: &Key) -> bool {
+        self.row(key, &[SHA256])
+            .ok()
+            .flatten()
+            .and_then(|row| self.layout.sha256(&row, 0))
+            .is_some_and(|sha256| sha256 == content.to_string())
+    }
+
+    /// Some fields of one row; `None` when there is no such row.
+    ///
+    /// # Errors
+    /// Engine errors; 400 for an unknown field.
+    pub(crate) fn row(&self, key: &Key, fields: &[&str]) -> Result<Option<Rows>, ApiError> {
+        let projection = Projection::resolve(self.rows.schema(), fields)?;
+        let rows = self.rows.get(&keys_of(std::slice::from_ref(key)), &projection)?;
+        Ok((!rows.is_empty()).then_some(rows))
+    }
+
+    /// Reads a key as it stands in a URL or a form.
+    ///
+    /// # Errors
+    /// 400 when the collection's keys are numbers and this is none.
+    pub(crate) fn parse_key(&self, text: &str) -> Result<Key, ApiError> {
+        match self.rows.schema().primary().data_type {
+            DataType::Int64 => text
+                .parse()
+                .map(Key::Int)
+                .map_err(|_| ApiError::invalid(format!("the id of an image is a whole number, not {text:?}"))),
+            _ => Ok(Key::Text(text.to_owned())),
+        }
+    }
+
+    /// The error for a key that names no row.
+    pub(crate) fn no_such_image(&self, key: &Key) -> ApiError {
+        ApiError::not_found(format!("there is no image {key} in the collection {}", self.rows.name()))
+    }
+}
+
+/// Visits the content and the key of every row that has one.
+///
+/// # Errors
+/// Engine errors.
+pub(crate) fn each_content(
+    rows: &Collection,
+    layout: &Layout,
+    mut visit: impl FnMut(Digest, Key),
+) -> Result<(), ApiError> {
+    let projection = Projection::resolve(rows.schema(), &[SHA256])?;
+    rows.scan(&projection, &mut |rows| {
+        for row in 0..rows.len {
+            let content = layout.sha256(&rows, row).and_then(|sha256| sha256.parse().ok());
+            if let (Some(content), Some(key)) = (content, rows.key(row)) {
+                visit(content, key.to_key());
+            }
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// Keys of one kind as the engine takes them.
+pub(crate) fn keys_of(keys: &[Key]) -> Keys {
+    let kind = match keys.first() {
+        Some(Key::Text(_)) => DataType::VarChar,
+        _ => DataType::Int64,
+    };
+    let mut list = Keys::empty(kind);
+    keys.iter().for_each(|key| list.push(key.as_ref()));
+    list
+}
+
+/// The keys of a list, owned.
+pub(crate) fn owned_keys(keys: &Keys) -> Vec<Key> {
+    keys.iter().map(elanus_engine::row::KeyRef::to_key).collect()
+}

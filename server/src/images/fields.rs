@@ -1,0 +1,220 @@
+//! Scalar fields that a client gives along with its images: checked once a request, written into every new row, and
+//! merged into the rows of images that were there already.
+
+use std::sync::Arc;
+
+use elanus_engine::EngineError;
+use elanus_engine::row::{BatchBuilder, KeyRef, KeySource, OutputValue, Rows, Value};
+use elanus_engine::schema::{DYNAMIC_FIELD, DataType, Field, Schema};
+use serde_json::{Map, Value as Json};
+
+use super::layout::{Layout, is_reserved};
+
+/// The fields of one request, by name, typed for one schema.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    declared: Vec<(usize, Json)>,
+    dynamic: Map<String, Json>,
+}
+
+impl Fields {
+    /// Checks names, and reads text as the declared type demands. Undeclared fields keep the JSON type they came with:
+    /// a form knows only text, so they are strings unless given as JSON.
+    ///
+    /// # Errors
+    /// A sentence that names the field.
+    pub(crate) fn new(
+        layout: &Layout,
+        schema: &Schema,
+        given: impl IntoIterator<Item = (String, Json)>,
+    ) -> Result<Self, String> {
+        let mut fields = Self::default();
+        for (name, value) in given {
+            if is_reserved(layout, schema, &name) {
+                return Err(format!("the field {name} is filled by the server and can't be given"));
+            }
+            match schema.field(&name) {
+                Some((_, field)) if field.data_type.is_vector() => {
+                    return Err(format!("the field {name} is a vector and can't be given with an image"));
+                }
+                Some((index, field)) => fields.set_declared(index, typed(field, value)?)?,
+                None if name == DYNAMIC_FIELD || name.is_empty() => {
+                    return Err(format!("a field can't be called {name:?}"));
+                }
+                None if !schema.dynamic() => {
+                    return Err(format!("the collection has no field {name} and takes no undeclared ones"));
+                }
+                None => {
+                    if fields.dynamic.insert(name.clone(), value).is_some() {
+                        return Err(format!("the field {name} is given twice"));
+                    }
+                }
+            }
+        }
+        Ok(fields)
+    }
+
+    /// Whether the request gave none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.declared.is_empty() && self.dynamic.is_empty()
+    }
+
+    /// Sets them in the row under construction.
+    ///
+    /// # Errors
+    /// The engine's `InvalidRow` when a value does not fit.
+    pub(crate) fn fill(&self, batch: &mut BatchBuilder) -> Result<(), EngineError> {
+        for (index, value) in &self.declared {
+            set_json(batch, *index, value)?;
+        }
+        self.dynamic.iter().try_for_each(|(name, value)| batch.set_dynamic(name, &value.to_string()))
+    }
+
+    /// A batch of one row: the stored `row` of `rows` (which holds every field) with these fields replaced.
+    ///
+    /// # Errors
+    /// `InvalidRow` when a value does not fit; `Internal` when `rows` is not complete.
+    pub(crate) fn merged(&self, schema: &Arc<Schema>, rows: &Rows, row: usize) -> Result<BatchBuilder, EngineError> {
+        let mut batch = BatchBuilder::new(schema, KeySource::Given);
+        for (index, field) in schema.fields().iter().enumerate() {
+            match self.declared.iter().find(|(position, _)| *position == index) {
+                Some((_, value)) => set_json(&mut batch, index, value)?,
+                None => copy_value(&mut batch, index, field, rows, row)?,
+            }
+        }
+        let stored = rows.dynamic_json(row).map(serde_json::from_str::<Map<String, Json>>);
+        let mut dynamic = stored.and_then(Result::ok).unwrap_or_default();
+        dynamic.extend(self.dynamic.iter().map(|(name, value)| (name.clone(), value.clone())));
+        for (name, value) in &dynamic {
+            batch.set_dynamic(name, &value.to_string())?;
+        }
+        batch.end_row()?;
+        Ok(batch)
+    }
+
+    fn set_declared(&mut self, index: usize, value: Json) -> Result<(), String> {
+        if self.declared.iter().any(|(position, _)| *position == index) {
+            return Err("a field is given twice".to_owned());
+        }
+        self.declared.push((index, value));
+        Ok(())
+    }
+}
+
+/// Text becomes what the field holds; values of other JSON types are left for the batch to check.
+fn typed(field: &Field, value: Json) -> Result<Json, String> {
+    let Json::String(text) = value else { return Ok(value) };
+    let wrong = || format!("the field {} is {}: {text:?} is not one", field.name, field.data_type);
+    match field.data_type {
+        DataType::VarChar => Ok(Json::String(text)),
+        DataType::Bool => match text.to_ascii_lowercase().as_str() {
+            "true" | "1" => Ok(Json::Bool(true)),
+            "false" | "0" => Ok(Json::Bool(false)),
+            _ => Err(wrong()),
+        },
+        DataType::Float | DataType::Double => text.trim().parse::<f64>().map(Json::from).map_err(|_| wrong()),
+        DataType::Json => serde_json::from_str(&text).map_err(|_| wrong()),
+        other if other.is_integer() => text.trim().parse::<i64>().map(Json::from).map_err(|_| wrong()),
+        _ => Err(wrong()),
+    }
+}
+
+fn set_json(batch: &mut BatchBuilder, index: usize, value: &Json) -> Result<(), EngineError> {
+    let json_field = batch.schema().fields().get(index).is_some_and(|f| f.data_type == DataType::Json);
+    let text;
+    let value = match value {
+        Json::Null => Value::Null,
+        _ if json_field => {
+            text = value.to_string();
+            Value::Text(&text)
+        }
+        Json::Bool(b) => Value::Bool(*b),
+        Json::Number(n) => n.as_i64().map_or_else(|| Value::Float(n.as_f64().unwrap_or(f64::NAN)), Value::Int),
+        Json::String(s) => Value::Text(s),
+        other => {
+            text = other.to_string();
+            Value::Text(&text)
+        }
+    };
+    batch.set(index, value)
+}
+
+fn copy_value(
+    batch: &mut BatchBuilder,
+    index: usize,
+    field: &Field,
+    rows: &Rows,
+    row: usize,
+) -> Result<(), EngineError> {
+    let incomplete = || EngineError::Internal(format!("the row to merge has no field {}", field.name));
+    if field.primary {
+        return match rows.key(row).ok_or_else(incomplete)? {
+            KeyRef::Int(key) => batch.set(index, Value::Int(key)),
+            KeyRef::Text(key) => batch.set(index, Value::Text(key)),
+        };
+    }
+    match rows.column(&field.name).ok_or_else(incomplete)?.value(row) {
+        OutputValue::Null => batch.set(index, Value::Null),
+        OutputValue::Bool(b) => batch.set(index, Value::Bool(b)),
+        OutputValue::Int(i) | OutputValue::Int64(i) => batch.set(index, Value::Int(i)),
+        OutputValue::Float(f) => batch.set(index, Value::Float(f.into())),
+        OutputValue::Double(f) => batch.set(index, Value::Float(f)),
+        OutputValue::Text(text) | OutputValue::Json(text) => batch.set(index, Value::Text(text)),
+        OutputValue::Vector(vector) => batch.set_vector(index, |matrix| {
+            matrix.extend_from_slice(vector);
+            Ok(())
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::layout;
+    use super::*;
+
+    fn schema() -> (Layout, Arc<Schema>) {
+        let own = layout::definition("images", 2, "m").unwrap().schema;
+        let mut fields = own.fields().to_vec();
+        fields.push(Field::new("year", DataType::Int16).nullable());
+        fields.push(Field::new("public", DataType::Bool).nullable());
+        fields.push(Field::new("tags", DataType::Json).nullable());
+        let schema = Arc::new(Schema::new(fields, true, "").unwrap());
+        (Layout::of(&schema, Some(2)).unwrap(), schema)
+    }
+
+    fn fields(given: Json) -> Result<Fields, String> {
+        let (layout, schema) = schema();
+        let Json::Object(given) = given else { panic!("an object") };
+        Fields::new(&layout, &schema, given)
+    }
+
+    #[test]
+    fn text_takes_the_declared_type() {
+        let given = fields(json!({"year": "2007", "public": "true", "tags": "[1, 2]", "zip": "00123", "n": 3})).unwrap();
+        let declared: Vec<&Json> = given.declared.iter().map(|(_, value)| value).collect();
+        assert_eq!(declared, [&json!(2007), &json!(true), &json!([1, 2])]);
+        assert_eq!(given.dynamic["zip"], "00123", "undeclared text stays text");
+        assert_eq!(given.dynamic["n"], 3);
+    }
+
+    #[test]
+    fn refuses_in_words() {
+        assert!(fields(json!({"year": "last"})).unwrap_err().contains("year is Int16"));
+        assert!(fields(json!({"id": 1})).unwrap_err().contains("id is filled by the server"));
+        assert!(fields(json!({"sha256": "x"})).unwrap_err().contains("filled by the server"));
+        assert!(fields(json!({"$meta": "x"})).unwrap_err().contains("$meta"));
+        let (layout, open) = schema();
+        let twice = [("a".to_owned(), json!(1)), ("a".to_owned(), json!(2))];
+        assert!(Fields::new(&layout, &open, twice).unwrap_err().contains("twice"));
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_refused_by_the_batch() {
+        let (_, schema) = schema();
+        let mut batch = BatchBuilder::new(&schema, KeySource::Generated);
+        let error = fields(json!({"year": 70_000})).unwrap().fill(&mut batch).unwrap_err();
+        assert!(error.to_string().contains("year"), "{error}");
+    }
+}

@@ -1,0 +1,264 @@
+//! Images: files in, vectors, rows and links out. This is where the two sides of the house meet: `elanus-embed` turns a
+//! file into a vector, `elanus-engine` keeps the vector in a row, and the original stays in a store named by content.
+//! The page, the image API, imports and the classic calls all go through one [`ImageService`].
+//!
+//! ```text
+//!   file ─► decode (few at once) ─► Model (one queue) ─► store: original durable ─► row durable ─► answer
+//!              └─ thumbnail                                │
+//!                                            KnownImages: one row for one content
+//! ```
+
+mod api;
+mod collection;
+mod fields;
+pub(crate) mod intake;
+mod known;
+pub(crate) mod layout;
+mod listing;
+mod model;
+pub(crate) mod name;
+mod search;
+mod store;
+mod sweep;
+mod thumbs;
+mod upload;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use elanus_embed::{DecodeLimits, DeviceReport, EmbedderOptions, ImageError, Input, ModelIdentity};
+use elanus_engine::{Engine, EngineError};
+use elanus_storage::{BlobStore, Digest, DiskVfs, Vfs};
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub(crate) use api::{key_json, original_response};
+pub use api::routes;
+pub(crate) use collection::{ImageCollection, Purpose};
+pub(crate) use fields::Fields;
+pub use model::{Model, ModelState};
+pub(crate) use search::{Query, Similar, SimilarRequest};
+pub(crate) use store::EmbeddedImage;
+pub(crate) use upload::{Added, Refused};
+
+use crate::config::Config;
+use crate::error::ApiError;
+use crate::telemetry::Metrics;
+use collection::ImageCollections;
+use model::ModelSlot;
+use sweep::{SweepGate, Sweeper};
+use thumbs::{THUMB_SIDE, Thumbnails};
+
+/// Everything about images, shared by all handlers and imports.
+pub struct ImageService {
+    collections: ImageCollections,
+    /// The files as they were sent, named by content.
+    originals: BlobStore,
+    thumbs: Thumbnails,
+    model: ModelSlot,
+    /// One permit for each image that is being decoded.
+    decodes: Arc<Semaphore>,
+    decode_limits: DecodeLimits,
+    runtime: Handle,
+    sweep_gate: SweepGate,
+    sweeper: Mutex<Option<Sweeper>>,
+    metrics: Arc<Metrics>,
+}
+
+/// A decoded image, ready for the model.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    /// What the network takes.
+    pub(crate) input: Input,
+    /// Width in pixels, upright.
+    pub(crate) width: u32,
+    /// Height in pixels, upright.
+    pub(crate) height: u32,
+    /// JPEG for lists; empty when it was not asked for.
+    pub(crate) thumbnail: Vec<u8>,
+}
+
+impl std::fmt::Debug for ImageService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImageService").field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
+impl ImageService {
+    /// Starts the service: the model opens in the background, and originals that nothing refers to are removed there.
+    /// Must be called within the async runtime.
+    ///
+    /// # Errors
+    /// Storage errors of the folder of originals.
+    pub fn start(
+        config: &Config,
+        engine: &Arc<Engine>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Arc<Self>, ApiError> {
+        let vfs: Arc<dyn Vfs> = Arc::new(DiskVfs);
+        let identity = ModelIdentity::vgg16(config.pooling);
+        let options = EmbedderOptions { device: config.device, pooling: config.pooling };
+        let originals = BlobStore::open(Arc::clone(&vfs), &config.data.join("images")).map_err(EngineError::from)?;
+        let service = Arc::new(Self {
+            collections: ImageCollections::new(Arc::clone(engine), identity.to_string(), identity.dimension),
+            originals,
+            thumbs: Thumbnails::new(vfs, config.data.join("thumbs")),
+            model: ModelSlot::open(options, Arc::clone(metrics)),
+            decodes: Arc::new(Semaphore::new(config.limits.max_decodes.max(1))),
+            decode_limits: DecodeLimits { max_bytes: config.limits.max_body_bytes, ..DecodeLimits::default() },
+            runtime: Handle::current(),
+            sweep_gate: SweepGate::default(),
+            sweeper: Mutex::new(None),
+            metrics: Arc::clone(metrics),
+        });
+        *service.sweeper.lock() = Sweeper::start(&service);
+        service.request_sweep();
+        Ok(service)
+    }
+
+    /// Ends background work; waits for what is under way.
+    pub fn close(&self) {
+        let sweeper = self.sweeper.lock().take();
+        if let Some(sweeper) = sweeper {
+            sweeper.stop();
+        }
+    }
+
+    /// Where the opening of the model stands.
+    pub fn model(&self) -> ModelState {
+        self.model.now()
+    }
+
+    /// Where the model runs, and why there; `None` while it is not ready.
+    pub fn device_report(&self) -> Option<DeviceReport> {
+        match self.model() {
+            ModelState::Ready(model) => Some(model.device().clone()),
+            ModelState::Opening | ModelState::Failed(_) => None,
+        }
+    }
+
+    /// The canonical identity of the model, known before it is ready.
+    pub fn identity_text(&self) -> String {
+        self.collections.model().to_owned()
+    }
+
+    /// The model, as soon as it is there.
+    ///
+    /// # Errors
+    /// 503 with the reason when it can't be opened.
+    pub async fn wait_model(&self) -> Result<Arc<Model>, ApiError> {
+        self.model.wait().await
+    }
+
+    /// The same for a thread; `None` once `stop` is set.
+    pub(crate) fn wait_model_blocking(&self, stop: &std::sync::atomic::AtomicBool) -> Option<Result<Arc<Model>, String>> {
+        self.model.wait_blocking(stop)
+    }
+
+    /// Asks for originals that no row refers to any more to be removed, soon and in the background. To be called after
+    /// rows or collections were removed.
+    pub fn request_sweep(&self) {
+        if let Some(sweeper) = &*self.sweeper.lock() {
+            sweeper.request();
+        }
+    }
+
+    /// Opens a collection for a purpose. Blocking.
+    ///
+    /// # Errors
+    /// 404 when it is not there, 400 when it can't hold images, 409 when another model made its vectors.
+    pub(crate) fn open(&self, name: &str, purpose: Purpose) -> Result<Arc<ImageCollection>, ApiError> {
+        self.collections.open(name, purpose)
+    }
+
+    /// Whether images can go into a collection of this name, be it there or still to be made. Blocking.
+    ///
+    /// # Errors
+    /// As [`ImageService::open`]; 400 for a name that can't be one.
+    pub(crate) fn check_target(&self, name: &str) -> Result<(), ApiError> {
+        self.collections.target(name).map(drop)
+    }
+
+    /// Whether the collection has this content already, with its original. Blocking.
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub(crate) fn has(&self, collection: &ImageCollection, content: &Digest) -> Result<bool, ApiError> {
+        let key = collection.known()?.find(content);
+        Ok(key.is_some_and(|key| collection.holds(content, &key)) && self.has_original(content)?)
+    }
+
+    /// The original of a content. Blocking.
+    ///
+    /// # Errors
+    /// 404 when it is not there; storage errors.
+    pub(crate) fn original(&self, content: &Digest) -> Result<Bytes, ApiError> {
+        let bytes = self.originals.get(content).map_err(EngineError::from)?;
+        bytes.map(Bytes::from).ok_or_else(|| ApiError::not_found("the original of this image is not stored"))
+    }
+
+    fn has_original(&self, content: &Digest) -> Result<bool, ApiError> {
+        Ok(self.originals.contains(content).map_err(EngineError::from)?)
+    }
+
+    /// Largest file that is looked at, in bytes.
+    pub(crate) fn max_file_bytes(&self) -> usize {
+        self.decode_limits.max_bytes
+    }
+
+    /// Counts a file that was refused.
+    pub(crate) fn count_refused(&self, error: &ImageError) {
+        self.metrics.images_refused(error.code());
+    }
+
+    /// Decodes on the calling thread, one of few at a time.
+    ///
+    /// # Errors
+    /// Why the file gives no image.
+    pub(crate) fn decode_blocking(&self, bytes: &[u8], thumbnail: bool) -> Result<Decoded, ImageError> {
+        // The semaphore is never closed, so this is a permit.
+        let _permit = self.runtime.block_on(self.decodes.acquire());
+        self.decode(bytes, thumbnail)
+    }
+
+    /// Decodes on a thread made for that, one of few at a time.
+    ///
+    /// # Errors
+    /// Why the file gives no image.
+    pub(crate) async fn decoded(self: &Arc<Self>, bytes: Bytes, thumbnail: bool) -> Result<Decoded, ApiError> {
+        let permit = Arc::clone(&self.decodes).acquire_owned().await;
+        let service = Arc::clone(self);
+        let decode = move || {
+            // Given back when the decoding ends, not when the client stops waiting.
+            let _permit: Option<OwnedSemaphorePermit> = permit.ok();
+            let decoded = service.decode(&bytes, thumbnail);
+            decoded.inspect_err(|error| service.count_refused(error))
+        };
+        match tokio::task::spawn_blocking(decode).await {
+            Ok(decoded) => Ok(decoded?),
+            Err(_) => Err(ImageError::Internal.into()),
+        }
+    }
+
+    /// Decodes and embeds one file.
+    ///
+    /// # Errors
+    /// Why the file gives no image; busy; no model.
+    pub(crate) async fn vector(self: &Arc<Self>, bytes: Bytes) -> Result<Vec<f32>, ApiError> {
+        let model = self.wait_model().await?;
+        let decoded = self.decoded(bytes, false).await?;
+        model.embed(decoded.input).await
+    }
+
+    fn decode(&self, bytes: &[u8], thumbnail: bool) -> Result<Decoded, ImageError> {
+        let started = Instant::now();
+        let photo = elanus_embed::decode(bytes, &self.decode_limits)?;
+        let (width, height) = photo.oriented_size();
+        let thumbnail = if thumbnail { elanus_embed::thumbnail(&photo, THUMB_SIDE)? } else { Vec::new() };
+        let input = elanus_embed::preprocess(&photo);
+        self.metrics.decode_seconds(started.elapsed().as_secs_f64());
+        Ok(Decoded { input, width, height, thumbnail })
+    }
+}

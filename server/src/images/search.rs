@@ -1,0 +1,125 @@
+//! Finding images that look alike: the query is a new image or the id of a stored one, the answer is rows of the
+//! collection with their distances.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use elanus_engine::row::{ColumnData, Projection, Rows};
+use elanus_engine::schema::{DYNAMIC_FIELD, Schema};
+use elanus_engine::{Filter, Metric, SearchRequest};
+
+use super::layout::{HEIGHT, NAME, SHA256, WIDTH};
+use super::{ImageCollection, ImageService, Purpose};
+use crate::app::blocking;
+use crate::error::ApiError;
+
+/// What results should look like.
+#[derive(Debug, Clone)]
+pub(crate) enum Query {
+    /// A file that is not stored.
+    File(Bytes),
+    /// A stored image, which is found too, as the nearest to itself.
+    Id(String),
+}
+
+/// One search.
+#[derive(Debug, Clone)]
+pub(crate) struct SimilarRequest {
+    /// The example.
+    pub(crate) query: Query,
+    /// Most results.
+    pub(crate) limit: usize,
+    /// Nearest results to skip.
+    pub(crate) offset: usize,
+    /// Which rows may be results, in Milvus's filter language.
+    pub(crate) filter: Option<String>,
+    /// Fields of the results; none: every scalar field.
+    pub(crate) output_fields: Option<Vec<String>>,
+}
+
+/// Results of one search, nearest first.
+#[derive(Debug)]
+pub(crate) struct Similar {
+    /// Where they are.
+    pub(crate) collection: Arc<ImageCollection>,
+    /// Their fields; always with the content hash.
+    pub(crate) rows: Rows,
+    /// Their distances, as Milvus gives them.
+    pub(crate) distances: Vec<f32>,
+    /// What the distances are: cosines, products, or squared lengths.
+    pub(crate) metric: Metric,
+}
+
+impl ImageService {
+    /// Searches a collection.
+    ///
+    /// # Errors
+    /// 404 for an unknown collection or id, 409 for another model's vectors, 400 for a bad filter, field or window, and
+    /// why a file gives no image.
+    pub(crate) async fn similar(self: &Arc<Self>, name: &str, request: SimilarRequest) -> Result<Similar, ApiError> {
+        let (service, name) = (Arc::clone(self), name.to_owned());
+        let open = move || service.open(&name, Purpose::Search);
+        // Whatever is wrong with the collection is said before the work of embedding.
+        let collection = blocking(open).await?;
+        let vector = match &request.query {
+            Query::File(bytes) => Some(self.vector(bytes.clone()).await?),
+            Query::Id(_) => None,
+        };
+        blocking(move || search(collection, request, vector)).await
+    }
+}
+
+fn search(
+    collection: Arc<ImageCollection>,
+    request: SimilarRequest,
+    vector: Option<Vec<f32>>,
+) -> Result<Similar, ApiError> {
+    let schema = collection.rows.schema();
+    let queries = match (&request.query, vector) {
+        (Query::Id(id), _) => stored_vector(&collection, id)?,
+        (Query::File(_), vector) => vector.ok_or_else(|| ApiError::internal("a search without a vector"))?,
+    };
+    let filter = request.filter.filter(|filter| !filter.trim().is_empty());
+    let filter = filter.map(|expression| Filter::compile(&expression, schema)).transpose()?;
+    let hits = collection.rows.search(&SearchRequest {
+        field: collection.layout.vector_name().to_owned(),
+        metric: None,
+        queries,
+        limit: request.limit,
+        offset: request.offset,
+        filter,
+        radius: None,
+        range_filter: None,
+        projection: projection(schema, request.output_fields.as_deref())?,
+    })?;
+    let metric = collection.rows.definition().metric(collection.layout.vector_name()).unwrap_or(Metric::Cosine);
+    Ok(Similar { rows: hits.rows, distances: hits.scores, metric, collection })
+}
+
+/// The fields of an answer: those asked for, or every scalar one; and what links and lists need.
+///
+/// # Errors
+/// For a name that is no field.
+pub(crate) fn projection(schema: &Schema, asked: Option<&[String]>) -> Result<Projection, ApiError> {
+    let mut names: Vec<&str> = vec![NAME, SHA256, WIDTH, HEIGHT];
+    match asked {
+        Some(asked) => names.extend(asked.iter().map(String::as_str)),
+        None => {
+            names.extend(schema.scalar_fields().map(|field| field.name.as_str()));
+            if schema.dynamic() {
+                names.push(DYNAMIC_FIELD);
+            }
+        }
+    }
+    Ok(Projection::resolve(schema, &names)?)
+}
+
+fn stored_vector(collection: &ImageCollection, id: &str) -> Result<Vec<f32>, ApiError> {
+    let key = collection.parse_key(id)?;
+    let name = collection.layout.vector_name();
+    let rows = collection.row(&key, &[name])?.ok_or_else(|| collection.no_such_image(&key))?;
+    match rows.column(name).map(|column| &column.data) {
+        Some(ColumnData::Vector { values, .. }) => Ok(values.clone()),
+        _ => Err(ApiError::internal("an image without a vector")),
+    }
+}

@@ -1,0 +1,253 @@
+//! Removing originals that no row refers to any more: after rows or collections were removed, and at the start for what
+//! a crash left behind. Rows decide, never bookkeeping: every sweep reads all of them. What is stored while a sweep
+//! runs is safe from it; while a collection is out of service nothing is removed, because its rows can't be read.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use elanus_engine::{Engine, EngineError};
+use elanus_storage::Digest;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+
+use super::collection::each_content;
+use super::layout::Layout;
+use super::ImageService;
+use crate::error::ApiError;
+
+/// How often rows are counted to see whether some have gone.
+const CENSUS_EVERY: Duration = Duration::from_secs(2);
+/// Originals removed before others may store images again.
+const REMOVED_AT_ONCE: usize = 256;
+
+/// The thread that sweeps on request.
+#[derive(Debug)]
+pub(super) struct Sweeper {
+    requests: SyncSender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Sweeper {
+    /// Starts the thread; `None`, with a line in the log, when there can be none.
+    pub(super) fn start(service: &Arc<ImageService>) -> Option<Self> {
+        let (requests, inbox) = sync_channel(1);
+        let service = Arc::downgrade(service);
+        let thread = std::thread::Builder::new().name("sweep-images".to_owned()).spawn(move || run(&inbox, &service));
+        match thread {
+            Ok(thread) => Some(Self { requests, thread }),
+            Err(error) => {
+                tracing::warn!(%error, "no thread to remove unused originals");
+                None
+            }
+        }
+    }
+
+    /// Asks for a sweep. Returns at once.
+    pub(super) fn request(&self) {
+        // A full inbox means that one is asked for already.
+        let _ = self.requests.try_send(());
+    }
+
+    /// Ends the thread after the sweep it is in.
+    pub(super) fn stop(self) {
+        drop(self.requests);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread that removes unused originals had panicked");
+        }
+    }
+}
+
+fn run(inbox: &Receiver<()>, service: &Weak<ImageService>) {
+    let mut census = Census::default();
+    loop {
+        let asked = match inbox.recv_timeout(CENSUS_EVERY) {
+            Ok(()) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let Some(service) = service.upgrade() else { return };
+        let shrunk = census.take(service.collections.engine());
+        if !asked && !shrunk {
+            continue;
+        }
+        match service.sweep() {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "originals without rows were removed"),
+            Err(error) => tracing::warn!(%error, "unused originals could not be removed"),
+        }
+    }
+}
+
+/// Rows of every collection when it was last looked at, by the collection's number. Rows and collections are also
+/// removed through the Milvus API, which knows nothing of images.
+#[derive(Debug, Default)]
+struct Census {
+    rows: HashMap<u64, u64>,
+}
+
+impl Census {
+    /// Counts again; says whether a collection or rows of one have gone.
+    fn take(&mut self, engine: &Engine) -> bool {
+        let names = engine.names();
+        let open = names.iter().filter_map(|name| engine.collection(name).ok());
+        self.replace(open.map(|collection| (collection.id(), collection.count())).collect())
+    }
+
+    fn replace(&mut self, now: HashMap<u64, u64>) -> bool {
+        let before = std::mem::replace(&mut self.rows, now);
+        before.iter().any(|(id, rows)| self.rows.get(id).is_none_or(|now| now < rows))
+    }
+}
+
+/// Keeps stores and sweeps apart: whoever stores announces the contents, and a sweep never removes an announced one.
+#[derive(Debug, Default)]
+pub(super) struct SweepGate {
+    /// Shared while originals wait for their rows; exclusive while originals are removed.
+    storing: RwLock<()>,
+    /// Contents announced since the running sweep began; none while there is no sweep.
+    announced: Mutex<Option<HashSet<Digest>>>,
+}
+
+impl SweepGate {
+    /// Keeps these contents from being swept. To be held until their rows are durable.
+    pub(super) fn store(&self, contents: &[Digest]) -> RwLockReadGuard<'_, ()> {
+        let storing = self.storing.read();
+        if let Some(announced) = &mut *self.announced.lock() {
+            announced.extend(contents);
+        }
+        storing
+    }
+
+    /// Begins a sweep: what is being stored now is finished when this returns, what comes later is announced.
+    fn begin(&self) -> Sweep<'_> {
+        let _stores_are_done = self.storing.write();
+        *self.announced.lock() = Some(HashSet::new());
+        Sweep { gate: self }
+    }
+}
+
+/// A sweep under way.
+struct Sweep<'a> {
+    gate: &'a SweepGate,
+}
+
+impl Sweep<'_> {
+    /// Lets `remove` have those of `contents` that were not announced, while nothing is being stored.
+    fn remove<E>(&self, contents: &[Digest], remove: impl FnMut(&Digest) -> Result<(), E>) -> Result<(), E> {
+        let _nobody_stores = self.gate.storing.write();
+        let announced = self.gate.announced.lock().clone().unwrap_or_default();
+        contents.iter().filter(|content| !announced.contains(content)).try_for_each(remove)
+    }
+}
+
+impl Drop for Sweep<'_> {
+    fn drop(&mut self) {
+        *self.gate.announced.lock() = None;
+    }
+}
+
+impl ImageService {
+    /// Removes originals and thumbnails that no row of any collection refers to; returns how many. Blocking.
+    ///
+    /// # Errors
+    /// Engine and storage errors; what is left is found by the next sweep.
+    pub(super) fn sweep(&self) -> Result<usize, ApiError> {
+        if !self.collections.engine().failed().is_empty() {
+            tracing::info!("a collection is out of service: unused originals stay");
+            return Ok(0);
+        }
+        let sweep = self.sweep_gate.begin();
+        let mut unused: Vec<Digest> = self.originals.list().map_err(EngineError::from)?;
+        let referred = self.referred()?;
+        unused.retain(|content| !referred.contains(content));
+        let mut removed = 0;
+        for group in unused.chunks(REMOVED_AT_ONCE) {
+            sweep.remove(group, |content| {
+                self.thumbs.remove(content);
+                removed += 1;
+                self.originals.remove(content)
+            })
+            .map_err(EngineError::from)?;
+        }
+        Ok(removed)
+    }
+
+    /// Every content that a row names.
+    fn referred(&self) -> Result<HashSet<Digest>, ApiError> {
+        let engine = self.collections.engine();
+        let mut referred = HashSet::new();
+        for name in engine.names() {
+            let rows = match engine.collection(&name) {
+                Ok(rows) => rows,
+                // Dropped a moment ago.
+                Err(EngineError::CollectionNotFound { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if let Ok(layout) = Layout::of(rows.schema(), None) {
+                each_content(&rows, &layout, |content, _| {
+                    referred.insert(content);
+                })?;
+            }
+        }
+        Ok(referred)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn removed(sweep: &Sweep<'_>, contents: &[Digest]) -> Vec<Digest> {
+        let mut removed = Vec::new();
+        let taken: Result<(), ()> = sweep.remove(contents, |content| {
+            removed.push(*content);
+            Ok(())
+        });
+        taken.unwrap();
+        removed
+    }
+
+    #[test]
+    fn what_is_stored_during_a_sweep_stays() {
+        let gate = SweepGate::default();
+        let [old, new] = [Digest::of(b"old"), Digest::of(b"new")];
+        drop(gate.store(&[old]));
+        let sweep = gate.begin();
+        drop(gate.store(&[new]));
+        assert_eq!(removed(&sweep, &[old, new]), [old]);
+        drop(sweep);
+        assert_eq!(removed(&gate.begin(), &[new]), [new], "the next sweep judges anew");
+    }
+
+    #[test]
+    fn a_census_sees_what_has_gone() {
+        let mut census = Census::default();
+        let mut take = |rows: &[(u64, u64)]| census.replace(rows.iter().copied().collect());
+        assert!(!take(&[(1, 5)]));
+        assert!(!take(&[(1, 6), (2, 0)]));
+        assert!(take(&[(1, 5), (2, 0)]), "rows were deleted");
+        assert!(take(&[(1, 5)]), "a collection was dropped");
+        assert!(take(&[(3, 9)]), "and made again");
+        assert!(!take(&[(3, 9)]));
+    }
+
+    #[test]
+    fn a_sweep_waits_for_what_is_being_stored() {
+        let gate = SweepGate::default();
+        let content = Digest::of(b"x");
+        let storing = gate.store(&[content]);
+        std::thread::scope(|scope| {
+            let (begun, inbox) = sync_channel(1);
+            let gate = &gate;
+            scope.spawn(move || {
+                let _sweep = gate.begin();
+                begun.send(()).unwrap();
+            });
+            assert!(inbox.try_recv().is_err(), "it can't begin while a row is missing");
+            drop(storing);
+            inbox.recv().unwrap();
+        });
+    }
+}

@@ -1,0 +1,85 @@
+//! One connection from its first byte to its last. It ends when the client ends it, when nothing moves for too long,
+//! or when the server stops: then the request in flight finishes and no other begins.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::TcpStream;
+use tower::Service;
+
+use super::accept::Settings;
+use super::dispatch::Dispatch;
+use super::progress::{Progress, Watched};
+use super::shutdown::Shutdown;
+
+/// HTTP/2 streams that one connection may have open.
+const MAX_STREAMS: u32 = 128;
+
+/// Serves until the connection ends.
+pub(super) async fn serve(stream: TcpStream, dispatch: Dispatch, settings: Arc<Settings>, shutdown: Shutdown) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection without TCP_NODELAY");
+    }
+    let progress = Progress::new();
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&progress)));
+    let service = hyper::service::service_fn({
+        let progress = Arc::clone(&progress);
+        move |request| answer(request, dispatch.clone(), Arc::clone(&progress))
+    });
+    let builder = builder(&settings);
+    let connection = builder.serve_connection(io, service);
+    tokio::pin!(connection);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended with an error");
+                }
+                return;
+            }
+            () = shutdown.triggered(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = shutdown.aborted() => return,
+            () = idle(&progress, settings.connection_idle_timeout) => return,
+        }
+    }
+}
+
+fn builder(settings: &Settings) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS);
+    builder
+}
+
+async fn answer(
+    request: hyper::Request<Incoming>,
+    mut dispatch: Dispatch,
+    progress: Arc<Progress>,
+) -> Result<Response, Infallible> {
+    let _answering = progress.request();
+    let request: Request = request.map(Body::new);
+    dispatch.call(request).await
+}
+
+/// Returns when nothing has happened for `limit`.
+async fn idle(progress: &Progress, limit: Duration) {
+    loop {
+        let rest = match progress.idle() {
+            Some(idle) if idle >= limit => return,
+            Some(idle) => limit - idle,
+            None => limit,
+        };
+        tokio::time::sleep(rest).await;
+    }
+}

@@ -1,0 +1,118 @@
+//! The one middleware around every route: limits on bodies, panics caught, headers added, time taken. It is applied
+//! after routing, so it knows the route's template for the metrics.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use hyper::body::Body as HttpBody;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::body::TimedBody;
+use super::headers;
+use crate::config::Limits;
+use crate::error::ApiError;
+use crate::reply;
+use crate::telemetry::Metrics;
+
+/// Bodies are counted in pieces of this many bytes.
+const PIECE: usize = 64 << 10;
+/// How long a request may wait for room for its body.
+const ROOM_PATIENCE: Duration = Duration::from_secs(5);
+
+struct Guard {
+    max_body: usize,
+    body_pause: Duration,
+    /// Room for bodies, in pieces.
+    room: Semaphore,
+    metrics: Arc<Metrics>,
+}
+
+/// Puts the guard around all routes of `router`, its fallback included.
+pub(crate) fn guarded(router: Router, limits: &Limits, metrics: &Arc<Metrics>) -> Router {
+    let guard = Guard {
+        max_body: limits.max_body_bytes,
+        body_pause: limits.body_idle_timeout,
+        room: Semaphore::new(limits.max_bodies_bytes.div_ceil(PIECE).min(Semaphore::MAX_PERMITS)),
+        metrics: Arc::clone(metrics),
+    };
+    router
+        .layer(DefaultBodyLimit::max(limits.max_body_bytes))
+        .layer(from_fn_with_state(Arc::new(guard), through))
+}
+
+async fn through(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let route = request.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned());
+    let _in_flight = guard.metrics.request_begins();
+    let mut response = if method == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        caught(&guard, request, next, &path).await
+    };
+    headers::add(response.headers_mut(), &path);
+    let route = route.as_deref().unwrap_or("other");
+    guard.metrics.request_ends(&method, route, response.status(), started.elapsed());
+    response
+}
+
+/// The handler's answer, or 500 when it panicked.
+async fn caught(guard: &Guard, request: Request, next: Next, path: &str) -> Response {
+    match AssertUnwindSafe(admitted(guard, request, next)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            // The panic hook has printed message and place already.
+            tracing::error!(path, "a handler panicked");
+            reply::own_error(ApiError::internal("internal error; the server's log has the details"))
+        }
+    }
+}
+
+/// Lets the request through once there is room for its body.
+async fn admitted(guard: &Guard, request: Request, next: Next) -> Response {
+    let size = match body_size(request.body(), guard.max_body) {
+        Ok(size) => size,
+        Err(error) => return reply::own_error(error),
+    };
+    let _room = match room(guard, size).await {
+        Ok(permit) => permit,
+        Err(error) => return reply::own_error(error),
+    };
+    let pause = guard.body_pause;
+    next.run(request.map(|body| if size == 0 { body } else { Body::new(TimedBody::new(body, pause)) })).await
+}
+
+/// Bytes to set aside for a body: what it declares, or the most that is allowed.
+fn body_size(body: &Body, max: usize) -> Result<usize, ApiError> {
+    if body.is_end_stream() {
+        return Ok(0);
+    }
+    let hint = body.size_hint();
+    if hint.lower() > max as u64 {
+        return Err(ApiError::too_large(format!(
+            "the request body has {} bytes, more than the {max} allowed",
+            hint.lower()
+        )));
+    }
+    Ok(hint.exact().and_then(|size| usize::try_from(size).ok()).unwrap_or(max))
+}
+
+async fn room(guard: &Guard, size: usize) -> Result<Option<SemaphorePermit<'_>>, ApiError> {
+    let pieces = u32::try_from(size.div_ceil(PIECE)).unwrap_or(u32::MAX);
+    if pieces == 0 {
+        return Ok(None);
+    }
+    let waited = tokio::time::timeout(ROOM_PATIENCE, guard.room.acquire_many(pieces)).await;
+    waited.ok().and_then(Result::ok).map(Some).ok_or_else(|| {
+        ApiError::unavailable("too many large requests at one time; try again in a moment")
+    })
+}

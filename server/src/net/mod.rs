@@ -1,0 +1,21 @@
+//! Connections: from a listening socket to a router and back, with a limit on everything a client can hold: how many
+//! connections, how long a header, a pause, a body may be. HTTP/1.1 and HTTP/2 without TLS share the port. Nothing
+//! here knows what the requests mean; [`serve`] is called once for the main port and once for the admin port.
+//!
+//! ```text
+//!   accept ─► permit ─► connection (idle watch) ─► dispatch ── application/grpc ─► (not yet)
+//!                                                      └─ everything else ─► guard ─► router
+//! ```
+
+mod accept;
+mod body;
+mod connection;
+mod dispatch;
+mod guard;
+mod headers;
+mod progress;
+mod shutdown;
+
+pub use accept::{Settings, bind, serve};
+pub(crate) use guard::guarded;
+pub use shutdown::Shutdown;

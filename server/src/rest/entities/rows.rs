@@ -1,0 +1,352 @@
+//! Rows of an insert or upsert: from the raw JSON array straight into a [`BatchBuilder`], value by value, no tree in
+//! between. A wrong row refuses the whole request; nothing of it is stored.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use elanus_engine::EngineError;
+use elanus_engine::row::{Batch, BatchBuilder, Key, KeySource};
+use elanus_engine::schema::Schema;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::scalar::{self, Scalar};
+use super::vector::Floats;
+use crate::body::bad_json;
+use crate::error::{ApiError, code};
+
+/// What a request does with its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Write {
+    /// Adds them; the collection may give out the keys.
+    Insert,
+    /// Replaces by key: every row carries one, and no two rows the same.
+    Upsert,
+}
+
+/// Reads the array of rows.
+///
+/// # Errors
+/// 1801 when it is no array of objects, 1804 when a row does not fit the schema, 1100 for keys that must not be there.
+pub(super) fn read(schema: &Arc<Schema>, write: Write, data: &RawValue) -> Result<Batch, ApiError> {
+    let mut reader = Reader::new(schema, write);
+    let outcome = serde_json::Deserializer::from_str(data.get()).deserialize_seq(AllRows(&mut reader));
+    if let Err(error) = outcome {
+        return Err(reader.fault.take().unwrap_or_else(|| bad_json(error)));
+    }
+    if reader.builder.rows() == 0 {
+        return Err(refused_rows("no rows are given: invalid parameter"));
+    }
+    Ok(reader.builder.finish())
+}
+
+/// 1804 in Milvus's words.
+fn refused_rows(reason: impl fmt::Display) -> ApiError {
+    let message = format!("fail to deal the insert data, error: {reason}");
+    ApiError::new(code::BAD_ROWS, StatusCode::BAD_REQUEST, message)
+}
+
+/// State between the visitors. They report faults of rows here, because serde's errors carry text only.
+struct Reader {
+    builder: BatchBuilder,
+    positions: HashMap<String, usize>,
+    write: Write,
+    /// Keys of the fields that the row under construction has carried, with null too.
+    seen: Vec<bool>,
+    /// Undeclared keys of the row under construction.
+    undeclared: HashSet<String>,
+    /// Primary keys of all rows of an upsert.
+    keys: HashSet<Key>,
+    fault: Option<ApiError>,
+}
+
+impl Reader {
+    fn new(schema: &Arc<Schema>, write: Write) -> Self {
+        let generated = write == Write::Insert && schema.primary().auto_id;
+        let source = if generated { KeySource::Generated } else { KeySource::Given };
+        let positions = schema.fields().iter().enumerate().map(|(i, f)| (f.name.clone(), i)).collect();
+        Self {
+            builder: BatchBuilder::new(schema, source),
+            positions,
+            write,
+            seen: vec![false; schema.fields().len()],
+            undeclared: HashSet::new(),
+            keys: HashSet::new(),
+            fault: None,
+        }
+    }
+
+    /// Keeps the fault and gives serde an error that ends the reading.
+    fn fail<E: serde::de::Error>(&mut self, fault: ApiError) -> E {
+        let error = E::custom(&fault.message);
+        self.fault = Some(fault);
+        error
+    }
+
+    fn fail_engine<E: serde::de::Error>(&mut self, error: EngineError) -> E {
+        let fault = match error {
+            EngineError::InvalidRow { .. } => refused_rows(error),
+            other => other.into(),
+        };
+        self.fail(fault)
+    }
+
+    fn refuse<E: serde::de::Error>(&mut self, field: &str, reason: String) -> E {
+        let row = self.builder.rows();
+        self.fail_engine(EngineError::InvalidRow { field: field.to_owned(), row, reason })
+    }
+
+    /// Notes that the row carries this field; twice is a fault.
+    fn carry<E: serde::de::Error>(&mut self, position: usize) -> Result<(), E> {
+        match self.seen.get_mut(position) {
+            Some(seen) if !*seen => {
+                *seen = true;
+                Ok(())
+            }
+            _ => Err(self.twice(position)),
+        }
+    }
+
+    fn twice<E: serde::de::Error>(&mut self, position: usize) -> E {
+        let name = self.field_name(position);
+        self.refuse(&name, "the key appears twice in the row".into())
+    }
+
+    fn field_name(&self, position: usize) -> String {
+        self.builder.schema().fields().get(position).map(|f| f.name.clone()).unwrap_or_default()
+    }
+
+    /// Sets a scalar field of the row under construction.
+    fn scalar<E: serde::de::Error>(&mut self, position: usize, json: &str) -> Result<(), E> {
+        self.carry(position)?;
+        let schema = Arc::clone(self.builder.schema());
+        let Some(field) = schema.fields().get(position) else { return Ok(()) };
+        let scalar = scalar::read(field.data_type, json).map_err(|reason| self.refuse(&field.name, reason))?;
+        if field.primary {
+            self.key(&field.name, field.auto_id, &scalar)?;
+        }
+        self.builder.set(position, scalar.value()).map_err(|e| self.fail_engine(e))
+    }
+
+    /// Checks a primary key against what the request may carry.
+    fn key<E: serde::de::Error>(&mut self, name: &str, auto_id: bool, key: &Scalar<'_>) -> Result<(), E> {
+        if self.write == Write::Insert {
+            if auto_id && *key != Scalar::Null {
+                let message = format!("no need to pass pk field({name}) when autoid == true in insert: invalid parameter");
+                return Err(self.fail(ApiError::invalid(message)));
+            }
+            return Ok(());
+        }
+        let key = match key {
+            Scalar::Int(v) => Key::Int(*v),
+            Scalar::Text(v) => Key::Text(v.to_string()),
+            // Absent or of a wrong kind: the engine says so.
+            _ => return Ok(()),
+        };
+        if self.keys.insert(key) {
+            return Ok(());
+        }
+        Err(self.fail(ApiError::invalid("duplicate primary keys are not allowed in the same batch: invalid parameter")))
+    }
+
+    /// Adds an undeclared key to the row under construction.
+    fn undeclared<E: serde::de::Error>(&mut self, key: String, json: &str) -> Result<(), E> {
+        scalar::check_json(json).map_err(|reason| self.refuse(&key, reason))?;
+        self.builder.set_dynamic(&key, json).map_err(|e| self.fail_engine(e))?;
+        if self.undeclared.contains(&key) {
+            return Err(self.refuse(&key, "the key appears twice in the row".into()));
+        }
+        self.undeclared.insert(key);
+        Ok(())
+    }
+
+    fn end_row<E: serde::de::Error>(&mut self) -> Result<(), E> {
+        self.seen.fill(false);
+        self.undeclared.clear();
+        self.builder.end_row().map_err(|e| self.fail_engine(e))
+    }
+}
+
+struct AllRows<'r>(&'r mut Reader);
+
+impl<'de> Visitor<'de> for AllRows<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("data as an array of rows")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
+        while rows.next_element_seed(OneRow(self.0))?.is_some() {}
+        Ok(())
+    }
+}
+
+struct OneRow<'r>(&'r mut Reader);
+
+impl<'de> DeserializeSeed<'de> for OneRow<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for OneRow<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row as an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut row: A) -> Result<(), A::Error> {
+        let reader = self.0;
+        while let Some(target) = row.next_key_seed(TargetOf(&reader.positions))? {
+            match target {
+                Target::Field(position) if reader.is_vector(position) => {
+                    row.next_value_seed(VectorOf { reader, position })?;
+                }
+                Target::Field(position) => reader.scalar(position, row.next_value::<&RawValue>()?.get())?,
+                Target::Undeclared(key) => reader.undeclared(key, row.next_value::<&RawValue>()?.get())?,
+            }
+        }
+        reader.end_row()
+    }
+}
+
+impl Reader {
+    fn is_vector(&self, position: usize) -> bool {
+        self.builder.schema().fields().get(position).is_some_and(|f| f.data_type.is_vector())
+    }
+}
+
+/// Where the value of a key goes.
+enum Target {
+    Field(usize),
+    Undeclared(String),
+}
+
+struct TargetOf<'r>(&'r HashMap<String, usize>);
+
+impl<'de> DeserializeSeed<'de> for TargetOf<'_> {
+    type Value = Target;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Target, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for TargetOf<'_> {
+    type Value = Target;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Target, E> {
+        Ok(self.0.get(key).map_or_else(|| Target::Undeclared(key.to_owned()), |&position| Target::Field(position)))
+    }
+}
+
+/// Reads a vector into the builder's matrix.
+struct VectorOf<'r> {
+    reader: &'r mut Reader,
+    position: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for VectorOf<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let Self { reader, position } = self;
+        reader.carry(position)?;
+        let name = reader.field_name(position);
+        let row = reader.builder.rows();
+        let fill = |matrix: &mut Vec<f32>| {
+            let read = Floats(matrix).deserialize(deserializer);
+            read.map_err(|e| EngineError::InvalidRow { field: name, row, reason: e.to_string() })
+        };
+        reader.builder.set_vector(position, fill).map_err(|e| reader.fail_engine(e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use elanus_engine::schema::{DataType, Field};
+
+    use super::*;
+
+    fn schema(auto_id: bool, dynamic: bool) -> Arc<Schema> {
+        let fields = vec![
+            Field::new("id", DataType::Int64).primary(auto_id),
+            Field::new("v", DataType::FloatVector).dim(2),
+            Field::new("name", DataType::VarChar).max_length(4).nullable(),
+        ];
+        Arc::new(Schema::new(fields, dynamic, "").unwrap())
+    }
+
+    fn insert(text: &str) -> Result<Batch, ApiError> {
+        read(&schema(false, true), Write::Insert, serde_json::from_str(text).unwrap())
+    }
+
+    fn refused(text: &str) -> (i32, String) {
+        let error = insert(text).unwrap_err();
+        (error.code, error.message)
+    }
+
+    #[test]
+    fn rows_become_a_batch() {
+        let batch = insert(r#"[{"id":1,"v":[1,2]},{"v":[3,4.5],"name":"a","id":"2","x":{"y":[1]}}]"#).unwrap();
+        assert_eq!((batch.rows(), batch.needs_keys()), (2, false));
+        let auto = read(&schema(true, false), Write::Insert, serde_json::from_str(r#"[{"v":[1,2],"id":null}]"#).unwrap());
+        assert!(auto.unwrap().needs_keys());
+    }
+
+    #[test]
+    fn what_is_no_array_of_objects_is_1801() {
+        for text in [r#"{"id":1}"#, "3", r#""[]""#, "[1]", "[[]]", r#"[{"id":1,"v":[1,2]},null]"#] {
+            assert_eq!(refused(text).0, 1801, "{text}");
+        }
+    }
+
+    #[test]
+    fn rows_that_do_not_fit_are_1804() {
+        for (text, words) in [
+            ("[]", "no rows"),
+            (r#"[{"id":1}]"#, "missing vector field: v"),
+            (r#"[{"v":[1,2]}]"#, "id"),
+            (r#"[{"id":1,"v":[1]}]"#, "size 1 doesn't equal to vector dimension 2"),
+            (r#"[{"id":1,"v":"[1,2]"}]"#, "a vector as an array of numbers"),
+            (r#"[{"id":1,"v":[1,null]}]"#, "null"),
+            (r#"[{"id":1,"v":[1,1e39]}]"#, "not a number or infinity"),
+            (r#"[{"id":1,"v":null}]"#, "v"),
+            (r#"[{"id":1.5,"v":[1,2]}]"#, "cannot use 1.5 as Int64"),
+            (r#"[{"id":18446744073709551616,"v":[1,2]}]"#, "Int64"),
+            (r#"[{"id":1,"v":[1,2],"name":"toolong"}]"#, "max length"),
+            (r#"[{"id":1,"v":[1,2],"name":null,"name":"a"}]"#, "twice"),
+            (r#"[{"id":1,"v":[1,2],"v":[1,2]}]"#, "twice"),
+            (r#"[{"id":1,"v":[1,2],"x":1,"x":2}]"#, "twice"),
+            (r#"[{"id":1,"v":[1,2],"$meta":{}}]"#, "$meta"),
+            (r#"[{"id":1,"v":[1,2],"x":"\ud800"}]"#, "cannot store"),
+        ] {
+            let (code, message) = refused(text);
+            assert!(code == 1804 && message.contains(words), "{text}: {code} {message}");
+            assert!(message.starts_with("fail to deal the insert data, error: "), "{message}");
+        }
+        let closed = read(&schema(false, false), Write::Insert, serde_json::from_str(r#"[{"id":1,"v":[1,2],"x":1}]"#).unwrap());
+        assert!(closed.unwrap_err().message.contains("has pass more field without dynamic schema"));
+    }
+
+    #[test]
+    fn keys_are_given_where_they_must_be_and_only_there() {
+        let row = r#"[{"id":1,"v":[1,2]},{"id":"1","v":[1,2]}]"#;
+        let raw = || serde_json::from_str(row).unwrap();
+        insert(row).unwrap();
+        let error = read(&schema(true, true), Write::Insert, raw()).unwrap_err();
+        assert!(error.code == 1100 && error.message.contains("autoid"), "{}", error.message);
+        let error = read(&schema(true, true), Write::Upsert, raw()).unwrap_err();
+        assert!(error.code == 1100 && error.message.contains("duplicate primary keys"), "{}", error.message);
+    }
+}

@@ -1,0 +1,205 @@
+//! One scalar of a row: from its raw JSON to the engine's value, by the type of the field. Numbers may be text; a
+//! VarChar given a number keeps the digits as they were written; JSON stays raw text, so that integers in it keep
+//! every bit.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use elanus_engine::row::Value;
+use elanus_engine::schema::DataType;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::rest::number;
+
+/// Deepest nesting of a stored JSON value: every reader of it must be able to parse it again, wrapped in an object.
+const MAX_DEPTH: usize = 64;
+
+/// A value that owns its text where it had escapes.
+#[derive(Debug, PartialEq)]
+pub(super) enum Scalar<'a> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(Cow<'a, str>),
+}
+
+impl Scalar<'_> {
+    pub(super) fn value(&self) -> Value<'_> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(v) => Value::Bool(*v),
+            Self::Int(v) => Value::Int(*v),
+            Self::Float(v) => Value::Float(*v),
+            Self::Text(v) => Value::Text(v),
+        }
+    }
+}
+
+/// Reads a value for a field of this type; the error says what is wrong with it.
+pub(super) fn read(data_type: DataType, json: &str) -> Result<Scalar<'_>, String> {
+    if json == "null" {
+        return Ok(Scalar::Null);
+    }
+    let refuse = || format!("cannot use {} as {data_type}", shortened(json));
+    match data_type {
+        DataType::Bool => boolean(json).map(Scalar::Bool).ok_or_else(refuse),
+        DataType::VarChar => text(json).map(Scalar::Text).ok_or_else(refuse),
+        DataType::Json => check_json(json).map(|()| Scalar::Text(Cow::Borrowed(json))),
+        DataType::Float | DataType::Double => {
+            let number = number::text_of(json).ok_or_else(refuse)?;
+            number.parse().map(Scalar::Float).map_err(|_| refuse())
+        }
+        _ if data_type.is_integer() => {
+            number::text_of(json).and_then(|n| number::integer(&n)).map(Scalar::Int).ok_or_else(refuse)
+        }
+        _ => Err(refuse()),
+    }
+}
+
+fn boolean(json: &str) -> Option<bool> {
+    match json {
+        "true" | "1" | "\"true\"" | "\"True\"" => Some(true),
+        "false" | "0" | "\"false\"" | "\"False\"" => Some(false),
+        _ => None,
+    }
+}
+
+/// Text, or a number's digits.
+fn text(json: &str) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    match json.as_bytes().first()? {
+        b'"' => serde_json::from_str::<Text<'_>>(json).ok().map(|text| text.0),
+        b'-' | b'0'..=b'9' => Some(Cow::Borrowed(json)),
+        _ => None,
+    }
+}
+
+/// Checks that a JSON value can be parsed again by anybody: depth, numbers that a float can hold, whole characters.
+pub(super) fn check_json(json: &str) -> Result<(), String> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let checked = WellFormed { depth: MAX_DEPTH }.deserialize(&mut deserializer);
+    checked.map_err(|error| format!("cannot store {}: {error}", shortened(json)))
+}
+
+/// At most so many characters of a refused value are repeated to the client.
+fn shortened(json: &str) -> String {
+    const SHOWN: usize = 40;
+    match json.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", json.get(..end).unwrap_or_default()),
+        None => json.to_owned(),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct WellFormed {
+    depth: usize,
+}
+
+impl WellFormed {
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        let refuse = || E::custom(format!("JSON is nested deeper than {MAX_DEPTH} levels"));
+        self.depth.checked_sub(1).map(|depth| Self { depth }).ok_or_else(refuse)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for WellFormed {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for WellFormed {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
+        if value.is_finite() { Ok(()) } else { Err(E::custom("a number is out of range")) }
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
+        let inner = self.deeper::<A::Error>()?;
+        while array.next_element_seed(inner)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let inner = self.deeper::<A::Error>()?;
+        while let Some(()) = map.next_key_seed(inner)? {
+            map.next_value_seed(inner)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_takes_its_forms() {
+        assert_eq!(read(DataType::Int64, "\"9223372036854775807\""), Ok(Scalar::Int(i64::MAX)));
+        assert_eq!(read(DataType::Int8, "1e2"), Ok(Scalar::Int(100)));
+        assert_eq!(read(DataType::Double, "\"-1.5\""), Ok(Scalar::Float(-1.5)));
+        assert_eq!(read(DataType::Float, "3"), Ok(Scalar::Float(3.0)));
+        assert_eq!(read(DataType::Bool, "\"true\""), Ok(Scalar::Bool(true)));
+        assert_eq!(read(DataType::VarChar, r#""a\n""#), Ok(Scalar::Text("a\n".into())));
+        assert_eq!(read(DataType::VarChar, "1.50"), Ok(Scalar::Text("1.50".into())));
+        assert_eq!(read(DataType::Json, r#"{"a":18446744073709551615}"#), Ok(Scalar::Text(r#"{"a":18446744073709551615}"#.into())));
+        assert_eq!(read(DataType::Int64, "null"), Ok(Scalar::Null));
+    }
+
+    #[test]
+    fn and_refuses_all_others() {
+        for (data_type, json) in [
+            (DataType::Int64, "1.5"),
+            (DataType::Int64, "9223372036854775808"),
+            (DataType::Int64, "true"),
+            (DataType::Int32, "\"007\""),
+            (DataType::Double, "\"NaN\""),
+            (DataType::Bool, "2"),
+            (DataType::VarChar, "{}"),
+            (DataType::VarChar, "true"),
+            (DataType::VarChar, r#""\ud800""#),
+            (DataType::Json, r#"["\ud800"]"#),
+            (DataType::Json, "[1e999]"),
+        ] {
+            assert!(read(data_type, json).is_err(), "{data_type} {json}");
+        }
+    }
+
+    #[test]
+    fn depth_is_limited() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        check_json(&nested(MAX_DEPTH)).unwrap();
+        assert!(check_json(&nested(MAX_DEPTH + 1)).unwrap_err().contains("deeper than 64"));
+        assert!(check_json(&nested(100_000)).is_err());
+    }
+}

@@ -1,0 +1,145 @@
+//! The `searchParams` of a search: flat, or nested under `params`, or both. Only what changes an exact search has an
+//! effect: metric, range, rounding. Parameters that trade accuracy for speed have none.
+
+use elanus_engine::Metric;
+use serde_json::value::RawValue;
+
+use crate::body::Object;
+use crate::error::ApiError;
+use crate::rest::number::{float_parameter, integer_parameter};
+
+/// What this version lacks: each would change the rows of the answer.
+const UNSUPPORTED: [&str; 10] = [
+    "group_by_field",
+    "group_size",
+    "strict_group_size",
+    "order_by_fields",
+    "iterator",
+    "search_iter_v2",
+    "search_iter_batch_size",
+    "search_iter_last_bound",
+    "search_iter_id",
+    "rank_group_scorer",
+];
+
+/// The parameters that an exact search heeds.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct SearchParams {
+    /// The metric as it was named: it must be that of the field.
+    pub(super) metric: Option<Metric>,
+    pub(super) radius: Option<f32>,
+    pub(super) range_filter: Option<f32>,
+    /// Digits after the point that distances are rounded to; none: all.
+    pub(super) round_decimal: Option<i32>,
+}
+
+impl SearchParams {
+    /// Reads the object `searchParams` of a body.
+    ///
+    /// # Errors
+    /// 1100 for a wrong value, a contradiction, or a feature that is not there.
+    pub(super) fn read(body: &Object<'_>) -> Result<Self, ApiError> {
+        let outer = body.object("searchParams")?;
+        let inner = match outer.raw("params") {
+            Some(raw) if !raw.get().starts_with('{') => {
+                return Err(ApiError::invalid("searchParams.params must be a dict: invalid parameter"));
+            }
+            _ => outer.object("params")?,
+        };
+        outer.refuse(&UNSUPPORTED)?;
+        inner.refuse(&UNSUPPORTED)?;
+        let find = |key: &str| merged(&outer, &inner, key);
+        let float = |key: &str| find(key)?.map(|raw| float_parameter(key, raw).map(|v| v as f32)).transpose();
+        Ok(Self {
+            metric: find("metric_type")?.map(metric).transpose()?.flatten(),
+            radius: float("radius")?,
+            range_filter: float("range_filter")?,
+            round_decimal: find("round_decimal")?.map(round_decimal).transpose()?.flatten(),
+        })
+    }
+
+    /// Rounds distances as asked.
+    pub(super) fn round(&self, distances: &mut [f32]) {
+        let Some(digits) = self.round_decimal else { return };
+        let scale = 10f64.powi(digits);
+        for distance in distances {
+            *distance = ((f64::from(*distance) * scale).round() / scale) as f32;
+        }
+    }
+}
+
+/// A parameter at either level; both must agree.
+fn merged<'a>(outer: &Object<'a>, inner: &Object<'a>, key: &str) -> Result<Option<&'a RawValue>, ApiError> {
+    match (outer.raw(key), inner.raw(key)) {
+        (Some(a), Some(b)) if a.get() != b.get() => {
+            Err(ApiError::invalid(format!("ambiguous parameter: {key}, in search_param: {}, in search_param.params: {}", a.get(), b.get())))
+        }
+        (a, b) => Ok(a.or(b)),
+    }
+}
+
+fn metric(raw: &RawValue) -> Result<Option<Metric>, ApiError> {
+    let name: String = crate::body::typed("metric_type", raw)?;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let refusal =
+        |_| ApiError::invalid(format!("metric type not match: invalid parameter[expected=L2, IP or COSINE][actual={name}]"));
+    name.parse().map(Some).map_err(refusal)
+}
+
+fn round_decimal(raw: &RawValue) -> Result<Option<i32>, ApiError> {
+    match integer_parameter("round_decimal", raw)? {
+        -1 => Ok(None),
+        digits @ 0..=6 => Ok(i32::try_from(digits).ok()),
+        other => Err(ApiError::invalid(format!(
+            "round_decimal [{other}] is invalid, should be -1 or an integer in range [0, 6]: invalid parameter"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(params: &str) -> Result<SearchParams, ApiError> {
+        let text = format!(r#"{{"searchParams":{params}}}"#);
+        SearchParams::read(&Object::parse("SearchReqV2", text.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn flat_nested_and_mixed_are_the_same() {
+        let wanted = SearchParams { metric: Some(Metric::L2), radius: Some(0.5), range_filter: Some(0.25), round_decimal: None };
+        for params in [
+            r#"{"metric_type":"L2","radius":0.5,"range_filter":"0.25","nprobe":10}"#,
+            r#"{"metric_type":"l2","params":{"radius":0.5,"range_filter":0.25,"ef":64}}"#,
+            r#"{"radius":0.5,"params":{"metric_type":"L2","radius":0.5,"range_filter":0.25}}"#,
+        ] {
+            assert_eq!(read(params).unwrap(), wanted, "{params}");
+        }
+        assert_eq!(read("null").unwrap(), SearchParams::default());
+    }
+
+    #[test]
+    fn contradictions_and_missing_features_are_refused() {
+        for (params, words) in [
+            (r#"{"radius":1,"params":{"radius":2}}"#, "ambiguous parameter: radius"),
+            (r#"{"params":3}"#, "must be a dict"),
+            (r#"{"metric_type":"HAMMING"}"#, "metric type not match"),
+            (r#"{"radius":"far"}"#, "radius must be a number"),
+            (r#"{"round_decimal":7}"#, "round_decimal [7] is invalid"),
+            (r#"{"params":{"group_by_field":"a"}}"#, "group_by_field is not supported"),
+        ] {
+            let error = read(params).unwrap_err();
+            assert!(error.code == 1100 && error.message.contains(words), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn rounding() {
+        let params = read(r#"{"round_decimal":2}"#).unwrap();
+        let mut distances = [0.126, 1.0, -0.994_9];
+        params.round(&mut distances);
+        assert_eq!(distances, [0.13, 1.0, -0.99]);
+    }
+}

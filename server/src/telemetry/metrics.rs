@@ -1,0 +1,266 @@
+//! The metrics of one server, with one method for each thing that happens. Labels are bounded: routes are templates,
+//! methods and reasons come from short lists.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode};
+use elanus_engine::Engine;
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::version::{COMMIT, VERSION};
+
+/// Upper bounds of latencies in seconds, from a point read to a slow import.
+const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+/// Upper bounds of batch sizes.
+const SIZES: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+/// Longest label that a caller may give.
+const MAX_LABEL: usize = 40;
+
+/// All metrics. Shared; every method is cheap and never fails.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    request_seconds: HistogramVec,
+    in_flight: IntGauge,
+    embed_seconds: HistogramVec,
+    embed_batch: Histogram,
+    embedded: IntCounter,
+    decode_seconds: Histogram,
+    embed_queue: IntGauge,
+    stored: IntCounter,
+    refused: IntCounterVec,
+    jobs_running: IntGauge,
+    collections: Collections,
+}
+
+/// Read from the engine when metrics are asked for.
+#[derive(Debug)]
+struct Collections {
+    count: IntGauge,
+    failed: IntGauge,
+    rows: IntGaugeVec,
+    growing_rows: IntGaugeVec,
+    log_bytes: IntGaugeVec,
+    segment_bytes: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Metrics that all stand at zero.
+    ///
+    /// # Errors
+    /// The registry's, which only a mistake in this file can cause.
+    pub fn new() -> prometheus::Result<Arc<Self>> {
+        let make = Maker { registry: Registry::new() };
+        #[cfg(target_os = "linux")]
+        make.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        let build = make.gauges("build_info", "Always 1; the labels say what runs", &["version", "commit", "kernel"])?;
+        build.with_label_values(&[VERSION, COMMIT, elanus_engine::kernel::active().name()]).set(1);
+        let collection = &["collection"];
+        Ok(Arc::new(Self {
+            requests: make.counters("http_requests_total", "Requests answered", &["method", "route", "status"])?,
+            request_seconds: make.histograms(
+                "http_request_seconds",
+                "Time from the headers of a request to those of its answer",
+                &["method", "route"],
+                &SECONDS,
+            )?,
+            in_flight: make.gauge("http_requests_in_flight", "Requests being answered")?,
+            embed_seconds: make.histograms("embed_seconds", "Time of one batch through the network", &["device"], &SECONDS)?,
+            embed_batch: make.histogram("embed_batch_size", "Images in one batch", &SIZES)?,
+            embedded: make.counter("images_embedded_total", "Images turned into vectors")?,
+            decode_seconds: make.histogram("decode_seconds", "Time to decode one image", &SECONDS)?,
+            embed_queue: make.gauge("embed_queue_depth", "Images that wait for the network")?,
+            stored: make.counter("images_stored_total", "Images stored in collections")?,
+            refused: make.counters("images_refused_total", "Files that gave no image", &["reason"])?,
+            jobs_running: make.gauge("jobs_running", "Imports under way")?,
+            collections: Collections {
+                count: make.gauge("collections", "Collections")?,
+                failed: make.gauge("collections_failed", "Collections out of service")?,
+                rows: make.gauges("collection_rows", "Live rows", collection)?,
+                growing_rows: make.gauges("collection_growing_rows", "Live rows not yet in segment files", collection)?,
+                log_bytes: make.gauges("collection_log_bytes", "Bytes in the log", collection)?,
+                segment_bytes: make.gauges("collection_segment_bytes", "Bytes of vectors and columns", collection)?,
+            },
+            registry: make.registry,
+        }))
+    }
+
+    /// Counts a request as in flight until the guard is dropped.
+    pub(crate) fn request_begins(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
+    /// Counts an answered request. `route` is a template or `other`.
+    pub(crate) fn request_ends(&self, method: &Method, route: &str, status: StatusCode, taken: Duration) {
+        let method = match *method {
+            Method::GET | Method::POST | Method::PUT | Method::DELETE | Method::HEAD | Method::OPTIONS => method.as_str(),
+            _ => "other",
+        };
+        self.requests.with_label_values(&[method, route, status.as_str()]).inc();
+        self.request_seconds.with_label_values(&[method, route]).observe(taken.as_secs_f64());
+    }
+
+    /// One batch of `batch` images went through the network of `device`.
+    pub fn embed_seconds(&self, device: &str, seconds: f64, batch: usize) {
+        self.embed_seconds.with_label_values(&[label(device)]).observe(seconds);
+        self.embed_batch.observe(batch as f64);
+        self.embedded.inc_by(batch as u64);
+    }
+
+    /// One image was decoded.
+    pub fn decode_seconds(&self, seconds: f64) {
+        self.decode_seconds.observe(seconds);
+    }
+
+    /// So many images wait for the network.
+    pub fn embed_queue(&self, depth: usize) {
+        self.embed_queue.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// So many images were stored.
+    pub fn images_stored(&self, count: u64) {
+        self.stored.inc_by(count);
+    }
+
+    /// A file was refused; `reason` is a short word of a fixed list.
+    pub fn images_refused(&self, reason: &str) {
+        self.refused.with_label_values(&[label(reason)]).inc();
+    }
+
+    /// So many imports are under way.
+    pub fn jobs_running(&self, count: i64) {
+        self.jobs_running.set(count);
+    }
+
+    /// Everything as Prometheus text; reads the numbers of collections from the engine, which may wait for a lock.
+    ///
+    /// # Errors
+    /// The encoder's.
+    pub(crate) fn text(&self, engine: Option<&Engine>) -> prometheus::Result<Vec<u8>> {
+        if let Some(engine) = engine {
+            self.collections.read(engine);
+        }
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+impl Collections {
+    fn read(&self, engine: &Engine) {
+        for gauges in [&self.rows, &self.growing_rows, &self.log_bytes, &self.segment_bytes] {
+            // Dropped collections must not stay.
+            gauges.reset();
+        }
+        let names = engine.names();
+        self.count.set(number(names.len() as u64));
+        self.failed.set(number(engine.failed().len() as u64));
+        for name in names {
+            let Ok(collection) = engine.collection(&name) else { continue };
+            let stats = collection.stats();
+            let label = [name.as_str()];
+            self.rows.with_label_values(&label).set(number(stats.rows));
+            self.growing_rows.with_label_values(&label).set(number(stats.growing_rows));
+            self.log_bytes.with_label_values(&label).set(number(stats.log_bytes));
+            self.segment_bytes.with_label_values(&label).set(number(stats.segment_bytes));
+        }
+    }
+}
+
+/// A request in flight.
+#[derive(Debug)]
+pub(crate) struct InFlight(IntGauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A label from a caller, or `other` when it is not a short word.
+fn label(text: &str) -> &str {
+    let short = !text.is_empty() && text.len() <= MAX_LABEL;
+    let word = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if short && word { text } else { "other" }
+}
+
+/// Makes metrics named `elanus_...` and registers them.
+struct Maker {
+    registry: Registry,
+}
+
+impl Maker {
+    fn add<T: prometheus::core::Collector + Clone + 'static>(&self, metric: T) -> prometheus::Result<T> {
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.add(IntGauge::with_opts(options(name, help))?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        self.add(IntGaugeVec::new(options(name, help), labels)?)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.add(IntCounter::with_opts(options(name, help))?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        self.add(IntCounterVec::new(options(name, help), labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+        self.add(Histogram::with_opts(HistogramOpts::from(options(name, help)).buckets(buckets.to_vec()))?)
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> prometheus::Result<HistogramVec> {
+        self.add(HistogramVec::new(HistogramOpts::from(options(name, help)).buckets(buckets.to_vec()), labels)?)
+    }
+}
+
+fn options(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("elanus")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happens_is_in_the_text() {
+        let metrics = Metrics::new().unwrap();
+        metrics.request_ends(&Method::POST, "/v2/x", StatusCode::OK, Duration::from_millis(2));
+        metrics.request_ends(&Method::from_bytes(b"BREW").unwrap(), "other", StatusCode::NOT_FOUND, Duration::ZERO);
+        metrics.embed_seconds("cpu", 0.5, 3);
+        metrics.images_refused("not-an-image");
+        metrics.images_refused("../../etc/passwd");
+        let in_flight = metrics.request_begins();
+        let text = String::from_utf8(metrics.text(None).unwrap()).unwrap();
+        for line in [
+            r#"elanus_http_requests_total{method="POST",route="/v2/x",status="200"} 1"#,
+            r#"elanus_http_requests_total{method="other",route="other",status="404"} 1"#,
+            r#"elanus_http_request_seconds_bucket{method="POST",route="/v2/x",le="0.0025"} 1"#,
+            "elanus_images_embedded_total 3",
+            r#"elanus_images_refused_total{reason="not-an-image"} 1"#,
+            r#"elanus_images_refused_total{reason="other"} 1"#,
+            "elanus_http_requests_in_flight 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        drop(in_flight);
+        let text = String::from_utf8(metrics.text(None).unwrap()).unwrap();
+        assert!(text.contains("elanus_http_requests_in_flight 0") && text.contains("elanus_build_info{"));
+    }
+}

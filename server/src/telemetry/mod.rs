@@ -1,0 +1,9 @@
+//! What operators see: metrics, health, logs. Metrics are counted where things happen, through [`Metrics`]; those of
+//! collections are read when they are asked for.
+
+mod admin;
+pub(crate) mod log;
+mod metrics;
+
+pub(crate) use admin::{Health, admin_routes};
+pub use metrics::Metrics;
