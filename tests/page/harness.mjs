@@ -9,8 +9,8 @@ import { chromium } from 'playwright-core';
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
-/** Embedding on a small CPU takes its time; waiting longer than this means that something hangs. */
-export const PATIENCE = 120_000;
+/** Embedding on a small CPU takes its time; waiting longer than this (in ms) means that something hangs. */
+export const PATIENCE = Number(process.env.ELANUS_PATIENCE ?? 60_000);
 
 function required(name) {
   const value = process.env[name];
@@ -31,7 +31,7 @@ export function photos(wanted) {
 
 /** Opens the browser; `trouble` fills with what should never happen. */
 export async function openBrowser() {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: FLAGS });
   const trouble = [];
   const forgiven = [];
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, colorScheme: 'light' });
