@@ -39,13 +39,18 @@ fn read_folder(folder: &Path) -> Result<Vec<Input>, Box<dyn std::error::Error>> 
         }
     }
     let count = u32::try_from(inputs.len())?.max(1);
-    eprintln!("{count} photos: decoding {:.2?}, preprocessing {:.2?} each", decoding / count, resizing / count);
+    eprintln!(
+        "{count} photos: decoding {:.2?}, preprocessing {:.2?} each",
+        decoding / count,
+        resizing / count
+    );
     Ok(inputs)
 }
 
 /// Runs the network for about ten images in calls of `batch`.
 fn report(embedder: &dyn Embedder, inputs: &[Input], batch: usize) -> Result<(), Box<dyn std::error::Error>> {
-    let images: Vec<Input> = inputs.iter().cycle().take(if inputs.is_empty() { 0 } else { batch }).cloned().collect();
+    let images: Vec<Input> =
+        inputs.iter().cycle().take(if inputs.is_empty() { 0 } else { batch }).cloned().collect();
     embedder.embed(&images)?;
     let rounds = 10usize.div_ceil(batch);
     let started = Instant::now();

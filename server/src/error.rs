@@ -113,7 +113,9 @@ impl ApiError {
 impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         let (code, status) = match (&error, error.class()) {
-            (EngineError::CollectionNotFound { .. }, _) => (code::COLLECTION_NOT_FOUND, StatusCode::NOT_FOUND),
+            (EngineError::CollectionNotFound { .. }, _) => {
+                (code::COLLECTION_NOT_FOUND, StatusCode::NOT_FOUND)
+            }
             (EngineError::FieldNotFound { .. }, _) => (code::INVALID, StatusCode::BAD_REQUEST),
             (EngineError::InvalidFieldName { .. }, _) => (code::FIELD_NAME, StatusCode::BAD_REQUEST),
             (EngineError::MissingParameter(_), _) => (code::MISSING, StatusCode::BAD_REQUEST),
@@ -125,7 +127,9 @@ impl From<EngineError> for ApiError {
             (_, ErrorClass::Conflict) => (code::INVALID, StatusCode::CONFLICT),
             (_, ErrorClass::Exhausted) => (code::DISK_EXHAUSTED, StatusCode::INSUFFICIENT_STORAGE),
             (_, ErrorClass::Unavailable) => (code::UNAVAILABLE, StatusCode::SERVICE_UNAVAILABLE),
-            (_, ErrorClass::Corrupt | ErrorClass::Internal) => (code::UNEXPECTED, StatusCode::INTERNAL_SERVER_ERROR),
+            (_, ErrorClass::Corrupt | ErrorClass::Internal) => {
+                (code::UNEXPECTED, StatusCode::INTERNAL_SERVER_ERROR)
+            }
         };
         if status.is_server_error() {
             tracing::error!(%error, code, "a request failed");
@@ -141,9 +145,9 @@ impl From<ImageError> for ApiError {
             ImageError::NotAnImage | ImageError::Unsupported { .. } => {
                 (code::INVALID, StatusCode::UNSUPPORTED_MEDIA_TYPE)
             }
-            ImageError::TooManyBytes { .. } | ImageError::TooManyPixels { .. } | ImageError::TooMuchMemory { .. } => {
-                (code::TOO_LARGE, StatusCode::PAYLOAD_TOO_LARGE)
-            }
+            ImageError::TooManyBytes { .. }
+            | ImageError::TooManyPixels { .. }
+            | ImageError::TooMuchMemory { .. } => (code::TOO_LARGE, StatusCode::PAYLOAD_TOO_LARGE),
             ImageError::Internal => (code::UNEXPECTED, StatusCode::INTERNAL_SERVER_ERROR),
             // No pixels, cut off, damaged, and whatever else makes a file no picture.
             _ => (code::INVALID, StatusCode::UNPROCESSABLE_ENTITY),
@@ -156,7 +160,9 @@ impl From<EmbedError> for ApiError {
     fn from(error: EmbedError) -> Self {
         let (code, status) = match &error {
             EmbedError::Busy { .. } => (code::RATE_LIMIT, StatusCode::SERVICE_UNAVAILABLE),
-            EmbedError::Stopped | EmbedError::Device { .. } => (code::UNAVAILABLE, StatusCode::SERVICE_UNAVAILABLE),
+            EmbedError::Stopped | EmbedError::Device { .. } => {
+                (code::UNAVAILABLE, StatusCode::SERVICE_UNAVAILABLE)
+            }
             _ => (code::UNEXPECTED, StatusCode::INTERNAL_SERVER_ERROR),
         };
         Self::new(code, status, error.to_string())

@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use elanus_engine::row::{DynamicKeys, OutputValue, Rows};
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -20,7 +20,9 @@ const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// Whether the client wants 64-bit integers as strings.
 pub fn int64_as_string(headers: &HeaderMap) -> bool {
-    headers.get(ALLOW_INT64).is_some_and(|value| matches!(value.as_bytes(), b"false" | b"False" | b"FALSE" | b"f" | b"F" | b"0"))
+    headers
+        .get(ALLOW_INT64)
+        .is_some_and(|value| matches!(value.as_bytes(), b"false" | b"False" | b"FALSE" | b"f" | b"F" | b"0"))
 }
 
 /// `{"code":0,"data":..}` with status 200.
@@ -46,7 +48,8 @@ pub(crate) fn milvus(outcome: Result<Vec<u8>, ApiError>) -> Response {
     match outcome {
         Ok(body) => json(StatusCode::OK, body),
         Err(error) => {
-            let status = if error.code == code::TIMEOUT { StatusCode::REQUEST_TIMEOUT } else { StatusCode::OK };
+            let status =
+                if error.code == code::TIMEOUT { StatusCode::REQUEST_TIMEOUT } else { StatusCode::OK };
             json(status, failure(&error))
         }
     }
@@ -103,7 +106,8 @@ impl<T: Serialize> Envelope<T> {
     }
 
     pub(crate) fn into_bytes(self) -> Result<Vec<u8>, ApiError> {
-        serde_json::to_vec(&self).map_err(|e| ApiError::internal(format!("the answer could not be written: {e}")))
+        serde_json::to_vec(&self)
+            .map_err(|e| ApiError::internal(format!("the answer could not be written: {e}")))
     }
 }
 
@@ -246,7 +250,8 @@ impl KeyValue {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_like::*;
+    use elanus_engine::row::{ColumnData, OutputColumn};
+    use elanus_engine::schema::DataType;
 
     use super::*;
 
@@ -292,7 +297,8 @@ mod tests {
 
     #[test]
     fn int64_becomes_text_on_request() {
-        let text = |value, int64_as_string| serde_json::to_string(&ValueJson { value, int64_as_string }).unwrap();
+        let text =
+            |value, int64_as_string| serde_json::to_string(&ValueJson { value, int64_as_string }).unwrap();
         assert_eq!(text(OutputValue::Int64(i64::MAX), true), r#""9223372036854775807""#);
         assert_eq!(text(OutputValue::Int64(i64::MAX), false), "9223372036854775807");
         assert_eq!(text(OutputValue::Int(5), true), "5");

@@ -37,7 +37,10 @@ pub struct Handle {
 
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handle").field("addr", &self.addr).field("admin_addr", &self.admin_addr).finish_non_exhaustive()
+        f.debug_struct("Handle")
+            .field("addr", &self.addr)
+            .field("admin_addr", &self.admin_addr)
+            .finish_non_exhaustive()
     }
 }
 
@@ -63,7 +66,11 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
     Ok(Handle { app, addr, admin_addr, serving: Some([main, admin]), runtime: Some(runtime) })
 }
 
-fn bind(runtime: &Runtime, address: SocketAddr, flag: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
+fn bind(
+    runtime: &Runtime,
+    address: SocketAddr,
+    flag: &'static str,
+) -> Result<(TcpListener, SocketAddr), StartError> {
     let refused = |error: std::io::Error| StartError::Listen { address, reason: in_words(&error), flag };
     let listener = runtime.block_on(net::bind(address)).map_err(refused)?;
     let bound = listener.local_addr().map_err(refused)?;
@@ -73,7 +80,9 @@ fn bind(runtime: &Runtime, address: SocketAddr, flag: &'static str) -> Result<(T
 fn in_words(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::AddrInUse => "another program listens there".into(),
-        std::io::ErrorKind::PermissionDenied => "that port needs more permissions than this program has".into(),
+        std::io::ErrorKind::PermissionDenied => {
+            "that port needs more permissions than this program has".into()
+        }
         std::io::ErrorKind::AddrNotAvailable => "this machine has no such address".into(),
         _ => error.to_string(),
     }
@@ -98,7 +107,8 @@ fn open(runtime: &Runtime, config: Config, shutdown: Shutdown) -> Result<App, St
     let metrics = Metrics::new().map_err(|e| part("metrics")(e.to_string()))?;
     // Parts may start tasks of their own.
     let _context = runtime.enter();
-    let images = ImageService::start(&config, &engine, &metrics).map_err(|e| part("the embedder")(e.message))?;
+    let images =
+        ImageService::start(&config, &engine, &metrics).map_err(|e| part("the embedder")(e.message))?;
     let jobs = Jobs::start(&config, &images, &metrics).map_err(|e| part("jobs")(e.message))?;
     Ok(App { config, engine, images, jobs, metrics, started: Instant::now(), shutdown })
 }
@@ -142,7 +152,9 @@ impl Handle {
     /// # Errors
     /// `Part` when a listener failed, which is a bug.
     pub fn wait(mut self) -> Result<(), StartError> {
-        let (Some(runtime), Some(serving)) = (self.runtime.take(), self.serving.take()) else { return Ok(()) };
+        let (Some(runtime), Some(serving)) = (self.runtime.take(), self.serving.take()) else {
+            return Ok(());
+        };
         let mut outcome = Ok(());
         for task in serving {
             if let Err(error) = runtime.block_on(task) {

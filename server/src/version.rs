@@ -14,8 +14,10 @@ pub(crate) fn long() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| {
         let kernels: Vec<_> = kernel::available().iter().map(|k| k.name()).collect();
-        let devices: Vec<_> =
-            elanus_embed::device_choices().into_iter().map(|(name, state)| format!("{name} ({state})")).collect();
+        let devices: Vec<_> = elanus_embed::device_choices()
+            .into_iter()
+            .map(|(name, state)| format!("{name} ({state})"))
+            .collect();
         format!(
             "{VERSION} (commit {COMMIT})\nkernel: {} (this machine has {})\ndevices: {}",
             kernel::active().name(),

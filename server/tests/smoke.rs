@@ -1,5 +1,6 @@
 //! The shipped program from outside: it starts, stores, searches, stops, starts again with everything, and says what
 //! is wrong when it cannot start. More about its answers is tested where they are made, and in `tests/`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -85,11 +86,13 @@ fn stores_searches_stops_and_starts_with_everything() {
     let data = folder.path().canonicalize().unwrap().join("data");
     let program = Program::start(&data);
     program.ok("collections/create", &json!({"collectionName": "c", "dimension": 2, "metricType": "L2"}));
-    let rows = json!([{"id": 1, "vector": [0, 0], "n": 9_007_199_254_740_993_i64}, {"id": 2, "vector": [3, 4]}]);
+    let rows =
+        json!([{"id": 1, "vector": [0, 0], "n": 9_007_199_254_740_993_i64}, {"id": 2, "vector": [3, 4]}]);
     let inserted = program.ok("entities/insert", &json!({"collectionName": "c", "data": rows}));
     assert_eq!(inserted, json!({"insertCount": 2, "insertIds": [1, 2]}));
     let search = json!({"collectionName": "c", "data": [[0, 0]], "outputFields": ["n"]});
-    let found = json!([{"id": 1, "distance": 0.0, "n": 9_007_199_254_740_993_i64}, {"id": 2, "distance": 25.0}]);
+    let found =
+        json!([{"id": 1, "distance": 0.0, "n": 9_007_199_254_740_993_i64}, {"id": 2, "distance": 25.0}]);
     assert_eq!(program.ok("entities/search", &search), found);
     assert_eq!(program.terminate().code(), Some(0));
 
@@ -114,7 +117,10 @@ fn tells_what_it_is_and_how_it_is() {
     assert_eq!(read("healthz"), "OK");
     assert_eq!(read("readyz"), "OK");
     let metrics = read("metrics");
-    assert!(metrics.contains(r#"elanus_http_requests_total{method="GET",route="/v1/status",status="200"} 1"#), "{metrics}");
+    assert!(
+        metrics.contains(r#"elanus_http_requests_total{method="GET",route="/v1/status",status="200"} 1"#),
+        "{metrics}"
+    );
     assert!(metrics.contains("elanus_collections 0") && metrics.contains("process_resident_memory_bytes"));
 }
 
@@ -152,7 +158,9 @@ fn a_second_process_on_the_same_data_or_port_is_refused() {
     assert!(words.lines().count() == 1 && words.contains("another"), "{words}");
     let address = program.url.trim_start_matches("http://");
     let mut second = Command::new(PROGRAM);
-    second.args(["serve", "--listen", address, "--admin-listen", "127.0.0.1:0", "--data"]).arg(folder.path().join("b"));
+    second
+        .args(["serve", "--listen", address, "--admin-listen", "127.0.0.1:0", "--data"])
+        .arg(folder.path().join("b"));
     let (code, _, words) = run(second.env("ELANUS_LOG", "warn"));
     assert!(code == Some(1) && words.contains("another program listens there"), "{words}");
 }
@@ -164,7 +172,12 @@ fn a_wrong_command_line_is_explained() {
     for word in ["elanus", env!("CARGO_PKG_VERSION"), "commit", "scalar", "cpu", "cuda"] {
         assert!(version.contains(word), "{word} is not in {version}");
     }
-    for wrong in [&["serve", "--listen", "nowhere"][..], &["serve", "--nonsense"], &["serve", "--device", "abacus"], &["fly"]] {
+    for wrong in [
+        &["serve", "--listen", "nowhere"][..],
+        &["serve", "--nonsense"],
+        &["serve", "--device", "abacus"],
+        &["fly"],
+    ] {
         let (code, _, words) = run(Command::new(PROGRAM).args(wrong));
         assert!(code == Some(2) && !words.trim().is_empty(), "{wrong:?}: {code:?} {words}");
     }

@@ -127,7 +127,8 @@ impl Structure {
         let picture = u64::from(self.width) * u64::from(self.height) * 3;
         let rows = width * 32 * components * 2 * 4;
         let coefficients = if self.buffered { width * height * components * 2 } else { 0 };
-        picture + rows + coefficients
+        // The decoder's code tables and the metadata it copies do not grow with the picture.
+        picture + rows + coefficients + (256 << 10)
     }
 }
 

@@ -12,6 +12,9 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageReader, Limits};
 use super::{DecodeLimits, ImageFormat, Photo};
 use crate::error::ImageError;
 
+/// What a decoder needs whatever the picture's size: windows, code tables, rows.
+const DECODER_TABLES: u64 = 1 << 20;
+
 /// Decodes the first (or only) picture of a file that [`super::sniff`] took for `format`.
 pub(super) fn decode(bytes: &[u8], format: ImageFormat, limits: &DecodeLimits) -> Result<Photo, ImageError> {
     if let (ImageFormat::Png, Some((width, height))) = (format, png_size(bytes)) {
@@ -58,53 +61,60 @@ fn memory(format: ImageFormat, color: ColorType, pixels: u64) -> u64 {
         ColorType::Rgb8 | ColorType::Rgba8 => 0,
         _ => 3,
     };
-    pixels.saturating_mul(own + u64::from(color.bytes_per_pixel()) + copy)
+    pixels.saturating_mul(own + u64::from(color.bytes_per_pixel()) + copy).saturating_add(DECODER_TABLES)
 }
 
 /// Any decoded image to RGB bytes; 8-bit colour is converted in place.
 fn into_rgb(image: DynamicImage) -> Vec<u8> {
+    let pixels = image.width() as usize * image.height() as usize;
     match image {
         DynamicImage::ImageRgb8(image) => image.into_raw(),
         DynamicImage::ImageRgba8(image) => rgba_in_place(image.into_raw()),
-        DynamicImage::ImageLuma8(image) => image.iter().flat_map(|&value| [value; 3]).collect(),
+        DynamicImage::ImageLuma8(image) => gather(pixels, image.pixels().map(|pixel| [pixel.0[0]; 3])),
         DynamicImage::ImageLumaA8(image) => {
-            image.pixels().flat_map(|pixel| [on_white(pixel.0[0], pixel.0[1]); 3]).collect()
+            gather(pixels, image.pixels().map(|pixel| [on_white(pixel.0[0], pixel.0[1]); 3]))
         }
-        DynamicImage::ImageLuma16(image) => image.iter().flat_map(|&value| [to_8_bits(value); 3]).collect(),
-        DynamicImage::ImageLumaA16(image) => image
-            .pixels()
-            .flat_map(|pixel| [on_white(to_8_bits(pixel.0[0]), to_8_bits(pixel.0[1])); 3])
-            .collect(),
-        DynamicImage::ImageRgb16(image) => image.iter().map(|&value| to_8_bits(value)).collect(),
-        DynamicImage::ImageRgba16(image) => image
-            .pixels()
-            .flat_map(|pixel| {
-                let [r, g, b, alpha] = pixel.0.map(to_8_bits);
-                [r, g, b].map(|value| on_white(value, alpha))
-            })
-            .collect(),
-        DynamicImage::ImageRgb32F(image) => image.iter().map(|&value| unit_to_8_bits(value)).collect(),
-        DynamicImage::ImageRgba32F(image) => image
-            .pixels()
-            .flat_map(|pixel| {
-                let [r, g, b, alpha] = pixel.0.map(unit_to_8_bits);
-                [r, g, b].map(|value| on_white(value, alpha))
-            })
-            .collect(),
+        DynamicImage::ImageLuma16(image) => {
+            gather(pixels, image.pixels().map(|pixel| [to_8_bits(pixel.0[0]); 3]))
+        }
+        DynamicImage::ImageLumaA16(image) => {
+            let grey = |[value, alpha]: [u8; 2]| [on_white(value, alpha); 3];
+            gather(pixels, image.pixels().map(|pixel| grey(pixel.0.map(to_8_bits))))
+        }
+        DynamicImage::ImageRgb16(image) => gather(pixels, image.pixels().map(|pixel| pixel.0.map(to_8_bits))),
+        DynamicImage::ImageRgba16(image) => {
+            gather(pixels, image.pixels().map(|pixel| rgb_on_white(pixel.0.map(to_8_bits))))
+        }
+        DynamicImage::ImageRgb32F(image) => {
+            gather(pixels, image.pixels().map(|pixel| pixel.0.map(unit_to_8_bits)))
+        }
+        DynamicImage::ImageRgba32F(image) => {
+            gather(pixels, image.pixels().map(|pixel| rgb_on_white(pixel.0.map(unit_to_8_bits))))
+        }
         other => other.into_rgb8().into_raw(),
     }
+}
+
+/// Collects pixels into memory of exactly their size, as [`memory`] promises.
+fn gather(count: usize, pixels: impl Iterator<Item = [u8; 3]>) -> Vec<u8> {
+    let mut rgb = Vec::with_capacity(count * 3);
+    pixels.for_each(|pixel| rgb.extend_from_slice(&pixel));
+    rgb
 }
 
 /// Blends RGBA on white and closes the gaps, in the same memory.
 fn rgba_in_place(mut pixels: Vec<u8>) -> Vec<u8> {
     let count = pixels.len() / 4;
     for pixel in 0..count {
-        let [r, g, b, alpha] = std::array::from_fn(|channel| pixels[pixel * 4 + channel]);
-        let blended = [r, g, b].map(|value| on_white(value, alpha));
+        let blended = rgb_on_white(std::array::from_fn(|channel| pixels[pixel * 4 + channel]));
         pixels[pixel * 3..pixel * 3 + 3].copy_from_slice(&blended);
     }
     pixels.truncate(count * 3);
     pixels
+}
+
+fn rgb_on_white([r, g, b, alpha]: [u8; 4]) -> [u8; 3] {
+    [r, g, b].map(|value| on_white(value, alpha))
 }
 
 /// `value` with this alpha in front of white, rounded to nearest.

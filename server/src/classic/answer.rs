@@ -37,7 +37,9 @@ pub(super) fn host(headers: &HeaderMap, uri: &Uri, fallback: impl ToString) -> S
     let given = headers.get(HOST).and_then(|host| host.to_str().ok());
     let given = given.or_else(|| uri.authority().map(http::uri::Authority::as_str));
     let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-' | '_' | '[' | ']');
-    given.filter(|host| !host.is_empty() && host.chars().all(harmless)).map_or_else(|| fallback.to_string(), str::to_owned)
+    given
+        .filter(|host| !host.is_empty() && host.chars().all(harmless))
+        .map_or_else(|| fallback.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

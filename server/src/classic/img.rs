@@ -52,10 +52,14 @@ async fn ended(app: &App, job: &Job) -> Result<(), ApiError> {
             JobState::Done => return Ok(()),
             JobState::Cancelled => return Err(ApiError::conflict("the import was cancelled")),
             JobState::Failed => {
-                return Err(ApiError::internal(job.record().message.unwrap_or_else(|| "the import failed".to_owned())));
+                return Err(ApiError::internal(
+                    job.record().message.unwrap_or_else(|| "the import failed".to_owned()),
+                ));
             }
             JobState::Queued | JobState::Running if app.shutdown.is_triggered() => {
-                return Err(ApiError::unavailable("the server is stopping; the import goes on at the next start"));
+                return Err(ApiError::unavailable(
+                    "the server is stopping; the import goes on at the next start",
+                ));
             }
             JobState::Queued | JobState::Running => tokio::time::sleep(LOOK).await,
         }
@@ -65,7 +69,9 @@ async fn ended(app: &App, job: &Job) -> Result<(), ApiError> {
 async fn upload(State(app): State<Arc<App>>, request: Request) -> Result<Json<String>, ApiError> {
     let mut form = read(&app, request).await?;
     if form.text(&["url"])?.is_some_and(|url| !url.is_empty()) {
-        return Err(ApiError::invalid("this server fetches nothing from other places: send the image itself"));
+        return Err(ApiError::invalid(
+            "this server fetches nothing from other places: send the image itself",
+        ));
     }
     let table = table::name(&form, &["table_name", "Table"])?;
     let file = form.single_file()?;
@@ -127,7 +133,18 @@ mod tests {
     #[test]
     fn only_names_that_a_search_gave_are_images() {
         assert_eq!(parse_image_path("images/12"), Some(("images", "12")));
-        for path in ["", "images", "/images/12", "images/12/..", "../12", "images/../12", "/etc/passwd", "a/b.jpg", "a/", "a\\b/1"] {
+        for path in [
+            "",
+            "images",
+            "/images/12",
+            "images/12/..",
+            "../12",
+            "images/../12",
+            "/etc/passwd",
+            "a/b.jpg",
+            "a/",
+            "a\\b/1",
+        ] {
             assert_eq!(parse_image_path(path), None, "{path}");
         }
     }

@@ -26,7 +26,8 @@ pub(super) fn name(form: &Form, names: &[&str]) -> Result<String, ApiError> {
 /// As [`crate::jobs::Jobs::create`].
 pub(super) async fn load(app: &Arc<App>, form: &Form) -> Result<Arc<Job>, ApiError> {
     let table = name(form, &["Table", "table_name"])?;
-    let folder = form.text(&["File"])?.ok_or_else(|| ApiError::invalid("File must name the folder to import"))?;
+    let folder =
+        form.text(&["File"])?.ok_or_else(|| ApiError::invalid("File must name the folder to import"))?;
     let jobs = Arc::clone(&app.jobs);
     blocking(move || jobs.create(&table, &folder)).await
 }
@@ -35,7 +36,12 @@ pub(super) async fn load(app: &Arc<App>, form: &Form) -> Result<Arc<Job>, ApiErr
 ///
 /// # Errors
 /// As the search of the image API.
-pub(super) async fn search(app: &Arc<App>, table: &str, form: &mut Form, limit: usize) -> Result<Similar, ApiError> {
+pub(super) async fn search(
+    app: &Arc<App>,
+    table: &str,
+    form: &mut Form,
+    limit: usize,
+) -> Result<Similar, ApiError> {
     let query = Query::File(form.single_file()?.bytes);
     let request = SimilarRequest { query, limit, offset: 0, filter: None, output_fields: Some(Vec::new()) };
     app.images.similar(table, request).await

@@ -82,7 +82,18 @@ mod tests {
 
     #[test]
     fn flags_become_settings() {
-        let line = ["elanus", "serve", "--images", "a", "--images", "b", "--listen", "127.0.0.1:0", "--pooling", "avg"];
+        let line = [
+            "elanus",
+            "serve",
+            "--images",
+            "a",
+            "--images",
+            "b",
+            "--listen",
+            "127.0.0.1:0",
+            "--pooling",
+            "avg",
+        ];
         let Command::Serve(serve) = Arguments::try_parse_from(line).unwrap().command;
         let settings = serve.settings();
         assert_eq!(settings.images, Some(vec!["a".into(), "b".into()]));

@@ -78,8 +78,10 @@ impl Settings {
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|e| ConfigError::File { path: path.to_owned(), reason: e.to_string().trim_end().to_owned() })
+        toml::from_str(&text).map_err(|e| ConfigError::File {
+            path: path.to_owned(),
+            reason: e.to_string().trim_end().to_owned(),
+        })
     }
 
     /// This layer, completed by `lower` where it says nothing.
@@ -106,7 +108,9 @@ impl Settings {
         Ok(Config {
             data: self.data.unwrap_or(default.data),
             listen: self.listen.map_or(Ok(default.listen), |v| address("listen", &v))?,
-            admin_listen: self.admin_listen.map_or(Ok(default.admin_listen), |v| address("admin-listen", &v))?,
+            admin_listen: self
+                .admin_listen
+                .map_or(Ok(default.admin_listen), |v| address("admin-listen", &v))?,
             images: self.images.unwrap_or_default(),
             image_roots: self.image_root.unwrap_or_default(),
             device: self.device.map_or(Ok(default.device), |v| word("device", &v))?,
@@ -128,16 +132,29 @@ impl LimitSettings {
             given => Ok(given.map_or(default, Duration::from_secs)),
         };
         let max_body_bytes = count("limits.max_body_bytes", self.max_body_bytes, default.max_body_bytes)?;
-        let max_bodies_bytes = count("limits.max_bodies_bytes", self.max_bodies_bytes, default.max_bodies_bytes)?;
+        let max_bodies_bytes =
+            count("limits.max_bodies_bytes", self.max_bodies_bytes, default.max_bodies_bytes)?;
         Ok(Limits {
             max_body_bytes,
             // One body of full size must always fit.
             max_bodies_bytes: max_bodies_bytes.max(max_body_bytes),
             max_connections: count("limits.max_connections", self.max_connections, default.max_connections)?,
             max_decodes: count("limits.max_decodes", self.max_decodes, default.max_decodes)?,
-            header_timeout: seconds("limits.header_timeout_s", self.header_timeout_s, default.header_timeout)?,
-            body_idle_timeout: seconds("limits.body_idle_timeout_s", self.body_idle_timeout_s, default.body_idle_timeout)?,
-            connection_idle_timeout: seconds("limits.connection_idle_timeout_s", self.connection_idle_timeout_s, default.connection_idle_timeout)?,
+            header_timeout: seconds(
+                "limits.header_timeout_s",
+                self.header_timeout_s,
+                default.header_timeout,
+            )?,
+            body_idle_timeout: seconds(
+                "limits.body_idle_timeout_s",
+                self.body_idle_timeout_s,
+                default.body_idle_timeout,
+            )?,
+            connection_idle_timeout: seconds(
+                "limits.connection_idle_timeout_s",
+                self.connection_idle_timeout_s,
+                default.connection_idle_timeout,
+            )?,
             shutdown_grace: self.shutdown_grace_s.map_or(default.shutdown_grace, Duration::from_secs),
         })
     }
@@ -162,7 +179,9 @@ fn address(what: &str, value: &str) -> Result<SocketAddr, ConfigError> {
     // A host name, such as localhost:19530. An IPv4 address is preferred: that is what people type next.
     let found: Vec<SocketAddr> = value.to_socket_addrs().map(Iterator::collect).unwrap_or_default();
     let chosen = found.iter().find(|a| a.is_ipv4()).or(found.first());
-    chosen.copied().ok_or_else(|| refuse(what, value, "is not an address; expected host:port, such as 127.0.0.1:19530"))
+    chosen
+        .copied()
+        .ok_or_else(|| refuse(what, value, "is not an address; expected host:port, such as 127.0.0.1:19530"))
 }
 
 fn word<T: FromStr<Err: std::fmt::Display>>(what: &str, value: &str) -> Result<T, ConfigError> {
@@ -187,7 +206,8 @@ mod tests {
             _ => None,
         })
         .unwrap();
-        let file = layer("data = 'from-file'\nlisten = '127.0.0.1:2'\nadmin_listen = '127.0.0.1:3'\ndevice = 'cpu'");
+        let file =
+            layer("data = 'from-file'\nlisten = '127.0.0.1:2'\nadmin_listen = '127.0.0.1:3'\ndevice = 'cpu'");
         let config = flags.or(environment).or(file).resolve().unwrap();
         assert_eq!(config.data, Path::new("from-flag"));
         assert_eq!(config.listen.port(), 1);
@@ -199,7 +219,8 @@ mod tests {
     #[test]
     fn lists_in_the_environment_are_split_like_path() {
         let joined = std::env::join_paths(["/a", "/b c"]).unwrap();
-        let settings = Settings::from_environment(|name| (name == "ELANUS_IMAGES").then(|| joined.clone())).unwrap();
+        let settings =
+            Settings::from_environment(|name| (name == "ELANUS_IMAGES").then(|| joined.clone())).unwrap();
         assert_eq!(settings.images.unwrap(), [PathBuf::from("/a"), PathBuf::from("/b c")]);
     }
 
@@ -207,7 +228,9 @@ mod tests {
     fn an_unknown_key_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("e.toml");
-        for (text, key) in [("nonsense = 1", "nonsense"), ("[limits]\nmax_boddy = 1", "max_boddy"), ("data = 3", "data")] {
+        for (text, key) in
+            [("nonsense = 1", "nonsense"), ("[limits]\nmax_boddy = 1", "max_boddy"), ("data = 3", "data")]
+        {
             std::fs::write(&path, text).unwrap();
             let message = Settings::from_file(&path).unwrap_err().to_string();
             assert!(message.contains(key), "{message}");
@@ -217,7 +240,12 @@ mod tests {
 
     #[test]
     fn wrong_words_are_refused_with_the_setting_and_the_word() {
-        for text in ["listen = 'nowhere'", "device = 'abacus'", "pooling = 'median'", "limits = { max_connections = 0 }"] {
+        for text in [
+            "listen = 'nowhere'",
+            "device = 'abacus'",
+            "pooling = 'median'",
+            "limits = { max_connections = 0 }",
+        ] {
             let error = layer(text).resolve().unwrap_err().to_string();
             let key = text.split([' ', '=']).next().unwrap();
             assert!(error.contains(key), "{error}");

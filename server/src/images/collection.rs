@@ -74,15 +74,18 @@ impl ImageCollections {
             found => found?,
         };
         let dimension = (purpose != Purpose::Read).then_some(self.dimension);
-        let layout = Layout::of(rows.schema(), dimension)
-            .map_err(|reason| ApiError::invalid(format!("the collection {name} can't hold images: {reason}")))?;
+        let layout = Layout::of(rows.schema(), dimension).map_err(|reason| {
+            ApiError::invalid(format!("the collection {name} can't hold images: {reason}"))
+        })?;
         if purpose != Purpose::Read {
             self.check_model(&rows, purpose)?;
         }
         let mut open = self.open.lock();
         if !open.contains_key(&rows.id()) {
             // A new one comes rarely: a good moment to forget those that were dropped.
-            open.retain(|id, other| self.engine.collection(other.rows.name()).is_ok_and(|now| now.id() == *id));
+            open.retain(|id, other| {
+                self.engine.collection(other.rows.name()).is_ok_and(|now| now.id() == *id)
+            });
         }
         let collection = open.entry(rows.id()).or_insert_with(|| {
             Arc::new(ImageCollection { rows: Arc::clone(&rows), layout, known: Mutex::default() })
@@ -109,7 +112,8 @@ impl ImageCollections {
 
     /// Whether this server's model can search the collection.
     pub(crate) fn is_searchable(&self, rows: &Collection) -> bool {
-        Layout::of(rows.schema(), Some(self.dimension)).is_ok() && self.check_model(rows, Purpose::Search).is_ok()
+        Layout::of(rows.schema(), Some(self.dimension)).is_ok()
+            && self.check_model(rows, Purpose::Search).is_ok()
     }
 
     fn create(&self, name: &str) -> Result<Arc<Collection>, ApiError> {
@@ -194,10 +198,9 @@ impl ImageCollection {
     /// 400 when the collection's keys are numbers and this is none.
     pub(crate) fn parse_key(&self, text: &str) -> Result<Key, ApiError> {
         match self.rows.schema().primary().data_type {
-            DataType::Int64 => text
-                .parse()
-                .map(Key::Int)
-                .map_err(|_| ApiError::invalid(format!("the id of an image is a whole number, not {text:?}"))),
+            DataType::Int64 => text.parse().map(Key::Int).map_err(|_| {
+                ApiError::invalid(format!("the id of an image is a whole number, not {text:?}"))
+            }),
             _ => Ok(Key::Text(text.to_owned())),
         }
     }

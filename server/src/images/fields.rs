@@ -74,7 +74,12 @@ impl Fields {
     ///
     /// # Errors
     /// `InvalidRow` when a value does not fit; `Internal` when `rows` is not complete.
-    pub(crate) fn merged(&self, schema: &Arc<Schema>, rows: &Rows, row: usize) -> Result<BatchBuilder, EngineError> {
+    pub(crate) fn merged(
+        &self,
+        schema: &Arc<Schema>,
+        rows: &Rows,
+        row: usize,
+    ) -> Result<BatchBuilder, EngineError> {
         let mut batch = BatchBuilder::new(schema, KeySource::Given);
         for (index, field) in schema.fields().iter().enumerate() {
             match self.declared.iter().find(|(position, _)| *position == index) {
@@ -129,7 +134,9 @@ fn set_json(batch: &mut BatchBuilder, index: usize, value: &Json) -> Result<(), 
             Value::Text(&text)
         }
         Json::Bool(b) => Value::Bool(*b),
-        Json::Number(n) => n.as_i64().map_or_else(|| Value::Float(n.as_f64().unwrap_or(f64::NAN)), Value::Int),
+        Json::Number(n) => {
+            n.as_i64().map_or_else(|| Value::Float(n.as_f64().unwrap_or(f64::NAN)), Value::Int)
+        }
         Json::String(s) => Value::Text(s),
         other => {
             text = other.to_string();
@@ -192,7 +199,9 @@ mod tests {
 
     #[test]
     fn text_takes_the_declared_type() {
-        let given = fields(json!({"year": "2007", "public": "true", "tags": "[1, 2]", "zip": "00123", "n": 3})).unwrap();
+        let given =
+            fields(json!({"year": "2007", "public": "true", "tags": "[1, 2]", "zip": "00123", "n": 3}))
+                .unwrap();
         let declared: Vec<&Json> = given.declared.iter().map(|(_, value)| value).collect();
         assert_eq!(declared, [&json!(2007), &json!(true), &json!([1, 2])]);
         assert_eq!(given.dynamic["zip"], "00123", "undeclared text stays text");

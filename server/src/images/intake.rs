@@ -73,7 +73,10 @@ fn broken(error: &BodyError) -> ApiError {
 impl Form {
     /// The first value of any of these names, whatever its type.
     pub(crate) fn value(&self, names: &[&str]) -> Option<&Json> {
-        self.values.iter().find(|(name, value)| names.contains(&name.as_str()) && !value.is_null()).map(|(_, v)| v)
+        self.values
+            .iter()
+            .find(|(name, value)| names.contains(&name.as_str()) && !value.is_null())
+            .map(|(_, v)| v)
     }
 
     /// The same as text; numbers as they are written.
@@ -97,7 +100,9 @@ impl Form {
         let Some(text) = self.text(names)?.filter(|text| !text.trim().is_empty()) else { return Ok(None) };
         match text.trim().parse() {
             Ok(count) => Ok(Some(count)),
-            Err(_) => Err(ApiError::invalid(format!("{} must be a whole number, not {text:?}", names.join(" or ")))),
+            Err(_) => {
+                Err(ApiError::invalid(format!("{} must be a whole number, not {text:?}", names.join(" or "))))
+            }
         }
     }
 
@@ -127,7 +132,9 @@ impl Form {
     pub(crate) fn single_file(&mut self) -> Result<FilePart, ApiError> {
         match (self.files.pop(), self.files.is_empty()) {
             (Some(file), true) => Ok(file),
-            (Some(_), false) => Err(ApiError::invalid("one image at a time: the request carries several files")),
+            (Some(_), false) => {
+                Err(ApiError::invalid("one image at a time: the request carries several files"))
+            }
             (None, _) => Err(ApiError::invalid("no image: send it as the body, or as a file in a form")),
         }
     }
@@ -139,7 +146,12 @@ fn media_type(content_type: &str) -> String {
 
 /// A body that is not multipart: JSON, a URL-encoded form, or an image. Content decides before the declared type does:
 /// `curl --data-binary @photo.jpg` calls everything a form.
-fn read_single(form: &mut Form, content_type: &str, bytes: Bytes, query: &[(String, Json)]) -> Result<(), ApiError> {
+fn read_single(
+    form: &mut Form,
+    content_type: &str,
+    bytes: Bytes,
+    query: &[(String, Json)],
+) -> Result<(), ApiError> {
     let declared = media_type(content_type);
     if bytes.is_empty() && !declared.starts_with("image/") {
         return Ok(());
@@ -147,7 +159,8 @@ fn read_single(form: &mut Form, content_type: &str, bytes: Bytes, query: &[(Stri
     let is_image = elanus_embed::sniff(&bytes).is_some();
     let is_text = declared == "application/json" || declared == "application/x-www-form-urlencoded";
     if is_image || !is_text {
-        let name = query.iter().find(|(key, _)| key == "name").and_then(|(_, v)| v.as_str()).unwrap_or_default();
+        let name =
+            query.iter().find(|(key, _)| key == "name").and_then(|(_, v)| v.as_str()).unwrap_or_default();
         form.files.push(FilePart { name: name.to_owned(), bytes });
         return Ok(());
     }
@@ -184,11 +197,7 @@ fn url_encoded(bytes: &[u8]) -> Vec<(String, Json)> {
         .collect()
 }
 
-async fn read_multipart(
-    form: &mut Form,
-    content_type: &str,
-    body: Limited<Body>,
-) -> Result<(), ApiError> {
+async fn read_multipart(form: &mut Form, content_type: &str, body: Limited<Body>) -> Result<(), ApiError> {
     let boundary = multer::parse_boundary(content_type).map_err(|error| malformed(&error))?;
     let mut multipart = multer::Multipart::new(body.into_data_stream(), boundary);
     let (mut parts, mut text_bytes) = (0, 0);
@@ -212,8 +221,9 @@ async fn read_multipart(
                 let name = field.name().unwrap_or_default().to_owned();
                 let bytes = read_part(field, MAX_TEXT_BYTES - text_bytes).await?;
                 text_bytes += bytes.len();
-                let text = String::from_utf8(bytes.into())
-                    .map_err(|_| ApiError::invalid(format!("the part {name:?} of the form is not UTF-8 text")))?;
+                let text = String::from_utf8(bytes.into()).map_err(|_| {
+                    ApiError::invalid(format!("the part {name:?} of the form is not UTF-8 text"))
+                })?;
                 form.values.push((name, Json::String(text)));
             }
         }
@@ -228,7 +238,8 @@ fn file_name(field: &multer::Field<'_>) -> Option<String> {
         let header = field.headers().get(CONTENT_DISPOSITION)?;
         name::extended_filename(header.as_bytes())
     };
-    let image = || field.content_type().is_some_and(|t| t.type_() == "image" || t.subtype() == "octet-stream");
+    let image =
+        || field.content_type().is_some_and(|t| t.type_() == "image" || t.subtype() == "octet-stream");
     extended().or_else(|| field.file_name().map(name::from_form)).or_else(|| image().then(String::new))
 }
 
@@ -236,7 +247,9 @@ async fn read_part(mut field: multer::Field<'_>, most: usize) -> Result<Bytes, A
     let mut bytes = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(|error| malformed(&error))? {
         if bytes.len() + chunk.len() > most {
-            return Err(ApiError::too_large(format!("the texts of a form may have {MAX_TEXT_BYTES} bytes together")));
+            return Err(ApiError::too_large(format!(
+                "the texts of a form may have {MAX_TEXT_BYTES} bytes together"
+            )));
         }
         bytes.extend_from_slice(&chunk);
     }
@@ -291,7 +304,8 @@ mod tests {
             ("name=\"image\"\r\nContent-Type: image/jpeg", b"three"),
         ]);
         let form = read(10_000, request(FORM, "/?limit=5&q=a+b%2B", body)).await.unwrap();
-        let files: Vec<(&str, &[u8])> = form.files.iter().map(|f| (f.name.as_str(), f.bytes.as_ref())).collect();
+        let files: Vec<(&str, &[u8])> =
+            form.files.iter().map(|f| (f.name.as_str(), f.bytes.as_ref())).collect();
         assert_eq!(files, [("图片 1.jpg", &b"one"[..]), ("图.png", b"two"), ("", b"three")]);
         assert_eq!(form.text(&["year"]).unwrap().unwrap(), "2007");
         assert_eq!(form.count(&["topk", "limit"]).unwrap(), Some(5));
@@ -301,17 +315,21 @@ mod tests {
 
     #[tokio::test]
     async fn json_url_encoded_and_bare_images() {
-        let json = request("application/json", "/", r#"{"id": 9007199254740993, "outputFields": ["a", "b"]}"#);
+        let json =
+            request("application/json", "/", r#"{"id": 9007199254740993, "outputFields": ["a", "b"]}"#);
         let form = read(1000, json).await.unwrap();
         assert_eq!(form.text(&["id"]).unwrap().unwrap(), "9007199254740993");
         assert_eq!(form.list(&["outputFields"]).unwrap().unwrap(), ["a", "b"]);
 
-        let form = read(1000, request("application/x-www-form-urlencoded", "/", "Table=t&names=a,%20b")).await.unwrap();
+        let form = read(1000, request("application/x-www-form-urlencoded", "/", "Table=t&names=a,%20b"))
+            .await
+            .unwrap();
         assert_eq!(form.text(&["Table"]).unwrap().unwrap(), "t");
         assert_eq!(form.list(&["names"]).unwrap().unwrap(), ["a", "b"]);
 
         // What curl calls a form is an image all the same.
-        let form = read(1000, request("application/x-www-form-urlencoded", "/?name=a.png", PNG)).await.unwrap();
+        let form =
+            read(1000, request("application/x-www-form-urlencoded", "/?name=a.png", PNG)).await.unwrap();
         assert_eq!((form.files[0].name.as_str(), form.files[0].bytes.as_ref()), ("a.png", PNG));
         let mut form = read(1000, request("image/jpeg", "/", "no image at all")).await.unwrap();
         assert_eq!(form.single_file().unwrap().bytes, "no image at all");
@@ -323,10 +341,17 @@ mod tests {
         let status = async |limit, request| read(limit, request).await.unwrap_err().status;
         let large = multipart(&[("name=\"file\"; filename=\"a\"", &[7; 5000])]);
         assert_eq!(status(1000, request(FORM, "/", large.clone())).await, StatusCode::PAYLOAD_TOO_LARGE);
-        assert_eq!(status(1000, request("image/png", "/", vec![0; 1001])).await, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(
+            status(1000, request("image/png", "/", vec![0; 1001])).await,
+            StatusCode::PAYLOAD_TOO_LARGE
+        );
         for cut in [3, 20, 60, 100, large.len() - 20, large.len() - 5] {
             let body = large[..cut].to_vec();
-            assert_eq!(status(10_000, request(FORM, "/", body)).await, StatusCode::BAD_REQUEST, "cut at {cut}");
+            assert_eq!(
+                status(10_000, request(FORM, "/", body)).await,
+                StatusCode::BAD_REQUEST,
+                "cut at {cut}"
+            );
         }
         assert_eq!(status(1000, request("multipart/form-data", "/", "x")).await, StatusCode::BAD_REQUEST);
         assert_eq!(status(1000, request(FORM, "/", "garbage")).await, StatusCode::BAD_REQUEST);

@@ -8,7 +8,6 @@ use elanus_engine::row::Key;
 use elanus_storage::Digest;
 use parking_lot::{Condvar, Mutex};
 
-
 /// The contents of one collection, as far as this server put them there.
 #[derive(Debug, Default)]
 pub(crate) struct KnownImages {
@@ -120,7 +119,9 @@ mod tests {
                         let mut claim = known.claim(&group, |_, _| true);
                         let mine = claim.mine.clone();
                         inserted.fetch_add(mine.len() as i64, Ordering::SeqCst);
-                        claim.fulfil(mine.into_iter().map(|c| (c, Key::Int(next.fetch_add(1, Ordering::SeqCst)))));
+                        claim.fulfil(
+                            mine.into_iter().map(|c| (c, Key::Int(next.fetch_add(1, Ordering::SeqCst)))),
+                        );
                         assert_eq!(claim.stored.len(), 4);
                     }
                 });

@@ -77,7 +77,9 @@ pub(crate) fn definition(name: &str, dimension: usize, model: &str) -> Result<De
 
 /// Whether a field name belongs to the server: clients may not set it on an upload.
 pub(crate) fn is_reserved(layout: &Layout, schema: &Schema, name: &str) -> bool {
-    [NAME, SHA256, WIDTH, HEIGHT].contains(&name) || layout.vector_name == name || schema.primary().name == name
+    [NAME, SHA256, WIDTH, HEIGHT].contains(&name)
+        || layout.vector_name == name
+        || schema.primary().name == name
 }
 
 impl Layout {
@@ -108,11 +110,6 @@ impl Layout {
     /// Name of the vector field.
     pub(crate) fn vector_name(&self) -> &str {
         &self.vector_name
-    }
-
-    /// Position of the vector field.
-    pub(crate) fn vector(&self) -> usize {
-        self.vector
     }
 
     /// Longest name that fits, in bytes.
@@ -155,7 +152,9 @@ fn vector_field(schema: &Schema, dimension: Option<usize>) -> Result<(usize, &Fi
         fields.find(|(_, field)| field.name == VECTOR && fits(field))
     }
     .ok_or_else(|| match dimension {
-        Some(dimension) => format!("it has no vector field of dimension {dimension} (or several, none called {VECTOR})"),
+        Some(dimension) => {
+            format!("it has no vector field of dimension {dimension} (or several, none called {VECTOR})")
+        }
         None => format!("it has several vector fields, none called {VECTOR}"),
     })
 }
@@ -163,12 +162,12 @@ fn vector_field(schema: &Schema, dimension: Option<usize>) -> Result<(usize, &Fi
 /// The place of a text and the longest it may be where that is declared.
 fn text_place(schema: &Schema, name: &str, at_least: usize) -> Result<(Place, Option<usize>), String> {
     match schema.field(name) {
-        Some((index, Field { data_type: DataType::VarChar, max_length, .. })) => {
-            match max_length {
-                Some(max) if *max < at_least => Err(format!("its field {name} holds {max} bytes, not {at_least}")),
-                max => Ok((Place::Field(index), *max)),
+        Some((index, Field { data_type: DataType::VarChar, max_length, .. })) => match max_length {
+            Some(max) if *max < at_least => {
+                Err(format!("its field {name} holds {max} bytes, not {at_least}"))
             }
-        }
+            max => Ok((Place::Field(index), *max)),
+        },
         Some((_, field)) => Err(format!("its field {name} is {}, not VarChar", field.data_type)),
         None => dynamic_place(schema, name).map(|place| (place, None)),
     }
@@ -183,7 +182,11 @@ fn size_place(schema: &Schema, name: &str) -> Result<Place, String> {
 }
 
 fn dynamic_place(schema: &Schema, name: &str) -> Result<Place, String> {
-    if schema.dynamic() { Ok(Place::Dynamic) } else { Err(format!("it has neither a field {name} nor a dynamic field")) }
+    if schema.dynamic() {
+        Ok(Place::Dynamic)
+    } else {
+        Err(format!("it has neither a field {name} nor a dynamic field"))
+    }
 }
 
 fn set_text(batch: &mut BatchBuilder, place: Place, name: &str, value: &str) -> Result<(), EngineError> {

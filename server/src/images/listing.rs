@@ -37,7 +37,13 @@ impl ImageService {
         let summary = |name: String| {
             if let Some((_, reason)) = failed.iter().find(|(other, _)| *other == name) {
                 let reason = Some(reason.clone());
-                return Some(CollectionSummary { collection: name, count: 0, model: None, searchable: false, reason });
+                return Some(CollectionSummary {
+                    collection: name,
+                    count: 0,
+                    model: None,
+                    searchable: false,
+                    reason,
+                });
             }
             let rows = engine.collection(&name).ok()?;
             Some(CollectionSummary {

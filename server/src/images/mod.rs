@@ -34,14 +34,14 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub(crate) use api::{key_json, original_response};
+pub(crate) use api::original_response;
 pub use api::routes;
 pub(crate) use collection::{ImageCollection, Purpose};
 pub(crate) use fields::Fields;
 pub use model::{Model, ModelState};
 pub(crate) use search::{Query, Similar, SimilarRequest};
 pub(crate) use store::EmbeddedImage;
-pub(crate) use upload::{Added, Refused};
+pub(crate) use upload::Added;
 
 use crate::config::Config;
 use crate::error::ApiError;
@@ -100,14 +100,18 @@ impl ImageService {
         let vfs: Arc<dyn Vfs> = Arc::new(DiskVfs);
         let identity = ModelIdentity::vgg16(config.pooling);
         let options = EmbedderOptions { device: config.device, pooling: config.pooling };
-        let originals = BlobStore::open(Arc::clone(&vfs), &config.data.join("images")).map_err(EngineError::from)?;
+        let originals =
+            BlobStore::open(Arc::clone(&vfs), &config.data.join("images")).map_err(EngineError::from)?;
         let service = Arc::new(Self {
             collections: ImageCollections::new(Arc::clone(engine), identity.to_string(), identity.dimension),
             originals,
             thumbs: Thumbnails::new(vfs, config.data.join("thumbs")),
             model: ModelSlot::open(options, Arc::clone(metrics)),
             decodes: Arc::new(Semaphore::new(config.limits.max_decodes.max(1))),
-            decode_limits: DecodeLimits { max_bytes: config.limits.max_body_bytes, ..DecodeLimits::default() },
+            decode_limits: DecodeLimits {
+                max_bytes: config.limits.max_body_bytes,
+                ..DecodeLimits::default()
+            },
             runtime: Handle::current(),
             sweep_gate: SweepGate::default(),
             sweeper: Mutex::new(None),
@@ -153,7 +157,10 @@ impl ImageService {
     }
 
     /// The same for a thread; `None` once `stop` is set.
-    pub(crate) fn wait_model_blocking(&self, stop: &std::sync::atomic::AtomicBool) -> Option<Result<Arc<Model>, String>> {
+    pub(crate) fn wait_model_blocking(
+        &self,
+        stop: &std::sync::atomic::AtomicBool,
+    ) -> Option<Result<Arc<Model>, String>> {
         self.model.wait_blocking(stop)
     }
 
@@ -227,7 +234,11 @@ impl ImageService {
     ///
     /// # Errors
     /// Why the file gives no image.
-    pub(crate) async fn decoded(self: &Arc<Self>, bytes: Bytes, thumbnail: bool) -> Result<Decoded, ApiError> {
+    pub(crate) async fn decoded(
+        self: &Arc<Self>,
+        bytes: Bytes,
+        thumbnail: bool,
+    ) -> Result<Decoded, ApiError> {
         let permit = Arc::clone(&self.decodes).acquire_owned().await;
         let service = Arc::clone(self);
         let decode = move || {

@@ -46,7 +46,10 @@ pub(crate) struct ModelSlot {
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Model").field("identity", &self.identity).field("device", &self.device).finish_non_exhaustive()
+        f.debug_struct("Model")
+            .field("identity", &self.identity)
+            .field("device", &self.device)
+            .finish_non_exhaustive()
     }
 }
 
@@ -117,7 +120,8 @@ impl ModelSlot {
         let (state, _) = watch::channel(ModelState::Opening);
         let publish = state.clone();
         let open = move || {
-            let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Model::open(&options, metrics)));
+            let opened =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Model::open(&options, metrics)));
             publish.send_replace(match opened {
                 Ok(Ok(model)) => ModelState::Ready(Arc::new(model)),
                 Ok(Err(error)) => failed(error.to_string()),
@@ -206,7 +210,11 @@ impl Embedder for Measured {
         self.waiting.leave(inputs.len());
         let started = Instant::now();
         let vectors = self.embedder.embed(inputs)?;
-        self.waiting.metrics.embed_seconds(&self.device().device, started.elapsed().as_secs_f64(), inputs.len());
+        self.waiting.metrics.embed_seconds(
+            &self.device().device,
+            started.elapsed().as_secs_f64(),
+            inputs.len(),
+        );
         Ok(vectors)
     }
 }

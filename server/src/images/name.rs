@@ -51,7 +51,9 @@ pub(crate) fn extended_filename(header: &[u8]) -> Option<String> {
         }
         let mut parts = value.trim().splitn(3, '\'');
         let (charset, _language, text) = (parts.next()?, parts.next()?, parts.next()?);
-        charset.eq_ignore_ascii_case("utf-8").then(|| percent_decode_str(text).decode_utf8_lossy().into_owned())
+        charset
+            .eq_ignore_ascii_case("utf-8")
+            .then(|| percent_decode_str(text).decode_utf8_lossy().into_owned())
     })
 }
 
@@ -74,7 +76,10 @@ mod tests {
     #[test]
     fn keeps_names_and_drops_what_could_do_harm() {
         assert_eq!(clean("图片 1.jpg", 1024), "图片 1.jpg");
-        assert_eq!(clean("it's a 'quoted' & ünïcode – name.JPEG", 1024), "it's a 'quoted' & ünïcode – name.JPEG");
+        assert_eq!(
+            clean("it's a 'quoted' & ünïcode – name.JPEG", 1024),
+            "it's a 'quoted' & ünïcode – name.JPEG"
+        );
         assert_eq!(clean("a\0b\r\nc\u{7f}\u{85}.jpg", 1024), "abc.jpg");
         assert_eq!(clean("../../etc/passwd", 1024), "../../etc/passwd", "harmless: it never becomes a path");
         assert_eq!(clean("  ", 10), UNNAMED);
@@ -108,6 +113,9 @@ mod tests {
         assert!(text.starts_with("inline; filename=\"__ _1___"), "{text}");
         assert!(text.ends_with("filename*=UTF-8''%E5%9B%BE%E7%89%87%20%221%22%25%0D%0A.jpg"), "{text}");
         assert_eq!(content_disposition("C:\\photos\\a.jpg").to_str().unwrap().matches("a.jpg").count(), 2);
-        assert!(!content_disposition("it's").to_str().unwrap().contains("''it's"), "the quote delimits the charset");
+        assert!(
+            !content_disposition("it's").to_str().unwrap().contains("''it's"),
+            "the quote delimits the charset"
+        );
     }
 }

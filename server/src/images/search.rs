@@ -56,7 +56,11 @@ impl ImageService {
     /// # Errors
     /// 404 for an unknown collection or id, 409 for another model's vectors, 400 for a bad filter, field or window, and
     /// why a file gives no image.
-    pub(crate) async fn similar(self: &Arc<Self>, name: &str, request: SimilarRequest) -> Result<Similar, ApiError> {
+    pub(crate) async fn similar(
+        self: &Arc<Self>,
+        name: &str,
+        request: SimilarRequest,
+    ) -> Result<Similar, ApiError> {
         let (service, name) = (Arc::clone(self), name.to_owned());
         let open = move || service.open(&name, Purpose::Search);
         // Whatever is wrong with the collection is said before the work of embedding.
@@ -92,7 +96,8 @@ fn search(
         range_filter: None,
         projection: projection(schema, request.output_fields.as_deref())?,
     })?;
-    let metric = collection.rows.definition().metric(collection.layout.vector_name()).unwrap_or(Metric::Cosine);
+    let metric =
+        collection.rows.definition().metric(collection.layout.vector_name()).unwrap_or(Metric::Cosine);
     Ok(Similar { rows: hits.rows, distances: hits.scores, metric, collection })
 }
 

@@ -63,7 +63,8 @@ impl ImageService {
         let mut claim = known.claim(&contents, |content, key| collection.holds(content, key));
         let before = claim.stored.clone();
         let mut seen = HashSet::new();
-        let mut is_new = |image: &EmbeddedImage| !before.contains_key(&image.content) && seen.insert(image.content);
+        let mut is_new =
+            |image: &EmbeddedImage| !before.contains_key(&image.content) && seen.insert(image.content);
         let fresh: Vec<&EmbeddedImage> = images.iter().filter(|image| is_new(image)).collect();
         let batch = new_rows(collection, &fresh, fields)?;
         self.put_originals(images)?;
@@ -79,7 +80,8 @@ impl ImageService {
         let place = |image: &EmbeddedImage| {
             let id = claim.stored.get(&image.content).cloned();
             let already = !fresh.iter().any(|new| std::ptr::eq(*new, image));
-            id.map(|id| StoredImage { id, already }).ok_or_else(|| ApiError::internal("an image was stored without a key"))
+            id.map(|id| StoredImage { id, already })
+                .ok_or_else(|| ApiError::internal("an image was stored without a key"))
         };
         images.iter().map(place).collect()
     }

@@ -12,9 +12,9 @@ use elanus_engine::{Engine, EngineError};
 use elanus_storage::Digest;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
+use super::ImageService;
 use super::collection::each_content;
 use super::layout::Layout;
-use super::ImageService;
 use crate::error::ApiError;
 
 /// How often rows are counted to see whether some have gone.
@@ -34,7 +34,8 @@ impl Sweeper {
     pub(super) fn start(service: &Arc<ImageService>) -> Option<Self> {
         let (requests, inbox) = sync_channel(1);
         let service = Arc::downgrade(service);
-        let thread = std::thread::Builder::new().name("sweep-images".to_owned()).spawn(move || run(&inbox, &service));
+        let thread =
+            std::thread::Builder::new().name("sweep-images".to_owned()).spawn(move || run(&inbox, &service));
         match thread {
             Ok(thread) => Some(Self { requests, thread }),
             Err(error) => {
@@ -164,12 +165,13 @@ impl ImageService {
         unused.retain(|content| !referred.contains(content));
         let mut removed = 0;
         for group in unused.chunks(REMOVED_AT_ONCE) {
-            sweep.remove(group, |content| {
-                self.thumbs.remove(content);
-                removed += 1;
-                self.originals.remove(content)
-            })
-            .map_err(EngineError::from)?;
+            sweep
+                .remove(group, |content| {
+                    self.thumbs.remove(content);
+                    removed += 1;
+                    self.originals.remove(content)
+                })
+                .map_err(EngineError::from)?;
         }
         Ok(removed)
     }

@@ -57,14 +57,17 @@ impl ImageService {
         blocking(move || service.check_fields(&target, given)).await?;
         let model = self.wait_model().await?;
         let (mut images, mut refused) = (Vec::new(), Vec::new());
-        let mut answers = futures_util::stream::iter(files.into_iter().map(|file| self.embedded(&model, file))).buffered(AT_ONCE);
+        let mut answers =
+            futures_util::stream::iter(files.into_iter().map(|file| self.embedded(&model, file)))
+                .buffered(AT_ONCE);
         while let Some(answer) = answers.next().await {
             match answer {
                 Ok(image) => images.push(image),
                 Err(one) => refused.push(one),
             }
         }
-        let ids = if images.is_empty() { Vec::new() } else { self.store_all(collection, images, fields).await? };
+        let ids =
+            if images.is_empty() { Vec::new() } else { self.store_all(collection, images, fields).await? };
         Ok(Added { ids, refused })
     }
 

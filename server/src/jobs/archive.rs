@@ -33,12 +33,16 @@ impl Archive {
     pub(super) fn load(&self) -> Result<Vec<Record>, StorageError> {
         let mut records = Vec::new();
         for entry in self.vfs.list(&self.folder)? {
-            let Some(id) = entry.name.strip_suffix(".json").and_then(|id| id.parse::<u64>().ok()) else { continue };
+            let Some(id) = entry.name.strip_suffix(".json").and_then(|id| id.parse::<u64>().ok()) else {
+                continue;
+            };
             let bytes = self.vfs.read(&self.folder.join(&entry.name))?;
             match serde_json::from_slice::<Record>(&bytes) {
                 Ok(record) if record.id == id => records.push(record),
                 Ok(_) => tracing::warn!(file = entry.name, "a job file holds another job and is left alone"),
-                Err(error) => tracing::warn!(file = entry.name, %error, "a job file can't be read and is left alone"),
+                Err(error) => {
+                    tracing::warn!(file = entry.name, %error, "a job file can't be read and is left alone")
+                }
             }
         }
         records.sort_by_key(|record| record.id);

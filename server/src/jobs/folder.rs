@@ -13,9 +13,9 @@ use crate::error::ApiError;
 /// Files with these extensions are taken for images, also those of kinds that can't be decoded: the person who named
 /// them so should hear why they are missing.
 const EXTENSIONS: [&str; 33] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "svg", "svgz", "heic",
-    "heif", "avif", "jxl", "jp2", "j2k", "ico", "psd", "tga", "hdr", "exr", "cr2", "cr3", "nef", "arw", "dng", "orf",
-    "rw2", "raf",
+    "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "svg", "svgz",
+    "heic", "heif", "avif", "jxl", "jp2", "j2k", "ico", "psd", "tga", "hdr", "exr", "cr2", "cr3", "nef",
+    "arw", "dng", "orf", "rw2", "raf",
 ];
 /// Bytes at the start of a file that tell what it is.
 const MAGIC_BYTES: u64 = 64;
@@ -54,8 +54,11 @@ pub(super) fn resolve(folder: &str, roots: &[PathBuf]) -> Result<PathBuf, ApiErr
         ));
     }
     let given = Path::new(folder);
-    let places: Vec<PathBuf> =
-        if given.is_absolute() { vec![given.to_owned()] } else { roots.iter().map(|root| root.join(given)).collect() };
+    let places: Vec<PathBuf> = if given.is_absolute() {
+        vec![given.to_owned()]
+    } else {
+        roots.iter().map(|root| root.join(given)).collect()
+    };
     let found = places.iter().filter_map(|place| place.canonicalize().ok());
     match found.into_iter().find(|path| is_below(path, roots)) {
         Some(path) if path.is_dir() => Ok(path),
@@ -81,7 +84,9 @@ fn is_plain(path: &Path) -> bool {
 /// The files of a folder that may be images, in the order of their names; hidden ones are left out.
 ///
 /// `folder` must be canonical, as [`resolve`] gives it.
-pub(super) fn candidates(folder: &Path) -> impl Iterator<Item = Result<Candidate, Unreadable>> + Send + use<> {
+pub(super) fn candidates(
+    folder: &Path,
+) -> impl Iterator<Item = Result<Candidate, Unreadable>> + Send + use<> {
     let root = folder.to_owned();
     WalkDir::new(folder)
         .follow_links(false)
@@ -132,7 +137,8 @@ fn name_below(root: &Path, path: &Path) -> String {
 
 fn unreadable(root: &Path, error: &walkdir::Error) -> Unreadable {
     let name = error.path().map(|path| name_below(root, path)).unwrap_or_default();
-    let reason = error.io_error().map_or_else(|| error.to_string(), |error| format!("it can't be read: {error}"));
+    let reason =
+        error.io_error().map_or_else(|| error.to_string(), |error| format!("it can't be read: {error}"));
     Unreadable { name, reason }
 }
 
@@ -181,10 +187,16 @@ mod tests {
             (".git/x.png", PNG),
             ("图片 1.jpeg", b""),
         ]);
-        assert_eq!(names(&tree.top), ["a.txt", "b/1.png", "b/2.JPG", "drawing.svg", "phone.heic", "图片 1.jpeg"]);
+        assert_eq!(
+            names(&tree.top),
+            ["a.txt", "b/1.png", "b/2.JPG", "drawing.svg", "phone.heic", "图片 1.jpeg"]
+        );
         let odd = tree.top.join(std::ffi::OsStr::from_bytes(b"caf\xe9.jpg"));
         fs::write(&odd, PNG).unwrap();
-        assert!(names(&tree.top).contains(&"caf\u{fffd}.jpg".to_owned()), "a name that is not UTF-8 is shown as near as can be");
+        assert!(
+            names(&tree.top).contains(&"caf\u{fffd}.jpg".to_owned()),
+            "a name that is not UTF-8 is shown as near as can be"
+        );
     }
 
     #[test]

@@ -172,7 +172,8 @@ impl Import<'_> {
     }
 
     fn handle(&self, file: Candidate, underway: &SyncSender<Underway>) -> Option<()> {
-        let weight = std::fs::metadata(&file.path).map_or(0, |m| usize::try_from(m.len()).unwrap_or(usize::MAX));
+        let weight =
+            std::fs::metadata(&file.path).map_or(0, |m| usize::try_from(m.len()).unwrap_or(usize::MAX));
         let memory = self.memory.take(weight.min(self.images.max_file_bytes()), self.job)?;
         let bytes = match self.read(&file.path) {
             Ok(bytes) => bytes,
@@ -198,7 +199,8 @@ impl Import<'_> {
             }
         };
         let (width, height, thumbnail) = (decoded.width, decoded.height, decoded.thumbnail);
-        let image = EmbeddedImage { name: file.name, bytes, content, width, height, vector: Vec::new(), thumbnail };
+        let image =
+            EmbeddedImage { name: file.name, bytes, content, width, height, vector: Vec::new(), thumbnail };
         self.embed(decoded.input, image, memory, underway)
     }
 
@@ -215,7 +217,8 @@ impl Import<'_> {
         match read {
             Err(error) => Err(format!("it can't be read: {error}")),
             Ok(_) if bytes.len() > limit => {
-                let size = std::fs::metadata(path).map_or(bytes.len(), |m| usize::try_from(m.len()).unwrap_or(usize::MAX));
+                let size = std::fs::metadata(path)
+                    .map_or(bytes.len(), |m| usize::try_from(m.len()).unwrap_or(usize::MAX));
                 let error = ImageError::TooManyBytes { bytes: size, limit };
                 self.images.count_refused(&error);
                 Err(error.to_string())

@@ -27,7 +27,7 @@ use elanus_storage::DiskVfs;
 use parking_lot::Mutex;
 
 pub use api::routes;
-pub(crate) use state::{Job, JobState, JobView};
+pub(crate) use state::{Job, JobState};
 
 use crate::config::Config;
 use crate::error::ApiError;
@@ -78,7 +78,8 @@ impl Jobs {
         images: &Arc<ImageService>,
         metrics: &Arc<Metrics>,
     ) -> Result<Arc<Self>, ApiError> {
-        let archive = Archive::open(Arc::new(DiskVfs), config.data.join("jobs")).map_err(EngineError::from)?;
+        let archive =
+            Archive::open(Arc::new(DiskVfs), config.data.join("jobs")).map_err(EngineError::from)?;
         let mut table = Table { next_id: 1, ..Table::default() };
         for record in archive.load().map_err(EngineError::from)? {
             table.next_id = table.next_id.max(record.id + 1);
@@ -87,7 +88,8 @@ impl Jobs {
         let (saving, table) = (Mutex::new(()), Mutex::new(table));
         let (images, metrics) = (Arc::clone(images), Arc::clone(metrics));
         let jobs = Arc::new(Self { config: config.clone(), images, metrics, archive, saving, table });
-        let shown: Vec<Arc<Job>> = config.images.iter().filter_map(|folder| jobs.begin_at_start(folder)).collect();
+        let shown: Vec<Arc<Job>> =
+            config.images.iter().filter_map(|folder| jobs.begin_at_start(folder)).collect();
         jobs.schedule();
         progress::show(shown);
         Ok(jobs)
@@ -164,7 +166,9 @@ impl Jobs {
         };
         let same = |job: &&Arc<Job>| {
             let record = job.record();
-            record.state.is_active() && record.collection == DEFAULT_COLLECTION && Path::new(&record.folder) == path
+            record.state.is_active()
+                && record.collection == DEFAULT_COLLECTION
+                && Path::new(&record.folder) == path
         };
         let interrupted = self.table.lock().jobs.values().find(same).cloned();
         if interrupted.is_some() {
@@ -202,7 +206,8 @@ impl Jobs {
     /// Starts every waiting job whose collection is free, oldest first.
     fn schedule(self: &Arc<Self>) {
         let mut table = self.table.lock();
-        let waiting: Vec<Arc<Job>> = table.jobs.values().filter(|job| job.state() == JobState::Queued).cloned().collect();
+        let waiting: Vec<Arc<Job>> =
+            table.jobs.values().filter(|job| job.state() == JobState::Queued).cloned().collect();
         for job in waiting {
             let collection = job.record().collection;
             let busy = table.running.values().any(|(other, _)| *other == collection);
@@ -213,7 +218,9 @@ impl Jobs {
             let thread = std::thread::Builder::new().name(format!("job-{}", job.id()));
             match thread.spawn(move || jobs.run(&worker)) {
                 Ok(thread) => drop(table.running.insert(job.id(), (collection, thread))),
-                Err(error) => drop(job.end(JobState::Failed, Some(format!("no thread for the import: {error}")))),
+                Err(error) => {
+                    job.end(JobState::Failed, Some(format!("no thread for the import: {error}")));
+                }
             }
         }
         self.metrics.jobs_running(table.running.len() as i64);
@@ -227,7 +234,9 @@ impl Jobs {
             Err(error) => End::Failed(error.message),
         };
         let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-        let ended = match end.unwrap_or_else(|_| End::Failed("internal error; the server's log has the details".into())) {
+        let ended = match end
+            .unwrap_or_else(|_| End::Failed("internal error; the server's log has the details".into()))
+        {
             End::Done => job.end(JobState::Done, None),
             End::Failed(reason) => job.end(JobState::Failed, Some(reason)),
             // Cancelled, which has been noted; or the server stops, and the file says that there is work left.

@@ -36,7 +36,8 @@ fn is_over(job: &Job) -> bool {
 
 fn bars(jobs: &[Arc<Job>]) {
     let all = MultiProgress::new();
-    let mut watched: Vec<(&Arc<Job>, ProgressBar)> = jobs.iter().map(|job| (job, all.add(bar(job)))).collect();
+    let mut watched: Vec<(&Arc<Job>, ProgressBar)> =
+        jobs.iter().map(|job| (job, all.add(bar(job)))).collect();
     while !watched.is_empty() {
         std::thread::sleep(TICK);
         watched.retain(|(job, bar)| {
@@ -145,8 +146,9 @@ mod tests {
     fn the_outcome_adds_up_and_is_bounded() {
         let mut record = Record::new(3, "images".into(), "/photos".into());
         (record.state, record.done, record.skipped, record.failed_count) = (JobState::Done, 100, 30, 25);
-        record.failed =
-            (0..25).map(|i| FailedFile { name: format!("{i}.jpg"), reason: "the file is empty".into() }).collect();
+        record.failed = (0..25)
+            .map(|i| FailedFile { name: format!("{i}.jpg"), reason: "the file is empty".into() })
+            .collect();
         let lines = outcome(&record);
         assert_eq!(lines[0], "/photos: done (45 new, 30 already there, 25 refused)");
         assert_eq!(lines[1], "  0.jpg: the file is empty");

@@ -382,7 +382,20 @@ mod tests {
     fn the_view_has_the_promised_names() {
         let json = serde_json::to_value(job().view()).unwrap();
         let names: Vec<&String> = json.as_object().unwrap().keys().collect();
-        let promised = ["id", "state", "total", "done", "failed", "rate", "eta_s", "collection", "folder", "failedCount", "skipped", "createdAt"];
+        let promised = [
+            "id",
+            "state",
+            "total",
+            "done",
+            "failed",
+            "rate",
+            "eta_s",
+            "collection",
+            "folder",
+            "failedCount",
+            "skipped",
+            "createdAt",
+        ];
         assert_eq!(names, promised);
         assert_eq!((json["id"].as_str(), json["state"].as_str()), (Some("7"), Some("queued")));
     }

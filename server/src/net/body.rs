@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
 use axum::BoxError;
+use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
@@ -39,7 +39,10 @@ impl HttpBody for TimedBody {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             self.waiting = false;
             return Poll::Ready(frame.map(|f| f.map_err(Into::into)));
@@ -72,7 +75,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_that_is_too_long_is_an_error_and_a_short_one_is_not() {
-        let pieces = stream::iter([Ok::<_, BoxError>(Bytes::from_static(b"a")), Ok(Bytes::from_static(b"b"))]);
+        let pieces =
+            stream::iter([Ok::<_, BoxError>(Bytes::from_static(b"a")), Ok(Bytes::from_static(b"b"))]);
         let slow = pieces.then(|piece| async {
             tokio::time::sleep(Duration::from_secs(2)).await;
             piece
@@ -90,7 +94,8 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(2)).await;
             Ok::<_, BoxError>(Bytes::from_static(b"."))
         });
-        let error = TimedBody::new(Body::from_stream(drip), Duration::from_secs(3)).collect().await.unwrap_err();
+        let error =
+            TimedBody::new(Body::from_stream(drip), Duration::from_secs(3)).collect().await.unwrap_err();
         assert!(error.is::<BodyTimeout>());
     }
 }

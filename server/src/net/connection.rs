@@ -23,7 +23,12 @@ use super::shutdown::Shutdown;
 const MAX_STREAMS: u32 = 128;
 
 /// Serves until the connection ends.
-pub(super) async fn serve(stream: TcpStream, dispatch: Dispatch, settings: Arc<Settings>, shutdown: Shutdown) {
+pub(super) async fn serve(
+    stream: TcpStream,
+    dispatch: Dispatch,
+    settings: Arc<Settings>,
+    shutdown: Shutdown,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection without TCP_NODELAY");
     }

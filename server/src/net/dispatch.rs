@@ -62,7 +62,9 @@ fn no_grpc() -> Response {
     headers.insert("grpc-status", HeaderValue::from_static(GRPC_UNIMPLEMENTED));
     headers.insert(
         "grpc-message",
-        HeaderValue::from_static("gRPC is not supported in this version of Elanus; use the REST API on this port"),
+        HeaderValue::from_static(
+            "gRPC is not supported in this version of Elanus; use the REST API on this port",
+        ),
     );
     response
 }

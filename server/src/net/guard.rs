@@ -112,7 +112,9 @@ async fn room(guard: &Guard, size: usize) -> Result<Option<SemaphorePermit<'_>>,
         return Ok(None);
     }
     let waited = tokio::time::timeout(ROOM_PATIENCE, guard.room.acquire_many(pieces)).await;
-    waited.ok().and_then(Result::ok).map(Some).ok_or_else(|| {
-        ApiError::unavailable("too many large requests at one time; try again in a moment")
-    })
+    waited
+        .ok()
+        .and_then(Result::ok)
+        .map(Some)
+        .ok_or_else(|| ApiError::unavailable("too many large requests at one time; try again in a moment"))
 }

@@ -23,6 +23,9 @@ pub(super) fn add(headers: &mut HeaderMap, path: &str) {
                  DB-Name, Request-Timeout",
             ),
         );
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, GET, OPTIONS, PUT, DELETE"));
+        headers.insert(
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("POST, GET, OPTIONS, PUT, DELETE"),
+        );
     }
 }

@@ -43,7 +43,12 @@ pub(super) fn post(action: Action) -> MethodRouter<Arc<App>> {
     )
 }
 
-async fn run(app: Arc<App>, headers: HeaderMap, body: Result<Bytes, BytesRejection>, action: Action) -> Response {
+async fn run(
+    app: Arc<App>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+    action: Action,
+) -> Response {
     let (body, limit) = match (body, timeout(&headers)) {
         (Ok(body), Ok(limit)) => (body, limit),
         (Err(rejection), _) => return unreadable(&rejection),
@@ -68,7 +73,9 @@ fn unreadable(rejection: &BytesRejection) -> Response {
 fn timeout(headers: &HeaderMap) -> Result<Duration, ApiError> {
     let Some(value) = headers.get("request-timeout") else { return Ok(DEFAULT_TIMEOUT) };
     let seconds = value.to_str().ok().and_then(|text| text.parse().ok()).filter(|&seconds: &u64| seconds > 0);
-    let refusal = || ApiError::invalid(format!("the header Request-Timeout must be a number of seconds, got {value:?}"));
+    let refusal = || {
+        ApiError::invalid(format!("the header Request-Timeout must be a number of seconds, got {value:?}"))
+    };
     seconds.map(Duration::from_secs).ok_or_else(refusal)
 }
 
@@ -138,7 +145,9 @@ mod tests {
 
     #[test]
     fn the_timeout_is_a_number_of_seconds() {
-        let headers = |text: &'static str| HeaderMap::from_iter([("request-timeout".parse().unwrap(), HeaderValue::from_static(text))]);
+        let headers = |text: &'static str| {
+            HeaderMap::from_iter([("request-timeout".parse().unwrap(), HeaderValue::from_static(text))])
+        };
         assert_eq!(timeout(&HeaderMap::new()).unwrap(), DEFAULT_TIMEOUT);
         assert_eq!(timeout(&headers("7")).unwrap(), Duration::from_secs(7));
         for wrong in ["", "x", "-1", "1.5", "0"] {

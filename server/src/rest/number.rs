@@ -35,7 +35,9 @@ pub(super) fn integer(number: &str) -> Option<i64> {
     }
     // The number is `significant` followed by this many zeros.
     let trailing = digits.len() - digits.trim_end_matches('0').len();
-    let zeros = exponent.checked_sub(i64::try_from(fraction.len()).ok()?)?.checked_add(i64::try_from(trailing).ok()?)?;
+    let zeros = exponent
+        .checked_sub(i64::try_from(fraction.len()).ok()?)?
+        .checked_add(i64::try_from(trailing).ok()?)?;
     let zeros = usize::try_from(zeros).ok().filter(|&zeros| zeros < 20)?;
     format!("{sign}{significant}{:0<zeros$}", "").parse().ok()
 }
@@ -45,8 +47,11 @@ pub(super) fn integer(number: &str) -> Option<i64> {
 /// # Errors
 /// 1100 naming the parameter.
 pub(super) fn float_parameter(name: &str, raw: &RawValue) -> Result<f64, ApiError> {
-    let value = text_of(raw.get()).and_then(|text| text.parse::<f64>().ok()).filter(|value| value.is_finite());
-    value.ok_or_else(|| ApiError::invalid(format!("{name} must be a number, got {}: invalid parameter", raw.get())))
+    let value =
+        text_of(raw.get()).and_then(|text| text.parse::<f64>().ok()).filter(|value| value.is_finite());
+    value.ok_or_else(|| {
+        ApiError::invalid(format!("{name} must be a number, got {}: invalid parameter", raw.get()))
+    })
 }
 
 /// An integer from a JSON value of a request's parameters.
@@ -55,7 +60,9 @@ pub(super) fn float_parameter(name: &str, raw: &RawValue) -> Result<f64, ApiErro
 /// 1100 naming the parameter.
 pub(super) fn integer_parameter(name: &str, raw: &RawValue) -> Result<i64, ApiError> {
     let value = text_of(raw.get()).and_then(|text| integer(&text));
-    value.ok_or_else(|| ApiError::invalid(format!("{name} must be an integer, got {}: invalid parameter", raw.get())))
+    value.ok_or_else(|| {
+        ApiError::invalid(format!("{name} must be an integer, got {}: invalid parameter", raw.get()))
+    })
 }
 
 #[cfg(test)]
@@ -69,7 +76,20 @@ mod tests {
         for (json, number) in [("1", "1"), ("-1.5e3", "-1.5e3"), ("\"12\"", "12"), ("\"-0.5\"", "-0.5")] {
             assert_eq!(text_of(json).as_deref(), Some(number));
         }
-        for json in ["\"\"", "\" 1\"", "\"1 \"", "\"007\"", "\"+1\"", "\"NaN\"", "\"1,2\"", "true", "[1]", "{}", "\"[1,1]\"", "\"0x1\""] {
+        for json in [
+            "\"\"",
+            "\" 1\"",
+            "\"1 \"",
+            "\"007\"",
+            "\"+1\"",
+            "\"NaN\"",
+            "\"1,2\"",
+            "true",
+            "[1]",
+            "{}",
+            "\"[1,1]\"",
+            "\"0x1\"",
+        ] {
             assert_eq!(text_of(json), None, "{json}");
         }
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
@@ -55,7 +55,8 @@ async fn metrics(State(health): State<Health>) -> Response {
     let Some(app) = health.app.get().cloned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "loading").into_response();
     };
-    let text = blocking(move || app.metrics.text(Some(&app.engine)).map_err(|e| ApiError::internal(e.to_string())));
+    let text =
+        blocking(move || app.metrics.text(Some(&app.engine)).map_err(|e| ApiError::internal(e.to_string())));
     match text.await {
         Ok(text) => {
             let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -70,7 +71,8 @@ async fn healthz(State(health): State<Health>, headers: HeaderMap) -> Response {
     let faults = health.faults();
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
     let state = if faults.is_empty() { "OK".to_owned() } else { faults.join("\n") };
-    let json = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    let json =
+        headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     if !json {
         return (status, state).into_response();
     }

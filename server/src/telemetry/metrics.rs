@@ -7,14 +7,15 @@ use std::time::Duration;
 use axum::http::{Method, StatusCode};
 use elanus_engine::Engine;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::version::{COMMIT, VERSION};
 
 /// Upper bounds of latencies in seconds, from a point read to a slow import.
-const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+const SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 /// Upper bounds of batch sizes.
 const SIZES: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 /// Longest label that a caller may give.
@@ -58,11 +59,19 @@ impl Metrics {
         let make = Maker { registry: Registry::new() };
         #[cfg(target_os = "linux")]
         make.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
-        let build = make.gauges("build_info", "Always 1; the labels say what runs", &["version", "commit", "kernel"])?;
+        let build = make.gauges(
+            "build_info",
+            "Always 1; the labels say what runs",
+            &["version", "commit", "kernel"],
+        )?;
         build.with_label_values(&[VERSION, COMMIT, elanus_engine::kernel::active().name()]).set(1);
         let collection = &["collection"];
         Ok(Arc::new(Self {
-            requests: make.counters("http_requests_total", "Requests answered", &["method", "route", "status"])?,
+            requests: make.counters(
+                "http_requests_total",
+                "Requests answered",
+                &["method", "route", "status"],
+            )?,
             request_seconds: make.histograms(
                 "http_request_seconds",
                 "Time from the headers of a request to those of its answer",
@@ -70,7 +79,12 @@ impl Metrics {
                 &SECONDS,
             )?,
             in_flight: make.gauge("http_requests_in_flight", "Requests being answered")?,
-            embed_seconds: make.histograms("embed_seconds", "Time of one batch through the network", &["device"], &SECONDS)?,
+            embed_seconds: make.histograms(
+                "embed_seconds",
+                "Time of one batch through the network",
+                &["device"],
+                &SECONDS,
+            )?,
             embed_batch: make.histogram("embed_batch_size", "Images in one batch", &SIZES)?,
             embedded: make.counter("images_embedded_total", "Images turned into vectors")?,
             decode_seconds: make.histogram("decode_seconds", "Time to decode one image", &SECONDS)?,
@@ -82,9 +96,17 @@ impl Metrics {
                 count: make.gauge("collections", "Collections")?,
                 failed: make.gauge("collections_failed", "Collections out of service")?,
                 rows: make.gauges("collection_rows", "Live rows", collection)?,
-                growing_rows: make.gauges("collection_growing_rows", "Live rows not yet in segment files", collection)?,
+                growing_rows: make.gauges(
+                    "collection_growing_rows",
+                    "Live rows not yet in segment files",
+                    collection,
+                )?,
                 log_bytes: make.gauges("collection_log_bytes", "Bytes in the log", collection)?,
-                segment_bytes: make.gauges("collection_segment_bytes", "Bytes of vectors and columns", collection)?,
+                segment_bytes: make.gauges(
+                    "collection_segment_bytes",
+                    "Bytes of vectors and columns",
+                    collection,
+                )?,
             },
             registry: make.registry,
         }))
@@ -99,7 +121,9 @@ impl Metrics {
     /// Counts an answered request. `route` is a template or `other`.
     pub(crate) fn request_ends(&self, method: &Method, route: &str, status: StatusCode, taken: Duration) {
         let method = match *method {
-            Method::GET | Method::POST | Method::PUT | Method::DELETE | Method::HEAD | Method::OPTIONS => method.as_str(),
+            Method::GET | Method::POST | Method::PUT | Method::DELETE | Method::HEAD | Method::OPTIONS => {
+                method.as_str()
+            }
             _ => "other",
         };
         self.requests.with_label_values(&[method, route, status.as_str()]).inc();
@@ -225,8 +249,17 @@ impl Maker {
         self.add(Histogram::with_opts(HistogramOpts::from(options(name, help)).buckets(buckets.to_vec()))?)
     }
 
-    fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> prometheus::Result<HistogramVec> {
-        self.add(HistogramVec::new(HistogramOpts::from(options(name, help)).buckets(buckets.to_vec()), labels)?)
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> prometheus::Result<HistogramVec> {
+        self.add(HistogramVec::new(
+            HistogramOpts::from(options(name, help)).buckets(buckets.to_vec()),
+            labels,
+        )?)
     }
 }
 
@@ -242,7 +275,12 @@ mod tests {
     fn what_happens_is_in_the_text() {
         let metrics = Metrics::new().unwrap();
         metrics.request_ends(&Method::POST, "/v2/x", StatusCode::OK, Duration::from_millis(2));
-        metrics.request_ends(&Method::from_bytes(b"BREW").unwrap(), "other", StatusCode::NOT_FOUND, Duration::ZERO);
+        metrics.request_ends(
+            &Method::from_bytes(b"BREW").unwrap(),
+            "other",
+            StatusCode::NOT_FOUND,
+            Duration::ZERO,
+        );
         metrics.embed_seconds("cpu", 0.5, 3);
         metrics.images_refused("not-an-image");
         metrics.images_refused("../../etc/passwd");

@@ -90,7 +90,10 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/", get(|headers: HeaderMap| async move { respond("index.html", &headers) }))
         .route("/favicon.ico", get(|headers: HeaderMap| async move { respond("favicon.svg", &headers) }))
         .route("/favicon.svg", get(|headers: HeaderMap| async move { respond("favicon.svg", &headers) }))
-        .route("/ui/{name}", get(|Path(name): Path<String>, headers: HeaderMap| async move { respond(&name, &headers) }))
+        .route(
+            "/ui/{name}",
+            get(|Path(name): Path<String>, headers: HeaderMap| async move { respond(&name, &headers) }),
+        )
 }
 
 fn respond(name: &str, headers: &HeaderMap) -> Response {
@@ -132,8 +135,10 @@ mod tests {
     #[test]
     fn the_table_is_the_folder() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ui/assets");
-        let mut files: Vec<String> =
-            std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         files.sort();
         let names: Vec<&str> = ASSETS.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, files);
@@ -145,7 +150,8 @@ mod tests {
     fn every_file_that_the_page_names_is_there() {
         let (_, page) = ASSETS.iter().find(|(name, _)| *name == "index.html").unwrap();
         let page = std::str::from_utf8(page).unwrap();
-        let named: Vec<&str> = page.split("\"/ui/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let named: Vec<&str> =
+            page.split("\"/ui/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(!named.is_empty());
         for name in named {
             assert!(ASSETS.iter().any(|(asset, _)| *asset == name), "{name}");
@@ -158,7 +164,9 @@ mod tests {
         let first = respond("main.js", &headers);
         assert_eq!(first.status(), StatusCode::OK);
         assert_eq!(first.headers()[CONTENT_TYPE], "text/javascript; charset=utf-8");
-        assert!(first.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().contains("frame-ancestors 'none'"));
+        assert!(
+            first.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().contains("frame-ancestors 'none'")
+        );
         headers.insert(IF_NONE_MATCH, first.headers()[ETAG].clone());
         assert_eq!(respond("main.js", &headers).status(), StatusCode::NOT_MODIFIED);
         assert_eq!(respond("index.html", &headers).status(), StatusCode::OK);

@@ -6,9 +6,9 @@ use std::path::Path;
 
 /// Photos with the classes they show.
 #[derive(Debug, Default)]
-pub struct Labels {
+pub(crate) struct Labels {
     /// Classes of each photo, by the photo's id (its file name without `.jpg`).
-    pub classes: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) classes: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Labels {
@@ -16,7 +16,7 @@ impl Labels {
     ///
     /// # Errors
     /// When the folder has no such files, with the path in the message.
-    pub fn read(voc: &Path) -> Result<Self, String> {
+    pub(crate) fn read(voc: &Path) -> Result<Self, String> {
         let sets = voc.join("ImageSets").join("Main");
         let entries = std::fs::read_dir(&sets).map_err(|e| format!("{}: {e}", sets.display()))?;
         let mut labels = Self::default();
@@ -46,7 +46,7 @@ impl Labels {
     }
 
     /// Whether two photos share a class.
-    pub fn relevant(&self, a: &str, b: &str) -> bool {
+    pub(crate) fn relevant(&self, a: &str, b: &str) -> bool {
         match (self.classes.get(a), self.classes.get(b)) {
             (Some(a), Some(b)) => !a.is_disjoint(b),
             _ => false,

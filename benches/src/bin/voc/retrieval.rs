@@ -3,22 +3,22 @@
 
 /// Means over the queries that count.
 #[derive(Debug, Default, Clone, Copy, serde::Serialize)]
-pub struct Retrieval {
+pub(crate) struct Retrieval {
     /// Queries that have at least one relevant photo.
-    pub queries: usize,
+    pub(crate) queries: usize,
     /// Share of queries whose first hit is relevant.
-    pub p1: f64,
+    pub(crate) p1: f64,
     /// Mean share of relevant photos among the first ten.
-    pub p10: f64,
+    pub(crate) p10: f64,
     /// Mean average precision over the first 100 hits; divided by min(100, number of relevant photos).
-    pub map100: f64,
+    pub(crate) map100: f64,
     /// Mean average precision over the whole ranking.
-    pub map: f64,
+    pub(crate) map: f64,
 }
 
 impl Retrieval {
     /// Adds one query: whether each hit is relevant, in order, and how many relevant photos there are in all.
-    pub fn add(&mut self, hits: &[bool], relevant: usize) {
+    pub(crate) fn add(&mut self, hits: &[bool], relevant: usize) {
         if relevant == 0 {
             return;
         }
@@ -30,7 +30,7 @@ impl Retrieval {
     }
 
     /// The means.
-    pub fn mean(self) -> Self {
+    pub(crate) fn mean(self) -> Self {
         let n = self.queries.max(1) as f64;
         Self {
             queries: self.queries,

@@ -13,7 +13,7 @@ const POLL: Duration = Duration::from_millis(200);
 const PAGE: usize = 1000;
 
 /// A running server with a data folder of its own, removed at the end.
-pub struct Server {
+pub(crate) struct Server {
     process: Child,
     base: String,
     agent: ureq::Agent,
@@ -22,23 +22,23 @@ pub struct Server {
 
 /// A stored photo.
 #[derive(Debug)]
-pub struct Photo {
+pub(crate) struct Photo {
     /// Primary key, as text: it can be larger than a JSON number holds exactly.
-    pub id: String,
+    pub(crate) id: String,
     /// VOC id: the file name without its extension.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// How an import ended.
 #[derive(Debug)]
-pub struct Import {
+pub(crate) struct Import {
     /// Files that were refused.
-    pub failed: u64,
+    pub(crate) failed: u64,
 }
 
 impl Server {
     /// Starts this program as a server that imports `images`; returns as soon as it listens.
-    pub fn start(images: &Path, device: &str, pooling: &str) -> Result<Self, String> {
+    pub(crate) fn start(images: &Path, device: &str, pooling: &str) -> Result<Self, String> {
         let data = tempfile::tempdir().map_err(|e| format!("temporary folder: {e}"))?;
         let program = std::env::current_exe().map_err(|e| format!("own path: {e}"))?;
         let mut process = Command::new(program)
@@ -69,7 +69,7 @@ impl Server {
     }
 
     /// Waits until the import that `--images` started is over.
-    pub fn wait_for_import(&self) -> Result<Import, String> {
+    pub(crate) fn wait_for_import(&self) -> Result<Import, String> {
         loop {
             let jobs = self.get("/v1/jobs")?;
             if let Some(job) = jobs.as_array().and_then(|jobs| jobs.first()) {
@@ -84,7 +84,7 @@ impl Server {
     }
 
     /// All stored photos.
-    pub fn photos(&self) -> Result<Vec<Photo>, String> {
+    pub(crate) fn photos(&self) -> Result<Vec<Photo>, String> {
         let mut photos = Vec::new();
         loop {
             let page = self.get(&format!("/v1/images/images?limit={PAGE}&offset={}", photos.len()))?;
@@ -99,7 +99,7 @@ impl Server {
     }
 
     /// VOC ids of the photos most alike, best first.
-    pub fn similar(&self, id: &str, limit: usize) -> Result<Vec<String>, String> {
+    pub(crate) fn similar(&self, id: &str, limit: usize) -> Result<Vec<String>, String> {
         let body = json!({"id": id, "limit": limit, "outputFields": ["name"]});
         let hits = self.post("/v1/images/images/search", &body)?;
         let hits = hits.as_array().ok_or("an answer that is no list")?;
@@ -107,13 +107,13 @@ impl Server {
     }
 
     /// Which device embeds, in the server's words.
-    pub fn device(&self) -> Result<String, String> {
+    pub(crate) fn device(&self) -> Result<String, String> {
         let status = self.get("/v1/status")?;
         Ok(format!("{} ({})", text(&status["device"]["device"]), text(&status["device"]["detail"])))
     }
 
     /// Ends the process and removes its data.
-    pub fn stop(mut self) -> Result<(), String> {
+    pub(crate) fn stop(mut self) -> Result<(), String> {
         self.process.kill().and_then(|()| self.process.wait()).map(drop).map_err(|e| format!("stop: {e}"))
     }
 

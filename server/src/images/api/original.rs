@@ -7,11 +7,11 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap,
-    HeaderValue, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS,
-};
 use axum::http::StatusCode;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    HeaderMap, HeaderValue, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use elanus_storage::Digest;
@@ -23,7 +23,8 @@ use crate::images::layout::{NAME, SHA256};
 use crate::images::{ImageService, Purpose, name};
 
 /// Nothing inside an image runs, loads or frames anything.
-const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
+const POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
 /// A link with the right version never changes its content.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 /// A link without a version may lead to another image after its collection was dropped: ask, and get 304.
@@ -94,7 +95,8 @@ async fn respond(
         };
         with_body(bytes, &name)
     };
-    let fixed = version.v.is_some_and(|v| v.len() >= super::VERSION_DIGITS && content.to_string().starts_with(&v));
+    let fixed =
+        version.v.is_some_and(|v| v.len() >= super::VERSION_DIGITS && content.to_string().starts_with(&v));
     let out = response.headers_mut();
     out.insert(ETAG, tag);
     out.insert(CACHE_CONTROL, if fixed { FOR_EVER } else { ASK });
@@ -142,7 +144,8 @@ fn with_body(bytes: Bytes, name: &str) -> Response {
 
 fn tag(content: &Digest, file: File) -> HeaderValue {
     let suffix = if file == File::Thumbnail { "-thumb" } else { "" };
-    HeaderValue::from_str(&format!("\"{content}{suffix}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+    HeaderValue::from_str(&format!("\"{content}{suffix}\""))
+        .unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
 /// Whether the client has this content already.

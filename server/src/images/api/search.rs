@@ -45,7 +45,9 @@ fn parse(mut form: Form) -> Result<SimilarRequest, ApiError> {
     let query = match (form.files.is_empty(), id) {
         (false, None) => Query::File(form.single_file()?.bytes),
         (true, Some(id)) => Query::Id(id),
-        (true, None) => return Err(ApiError::invalid("search with an image: send a file, or the id of a stored one")),
+        (true, None) => {
+            return Err(ApiError::invalid("search with an image: send a file, or the id of a stored one"));
+        }
         (false, Some(_)) => return Err(ApiError::invalid("search with a file or with an id, not with both")),
     };
     Ok(SimilarRequest {

@@ -60,7 +60,10 @@ fn answer(added: Added, as_string: bool) -> Response {
     let Some(first) = added.refused.first().filter(|_| added.ids.is_empty()) else { return own_data(data) };
     let message = match added.refused.len() {
         1 => format!("{}: {}", first.name, first.error.message),
-        all => format!("none of the {all} files could be stored; the first: {}: {}", first.name, first.error.message),
+        all => format!(
+            "none of the {all} files could be stored; the first: {}: {}",
+            first.name, first.error.message
+        ),
     };
     let body = json!({"code": first.error.code, "message": message, "data": data});
     let mut response = (first.error.status, axum::Json(body)).into_response();
@@ -75,7 +78,7 @@ mod tests {
     use elanus_engine::row::Key;
 
     use super::*;
-    use crate::images::Refused;
+    use crate::images::upload::Refused;
 
     fn refused(name: &str, error: ApiError) -> Refused {
         Refused { name: name.to_owned(), error }
@@ -83,10 +86,13 @@ mod tests {
 
     #[test]
     fn one_stored_file_makes_a_success() {
-        let wrong = || refused("a.txt", ApiError::new(1100, StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is not an image"));
+        let wrong = || {
+            refused("a.txt", ApiError::new(1100, StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is not an image"))
+        };
         let some = Added { ids: vec![Key::Int(7)], refused: vec![wrong()] };
         assert_eq!(answer(some, false).status(), StatusCode::OK);
-        let none = Added { ids: vec![], refused: vec![wrong(), refused("b", ApiError::too_large("too large"))] };
+        let none =
+            Added { ids: vec![], refused: vec![wrong(), refused("b", ApiError::too_large("too large"))] };
         assert_eq!(answer(none, false).status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
 
@@ -102,7 +108,11 @@ mod tests {
         let fields = scalar_fields(form).unwrap();
         assert_eq!(
             fields,
-            [("year".to_owned(), text("2007")), ("n".to_owned(), json!(1)), ("tags".to_owned(), json!(["a"]))]
+            [
+                ("year".to_owned(), text("2007")),
+                ("n".to_owned(), json!(1)),
+                ("tags".to_owned(), json!(["a"]))
+            ]
         );
         for wrong in ["[1]", "{", "x"] {
             let values = vec![("fields".to_owned(), text(wrong))];

@@ -60,9 +60,14 @@ impl Options {
         let shards = params.raw("shardsNum").map(|raw| integer_parameter("shardsNum", raw)).transpose()?;
         let shards = match shards.unwrap_or(1) {
             n @ 1..=MAX_SHARDS => u32::try_from(n).unwrap_or(1),
-            n => return Err(ApiError::invalid(format!("maximum shards's number should be limited to {MAX_SHARDS}, got {n}"))),
+            n => {
+                return Err(ApiError::invalid(format!(
+                    "maximum shards's number should be limited to {MAX_SHARDS}, got {n}"
+                )));
+            }
         };
-        let max_length = params.raw("max_length").map(|raw| integer_parameter("max_length", raw)).transpose()?;
+        let max_length =
+            params.raw("max_length").map(|raw| integer_parameter("max_length", raw)).transpose()?;
         Ok(Self {
             shards,
             consistency: consistency(body, &params)?,
@@ -77,7 +82,8 @@ fn consistency(body: &Object<'_>, params: &Object<'_>) -> Result<String, ApiErro
     let outside: String = body.get_or_default("consistencyLevel")?;
     let inside: String = params.get_or_default("consistencyLevel")?;
     if !outside.is_empty() && !inside.is_empty() && outside != inside {
-        let message = format!("consistencyLevel is given twice, as {outside} and as {inside}: invalid parameter");
+        let message =
+            format!("consistencyLevel is given twice, as {outside} and as {inside}: invalid parameter");
         return Err(ApiError::invalid(message));
     }
     let level = if outside.is_empty() { inside } else { outside };
@@ -245,16 +251,44 @@ mod tests {
             (r#"{"collectionName":"c"}"#.into(), 1100, "dimension is required"),
             (r#"{"collectionName":"c","dimension":1}"#.into(), 1100, "invalid dimension: 1"),
             (r#"{"collectionName":"c","dimension":-4}"#.into(), 1100, "invalid dimension"),
-            (r#"{"collectionName":"c","dimension":4,"metricType":"HAMMING"}"#.into(), 1100, "float vector index does not support metric type: HAMMING"),
+            (
+                r#"{"collectionName":"c","dimension":4,"metricType":"HAMMING"}"#.into(),
+                1100,
+                "float vector index does not support metric type: HAMMING",
+            ),
             (r#"{"collectionName":"c","dimension":4,"idType":"Float"}"#.into(), 1100, "idType can only be"),
             (r#"{"collectionName":"c","dimension":4,"idType":"VarChar"}"#.into(), 1101, "max_length"),
-            (r#"{"collectionName":"c","dimension":4,"vectorFieldType":"BinaryVector"}"#.into(), 1100, "not supported in this version"),
-            (r#"{"collectionName":"c","dimension":4,"consistencyLevel":"Loose"}"#.into(), 1100, "consistencyLevel can only be"),
-            (r#"{"collectionName":"c","dimension":4,"params":{"ttlSeconds":9}}"#.into(), 1100, "ttlSeconds is not supported"),
+            (
+                r#"{"collectionName":"c","dimension":4,"vectorFieldType":"BinaryVector"}"#.into(),
+                1100,
+                "not supported in this version",
+            ),
+            (
+                r#"{"collectionName":"c","dimension":4,"consistencyLevel":"Loose"}"#.into(),
+                1100,
+                "consistencyLevel can only be",
+            ),
+            (
+                r#"{"collectionName":"c","dimension":4,"params":{"ttlSeconds":9}}"#.into(),
+                1100,
+                "ttlSeconds is not supported",
+            ),
             (with(r#""indexParams":[{"fieldName":"w"}]"#), 1802, "`w` hasn't defined in schema"),
-            (with(r#""indexParams":[{"fieldName":"v","indexType":"NOPE"}]"#), 1100, "invalid index type: NOPE"),
-            (with(r#""indexParams":[{"fieldName":"v","indexType":"BIN_FLAT"}]"#), 1100, "can't build with this index BIN_FLAT"),
-            (with(r#""indexParams":[{"fieldName":"k","indexType":"INVERTED"}]"#), 1100, "not supported in this version"),
+            (
+                with(r#""indexParams":[{"fieldName":"v","indexType":"NOPE"}]"#),
+                1100,
+                "invalid index type: NOPE",
+            ),
+            (
+                with(r#""indexParams":[{"fieldName":"v","indexType":"BIN_FLAT"}]"#),
+                1100,
+                "can't build with this index BIN_FLAT",
+            ),
+            (
+                with(r#""indexParams":[{"fieldName":"k","indexType":"INVERTED"}]"#),
+                1100,
+                "not supported in this version",
+            ),
         ] {
             let (got, message) = refused(&text);
             assert!(got == code && message.contains(words), "{text}: {got} {message}");

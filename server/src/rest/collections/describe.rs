@@ -116,7 +116,10 @@ impl FieldDescription {
             description: field.description.clone(),
             nullable: field.nullable,
             default_value: field.default.as_ref().map(|value| go_oneof(field.data_type, value)),
-            params: param("dim", field.dim).into_iter().chain(param("max_length", field.max_length)).collect(),
+            params: param("dim", field.dim)
+                .into_iter()
+                .chain(param("max_length", field.max_length))
+                .collect(),
         }
     }
 }
@@ -150,7 +153,8 @@ mod tests {
             Field::new("v", DataType::FloatVector).dim(128),
             text,
         ];
-        let definition = Definition::new("c", Schema::new(fields, true, "").unwrap()).index("v", Metric::Cosine);
+        let definition =
+            Definition::new("c", Schema::new(fields, true, "").unwrap()).index("v", Metric::Cosine);
         let json = serde_json::to_value(Description::new(7, definition)).unwrap();
         let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(
@@ -165,7 +169,10 @@ mod tests {
                 "params":[{"key":"dim","value":"128"}]})
         );
         assert_eq!(json["fields"][2]["defaultValue"], serde_json::json!({"Data":{"StringData":"123"}}));
-        assert_eq!(json["indexes"], serde_json::json!([{"fieldName":"v","indexName":"v","metricType":"COSINE"}]));
+        assert_eq!(
+            json["indexes"],
+            serde_json::json!([{"fieldName":"v","indexName":"v","metricType":"COSINE"}])
+        );
         assert_eq!((&json["load"], &json["autoId"]), (&"LoadStateLoaded".into(), &true.into()));
     }
 }

@@ -31,7 +31,9 @@ fn read_type_params(params: &Object<'_>, field: &mut Field) -> Result<(), ApiErr
         match key.as_ref() {
             "dim" => field.dim = Some(size("dim", raw)?),
             // Other types carry it now and then; it means nothing there.
-            "max_length" if field.data_type == DataType::VarChar => field.max_length = Some(size("max_length", raw)?),
+            "max_length" if field.data_type == DataType::VarChar => {
+                field.max_length = Some(size("max_length", raw)?)
+            }
             "max_length" | "max_capacity" | "mmap.enabled" | "warmup" => {}
             // Analyzers and the like change what filters mean: saying no is better than other answers.
             other => params.refuse(&[other])?,
@@ -50,7 +52,9 @@ fn default_value(field: &Field, raw: &RawValue) -> Result<Value, ApiError> {
     let value: Value = crate::body::typed("defaultValue", raw)?;
     let fits = match field.data_type {
         DataType::Bool => value.is_boolean(),
-        DataType::VarChar => value.as_str().is_some_and(|text| field.max_length.is_none_or(|max| text.len() <= max)),
+        DataType::VarChar => {
+            value.as_str().is_some_and(|text| field.max_length.is_none_or(|max| text.len() <= max))
+        }
         DataType::Float => value.as_f64().is_some_and(|v| (v as f32).is_finite()),
         DataType::Double => value.is_number(),
         // Defaults of vectors and JSON are the schema's to refuse.
@@ -87,7 +91,9 @@ mod tests {
 
     #[test]
     fn parameters_may_be_text_or_numbers() {
-        let field = read(r#"{"fieldName":"s","dataType":"VarChar","elementTypeParams":{"max_length":"12","mmap.enabled":true}}"#);
+        let field = read(
+            r#"{"fieldName":"s","dataType":"VarChar","elementTypeParams":{"max_length":"12","mmap.enabled":true}}"#,
+        );
         assert_eq!(field.unwrap().max_length, Some(12));
         let field = read(r#"{"fieldName":"v","dataType":"FloatVector","elementTypeParams":{"dim":12}}"#);
         assert_eq!(field.unwrap().dim, Some(12));
@@ -102,9 +108,20 @@ mod tests {
         };
         assert_eq!(with("Int8", "127").unwrap().default, Some(127.into()));
         assert_eq!(with("VarChar", "\"abc\"").unwrap().default, Some("abc".into()));
-        for (data_type, default) in [("Int8", "128"), ("Int64", "1.5"), ("Bool", "1"), ("VarChar", "\"abcd\""), ("Float", "1e300"), ("VarChar", "3")] {
+        for (data_type, default) in [
+            ("Int8", "128"),
+            ("Int64", "1.5"),
+            ("Bool", "1"),
+            ("VarChar", "\"abcd\""),
+            ("Float", "1e300"),
+            ("VarChar", "3"),
+        ] {
             let error = with(data_type, default).unwrap_err();
-            assert!(error.code == 1100 && error.message.starts_with("convert defaultValue fail"), "{}", error.message);
+            assert!(
+                error.code == 1100 && error.message.starts_with("convert defaultValue fail"),
+                "{}",
+                error.message
+            );
         }
     }
 

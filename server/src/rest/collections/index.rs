@@ -28,7 +28,8 @@ const FLOAT_TYPES: [&str; 12] = [
     "DISKANN",
 ];
 /// Index types of other vectors.
-const OTHER_TYPES: [&str; 5] = ["BIN_FLAT", "BIN_IVF_FLAT", "SPARSE_INVERTED_INDEX", "SPARSE_WAND", "MINHASH_LSH"];
+const OTHER_TYPES: [&str; 5] =
+    ["BIN_FLAT", "BIN_IVF_FLAT", "SPARSE_INVERTED_INDEX", "SPARSE_WAND", "MINHASH_LSH"];
 
 /// The indexes that a request asks for, one a field.
 pub(super) fn read_indexes(body: &Object<'_>, schema: &Schema) -> Result<Vec<IndexDefinition>, ApiError> {
@@ -49,7 +50,8 @@ fn read_index(raw: &RawValue, schema: &Schema) -> Result<IndexDefinition, ApiErr
     if !definition.data_type.is_vector() {
         return Err(ApiError::unsupported(format!("an index on the scalar field {field}")));
     }
-    let index_type = [index_type, inner_type].into_iter().find(|t| !t.is_empty()).unwrap_or("AUTOINDEX".into());
+    let index_type =
+        [index_type, inner_type].into_iter().find(|t| !t.is_empty()).unwrap_or("AUTOINDEX".into());
     check_type(&index_type)?;
     let metric = [metric, inner_metric].into_iter().find(|m| !m.is_empty()).unwrap_or_default();
     Ok(IndexDefinition {
@@ -73,9 +75,13 @@ fn check_type(index_type: &str) -> Result<(), ApiError> {
         return Ok(());
     }
     if OTHER_TYPES.contains(&upper.as_str()) {
-        return Err(ApiError::invalid(format!("data type FloatVector can't build with this index {index_type}: invalid parameter")));
+        return Err(ApiError::invalid(format!(
+            "data type FloatVector can't build with this index {index_type}: invalid parameter"
+        )));
     }
-    Err(ApiError::invalid(format!("invalid parameter[expected=valid index][actual=invalid index type: {index_type}]")))
+    Err(ApiError::invalid(format!(
+        "invalid parameter[expected=valid index][actual=invalid index type: {index_type}]"
+    )))
 }
 
 /// A metric of float vectors; none for an empty name.

@@ -52,7 +52,9 @@ pub(super) fn get_load_state(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body("CollectionNameReq")?;
     check_partitions(&body)?;
     call.collection(&body)?;
-    Envelope::new(serde_json::json!({ "loadState": describe::LOADED, "loadProgress": 100 })).message().into_bytes()
+    Envelope::new(serde_json::json!({ "loadState": describe::LOADED, "loadProgress": 100 }))
+        .message()
+        .into_bytes()
 }
 
 /// Nothing to do for a collection that is there.

@@ -13,8 +13,11 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     check_partitions(&body)?;
     let collection = call.collection(&body)?;
     let filter = read_filter(collection.schema(), &expression, "delete")?;
-    let everything =
-        || ApiError::invalid(format!("delete plan can't be empty or always true : {expression}: invalid parameter"));
+    let everything = || {
+        ApiError::invalid(format!(
+            "delete plan can't be empty or always true : {expression}: invalid parameter"
+        ))
+    };
     let filter = filter.filter(|filter| !filter.is_always_true()).ok_or_else(everything)?;
     let died = collection.delete_where(&filter)?;
     Envelope::new(serde_json::json!({ "deleteCount": died })).cost().into_bytes()

@@ -23,7 +23,8 @@ pub(super) fn read(field: &Field, raw: &RawValue) -> Result<Keys, ApiError> {
         vec![one]
     };
     if items.len() > MAX_RESULT_WINDOW {
-        let message = format!("{} ids are given, at most {MAX_RESULT_WINDOW} can be: invalid parameter", items.len());
+        let message =
+            format!("{} ids are given, at most {MAX_RESULT_WINDOW} can be: invalid parameter", items.len());
         return Err(ApiError::invalid(message));
     }
     let mut ints = Vec::new();
@@ -66,7 +67,9 @@ pub(super) struct KeysJson<'a> {
 impl Serialize for KeysJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.keys {
-            Keys::Int(keys) if self.int64_as_string => serializer.collect_seq(keys.iter().map(i64::to_string)),
+            Keys::Int(keys) if self.int64_as_string => {
+                serializer.collect_seq(keys.iter().map(i64::to_string))
+            }
             Keys::Int(keys) => serializer.collect_seq(keys),
             Keys::Text(keys) => serializer.collect_seq(keys),
         }
@@ -96,7 +99,15 @@ mod tests {
 
     #[test]
     fn anything_else_is_1806() {
-        for error in [int("\"x\""), int("1.5"), int("[null]"), int("{}"), int("[[1]]"), varchar("true"), varchar("[{}]")] {
+        for error in [
+            int("\"x\""),
+            int("1.5"),
+            int("[null]"),
+            int("{}"),
+            int("[[1]]"),
+            varchar("true"),
+            varchar("[{}]"),
+        ] {
             assert_eq!(error.unwrap_err().code, 1806);
         }
         assert_eq!(int(&format!("[{}0]", "0,".repeat(MAX_RESULT_WINDOW))).unwrap_err().code, 1100);

@@ -44,7 +44,8 @@ pub(crate) fn query(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
         if names.len() > 1 {
             return Err(ApiError::unsupported("count(*) together with other output fields"));
         }
-        let count = filter.map_or_else(|| Ok(collection.count()), |filter| collection.count_where(&filter))?;
+        let count =
+            filter.map_or_else(|| Ok(collection.count()), |filter| collection.count_where(&filter))?;
         return count_answer(count, call.int64_as_string());
     }
     let (limit, offset) = window(limit.unwrap_or(DEFAULT_LIMIT), offset)?;
@@ -76,7 +77,11 @@ fn window(limit: i64, offset: i64) -> Result<(usize, usize), ApiError> {
     };
     let size = |value: i64| usize::try_from(value).map_err(|_| refusal());
     let (limit, offset) = (size(limit)?, size(offset)?);
-    if limit == 0 || limit.saturating_add(offset) > MAX_RESULT_WINDOW { Err(refusal()) } else { Ok((limit, offset)) }
+    if limit == 0 || limit.saturating_add(offset) > MAX_RESULT_WINDOW {
+        Err(refusal())
+    } else {
+        Ok((limit, offset))
+    }
 }
 
 #[cfg(test)]

@@ -123,7 +123,12 @@ impl Reader {
         self.carry(position)?;
         let schema = Arc::clone(self.builder.schema());
         let Some(field) = schema.fields().get(position) else { return Ok(()) };
-        let scalar = scalar::read(field.data_type, json).map_err(|reason| self.refuse(&field.name, reason))?;
+        let scalar =
+            scalar::read(field.data_type, json).map_err(|reason| self.refuse(&field.name, reason))?;
+        if scalar == Scalar::Null {
+            // The same as absent, also for a key that the collection gives out.
+            return Ok(());
+        }
         if field.primary {
             self.key(&field.name, field.auto_id, &scalar)?;
         }
@@ -133,8 +138,10 @@ impl Reader {
     /// Checks a primary key against what the request may carry.
     fn key<E: serde::de::Error>(&mut self, name: &str, auto_id: bool, key: &Scalar<'_>) -> Result<(), E> {
         if self.write == Write::Insert {
-            if auto_id && *key != Scalar::Null {
-                let message = format!("no need to pass pk field({name}) when autoid == true in insert: invalid parameter");
+            if auto_id {
+                let message = format!(
+                    "no need to pass pk field({name}) when autoid == true in insert: invalid parameter"
+                );
                 return Err(self.fail(ApiError::invalid(message)));
             }
             return Ok(());
@@ -148,7 +155,9 @@ impl Reader {
         if self.keys.insert(key) {
             return Ok(());
         }
-        Err(self.fail(ApiError::invalid("duplicate primary keys are not allowed in the same batch: invalid parameter")))
+        Err(self.fail(ApiError::invalid(
+            "duplicate primary keys are not allowed in the same batch: invalid parameter",
+        )))
     }
 
     /// Adds an undeclared key to the row under construction.
@@ -246,7 +255,10 @@ impl Visitor<'_> for TargetOf<'_> {
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Target, E> {
-        Ok(self.0.get(key).map_or_else(|| Target::Undeclared(key.to_owned()), |&position| Target::Field(position)))
+        Ok(self
+            .0
+            .get(key)
+            .map_or_else(|| Target::Undeclared(key.to_owned()), |&position| Target::Field(position)))
     }
 }
 
@@ -298,9 +310,14 @@ mod tests {
 
     #[test]
     fn rows_become_a_batch() {
-        let batch = insert(r#"[{"id":1,"v":[1,2]},{"v":[3,4.5],"name":"a","id":"2","x":{"y":[1]}}]"#).unwrap();
+        let batch =
+            insert(r#"[{"id":1,"v":[1,2]},{"v":[3,4.5],"name":"a","id":"2","x":{"y":[1]}}]"#).unwrap();
         assert_eq!((batch.rows(), batch.needs_keys()), (2, false));
-        let auto = read(&schema(true, false), Write::Insert, serde_json::from_str(r#"[{"v":[1,2],"id":null}]"#).unwrap());
+        let auto = read(
+            &schema(true, false),
+            Write::Insert,
+            serde_json::from_str(r#"[{"v":[1,2],"id":null}]"#).unwrap(),
+        );
         assert!(auto.unwrap().needs_keys());
     }
 
@@ -320,7 +337,7 @@ mod tests {
             (r#"[{"id":1,"v":[1]}]"#, "size 1 doesn't equal to vector dimension 2"),
             (r#"[{"id":1,"v":"[1,2]"}]"#, "a vector as an array of numbers"),
             (r#"[{"id":1,"v":[1,null]}]"#, "null"),
-            (r#"[{"id":1,"v":[1,1e39]}]"#, "not a number or infinity"),
+            (r#"[{"id":1,"v":[1,1e39]}]"#, "out of range"),
             (r#"[{"id":1,"v":null}]"#, "v"),
             (r#"[{"id":1.5,"v":[1,2]}]"#, "cannot use 1.5 as Int64"),
             (r#"[{"id":18446744073709551616,"v":[1,2]}]"#, "Int64"),
@@ -335,7 +352,11 @@ mod tests {
             assert!(code == 1804 && message.contains(words), "{text}: {code} {message}");
             assert!(message.starts_with("fail to deal the insert data, error: "), "{message}");
         }
-        let closed = read(&schema(false, false), Write::Insert, serde_json::from_str(r#"[{"id":1,"v":[1,2],"x":1}]"#).unwrap());
+        let closed = read(
+            &schema(false, false),
+            Write::Insert,
+            serde_json::from_str(r#"[{"id":1,"v":[1,2],"x":1}]"#).unwrap(),
+        );
         assert!(closed.unwrap_err().message.contains("has pass more field without dynamic schema"));
     }
 

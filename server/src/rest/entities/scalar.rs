@@ -172,7 +172,10 @@ mod tests {
         assert_eq!(read(DataType::Bool, "\"true\""), Ok(Scalar::Bool(true)));
         assert_eq!(read(DataType::VarChar, r#""a\n""#), Ok(Scalar::Text("a\n".into())));
         assert_eq!(read(DataType::VarChar, "1.50"), Ok(Scalar::Text("1.50".into())));
-        assert_eq!(read(DataType::Json, r#"{"a":18446744073709551615}"#), Ok(Scalar::Text(r#"{"a":18446744073709551615}"#.into())));
+        assert_eq!(
+            read(DataType::Json, r#"{"a":18446744073709551615}"#),
+            Ok(Scalar::Text(r#"{"a":18446744073709551615}"#.into()))
+        );
         assert_eq!(read(DataType::Int64, "null"), Ok(Scalar::Null));
     }
 

@@ -94,7 +94,8 @@ impl<'a> Asked<'a> {
                 ));
             }
             (None, None) => {
-                let message = "either 'ids' (for primary key search) or 'data' (for vector search) must be provided";
+                let message =
+                    "either 'ids' (for primary key search) or 'data' (for vector search) must be provided";
                 return Err(ApiError { code: code::MISSING_FIELD, ..ApiError::invalid(message) });
             }
         };
@@ -117,7 +118,8 @@ fn window(limit: i64, offset: i64) -> Result<(usize, usize), ApiError> {
     };
     let size = within(limit, 1).ok_or_else(|| refusal("topk", 1, limit))?;
     let skip = within(offset, 0).ok_or_else(|| refusal("offset", 0, offset))?;
-    within(limit.saturating_add(offset), 1).ok_or_else(|| refusal("offset+topk", 1, limit.saturating_add(offset)))?;
+    within(limit.saturating_add(offset), 1)
+        .ok_or_else(|| refusal("offset+topk", 1, limit.saturating_add(offset)))?;
     Ok((size, skip))
 }
 
@@ -143,7 +145,8 @@ fn vector_field<'s>(schema: &'s Schema, name: &str) -> Result<&'s Field, ApiErro
 
 /// Query vectors of the field's dimension, as one matrix.
 fn read_vectors(field: &Field, data: &RawValue) -> Result<Vec<f32>, ApiError> {
-    let vectors: Vec<&RawValue> = serde_json::from_str(data.get()).map_err(|e| bad_json(format!("data: {e}")))?;
+    let vectors: Vec<&RawValue> =
+        serde_json::from_str(data.get()).map_err(|e| bad_json(format!("data: {e}")))?;
     check_number_of_queries(vectors.len())?;
     let dim = field.dim.unwrap_or_default();
     let mut matrix = Vec::with_capacity(vectors.len() * dim);
@@ -225,7 +228,12 @@ mod tests {
             (r#"{"data":[],"consistencyLevel":"x"}"#, 1100, "consistencyLevel"),
         ] {
             let error = asked(text).unwrap_err();
-            assert!(error.code == code && error.message.contains(words), "{text}: {} {}", error.code, error.message);
+            assert!(
+                error.code == code && error.message.contains(words),
+                "{text}: {} {}",
+                error.code,
+                error.message
+            );
         }
     }
 
@@ -236,7 +244,9 @@ mod tests {
         assert_eq!(read("[[1,2],[3,4]]").unwrap(), [1.0, 2.0, 3.0, 4.0]);
         let error = read("[[1,2],[3]]").unwrap_err();
         assert!(error.code == 1801 && error.message.contains("dimension: 2, but length of []float: 1"));
-        for (wrong, code) in [("[1,2]", 1801), ("[\"a\"]", 1801), ("{}", 1801), ("[[1,null]]", 1801), ("[]", 1100)] {
+        for (wrong, code) in
+            [("[1,2]", 1801), ("[\"a\"]", 1801), ("{}", 1801), ("[[1,null]]", 1801), ("[]", 1100)]
+        {
             assert_eq!(read(wrong).unwrap_err().code, code, "{wrong}");
         }
     }
@@ -249,7 +259,9 @@ mod tests {
         let two = Schema::new(vec![key(), vector("a"), vector("b")], false, "").unwrap();
         assert_eq!(vector_field(&one, "").unwrap().name, "a");
         assert_eq!(vector_field(&two, "b").unwrap().name, "b");
-        for (schema, name, words) in [(&two, "", "multiple vector fields: [a, b,,,]"), (&one, "id", "field not found[field=id]")] {
+        for (schema, name, words) in
+            [(&two, "", "multiple vector fields: [a, b,,,]"), (&one, "id", "field not found[field=id]")]
+        {
             let error = vector_field(schema, name).unwrap_err();
             assert!(error.code == 1801 && error.message.contains(words), "{}", error.message);
         }

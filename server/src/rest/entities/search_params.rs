@@ -71,9 +71,11 @@ impl SearchParams {
 /// A parameter at either level; both must agree.
 fn merged<'a>(outer: &Object<'a>, inner: &Object<'a>, key: &str) -> Result<Option<&'a RawValue>, ApiError> {
     match (outer.raw(key), inner.raw(key)) {
-        (Some(a), Some(b)) if a.get() != b.get() => {
-            Err(ApiError::invalid(format!("ambiguous parameter: {key}, in search_param: {}, in search_param.params: {}", a.get(), b.get())))
-        }
+        (Some(a), Some(b)) if a.get() != b.get() => Err(ApiError::invalid(format!(
+            "ambiguous parameter: {key}, in search_param: {}, in search_param.params: {}",
+            a.get(),
+            b.get()
+        ))),
         (a, b) => Ok(a.or(b)),
     }
 }
@@ -83,8 +85,11 @@ fn metric(raw: &RawValue) -> Result<Option<Metric>, ApiError> {
     if name.is_empty() {
         return Ok(None);
     }
-    let refusal =
-        |_| ApiError::invalid(format!("metric type not match: invalid parameter[expected=L2, IP or COSINE][actual={name}]"));
+    let refusal = |_| {
+        ApiError::invalid(format!(
+            "metric type not match: invalid parameter[expected=L2, IP or COSINE][actual={name}]"
+        ))
+    };
     name.parse().map(Some).map_err(refusal)
 }
 
@@ -109,7 +114,12 @@ mod tests {
 
     #[test]
     fn flat_nested_and_mixed_are_the_same() {
-        let wanted = SearchParams { metric: Some(Metric::L2), radius: Some(0.5), range_filter: Some(0.25), round_decimal: None };
+        let wanted = SearchParams {
+            metric: Some(Metric::L2),
+            radius: Some(0.5),
+            range_filter: Some(0.25),
+            round_decimal: None,
+        };
         for params in [
             r#"{"metric_type":"L2","radius":0.5,"range_filter":"0.25","nprobe":10}"#,
             r#"{"metric_type":"l2","params":{"radius":0.5,"range_filter":0.25,"ef":64}}"#,
