@@ -149,7 +149,7 @@ impl Reader {
         let key = match key {
             Scalar::Int(v) => Key::Int(*v),
             Scalar::Text(v) => Key::Text(v.to_string()),
-            // Absent or of a wrong kind: the engine says so.
+            // Of a wrong kind: the engine says so.
             _ => return Ok(()),
         };
         if self.keys.insert(key) {
