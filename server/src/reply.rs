@@ -11,7 +11,7 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::error::{ApiError, code};
+use crate::error::ApiError;
 
 /// Asks for int64 as numbers (`true`, also when absent) or as strings (`false`).
 const ALLOW_INT64: &str = "accept-type-allow-int64";
@@ -48,8 +48,10 @@ pub(crate) fn milvus(outcome: Result<Vec<u8>, ApiError>) -> Response {
     match outcome {
         Ok(body) => json(StatusCode::OK, body),
         Err(error) => {
-            let status =
-                if error.code == code::TIMEOUT { StatusCode::REQUEST_TIMEOUT } else { StatusCode::OK };
+            let status = match error.status {
+                status @ (StatusCode::REQUEST_TIMEOUT | StatusCode::INTERNAL_SERVER_ERROR) => status,
+                _ => StatusCode::OK,
+            };
             json(status, failure(&error))
         }
     }
@@ -293,6 +295,21 @@ mod tests {
         assert_eq!(map.keys().collect::<Vec<_>>(), ["id", "distance", "v", "o"]);
         assert_eq!(map["distance"].to_string(), "0.1");
         assert_eq!(hit_json(&rows(DynamicKeys::None), 1, None, false).len(), 2);
+    }
+
+    #[test]
+    fn milvus_errors_have_status_200_but_for_timeouts_and_bugs() {
+        let timeout = ApiError::new(10001, StatusCode::REQUEST_TIMEOUT, "request timeout");
+        for (error, status) in [
+            (ApiError::invalid("x"), 200),
+            (ApiError::not_found("x"), 200),
+            (ApiError::unavailable("x"), 200),
+            (timeout, 408),
+            (ApiError::internal("x"), 500),
+        ] {
+            assert_eq!(own_error(error.clone()).status(), error.status);
+            assert_eq!(milvus(Err(error)).status(), status);
+        }
     }
 
     #[test]

@@ -8,7 +8,6 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::{Map, Value};
 
 use super::{answer, table};
 use crate::app::App;
@@ -83,14 +82,14 @@ async fn upload(State(app): State<Arc<App>>, request: Request) -> Result<Json<St
     }
 }
 
-/// One object of name and distance, nearest first.
+/// A list of `[name, distance]`, nearest first, as the old server made by sorting its results.
 async fn search(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
     let mut form = read(&app, request).await?;
     let table = table::name(&form, &["table_name", "Table"])?;
     let topk = form.count(&["topk"])?.unwrap_or(DEFAULT_TOPK);
     let found = table::search(&app, &table, &mut form, topk).await?;
-    let hit = |(id, distance)| (format!("{table}/{id}"), Value::from(distance));
-    let hits: Map<String, Value> = answer::distances(&found).into_iter().map(hit).collect();
+    let named = |(id, distance)| (format!("{table}/{id}"), distance);
+    let hits: Vec<(String, f64)> = answer::distances(&found).into_iter().map(named).collect();
     Ok(Json(hits).into_response())
 }
 

@@ -1,6 +1,6 @@
 //! The calls of two older image-search servers under their old names, so that their clients and pages work unchanged:
 //! `/api/v1/...` answers with plain text and lists of pairs, `/img/...` with JSON values. They do what the image API
-//! does, through the same functions. `COMPAT-images.md` beside this crate lists what differs on purpose: folders only
+//! does, through the same functions. `COMPAT.md` beside this crate lists what differs on purpose: folders only
 //! below the operator's roots, images by id only, no outgoing requests, and wrong input is a 4xx.
 
 mod answer;
