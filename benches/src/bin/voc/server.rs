@@ -159,8 +159,23 @@ fn stem(name: &str) -> String {
     Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// The address of the page: the one without a path behind the port (metrics have one).
 fn find_address(line: &str) -> Option<String> {
-    let start = line.find("http://")?;
-    let address = line[start..].split_whitespace().next()?;
-    Some(address.trim_end_matches('/').to_owned())
+    let address = line[line.find("http://")?..].split_whitespace().next()?.trim_end_matches('/');
+    (!address["http://".len()..].contains('/')).then(|| address.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_not_the_metrics() {
+        assert_eq!(find_address("  metrics    http://127.0.0.1:9091/metrics"), None);
+        assert_eq!(
+            find_address("  page, API  http://127.0.0.1:19530/").as_deref(),
+            Some("http://127.0.0.1:19530")
+        );
+        assert_eq!(find_address("nothing here"), None);
+    }
 }
