@@ -27,6 +27,16 @@ pub enum EngineError {
         /// Why it is out of service.
         reason: String,
     },
+    /// The collection is still being opened; the same request succeeds later.
+    #[error("collection {name} is being loaded ({done} of {total} collections are): try again")]
+    CollectionLoading {
+        /// The collection.
+        name: String,
+        /// Collections that are open.
+        done: usize,
+        /// All collections.
+        total: usize,
+    },
     /// There are as many collections as the limit allows.
     #[error("exceeded the limit number of collections[limit={limit}]")]
     TooManyCollections {
@@ -114,7 +124,8 @@ impl EngineError {
             Self::CollectionNotFound { .. } | Self::FieldNotFound { .. } => ErrorClass::NotFound,
             Self::CollectionExists { .. } | Self::Conflict(_) => ErrorClass::Conflict,
             Self::TooManyCollections { .. } => ErrorClass::Exhausted,
-            Self::CollectionFailed { .. } | Self::Closing => ErrorClass::Unavailable,
+            Self::CollectionFailed { .. } | Self::CollectionLoading { .. } | Self::Closing => ErrorClass::Unavailable,
+            Self::Storage(StorageError::QuotaExceeded { .. }) => ErrorClass::Exhausted,
             Self::Storage(e) if e.is_disk_full() => ErrorClass::Exhausted,
             Self::Storage(StorageError::Corrupt { .. } | StorageError::UnsupportedVersion { .. }) => {
                 ErrorClass::Corrupt

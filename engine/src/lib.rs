@@ -6,17 +6,23 @@
 //! ```text
 //!   Engine (catalog) ── Collection ──┬── commit: one log, group commit, then apply
 //!                                    ├── snapshot: Arc<[segment + tombstones]>  ◄── readers
-//!                                    └── seal: growing chunks → mapped segment files
+//!                                    ├── seal: growing chunks → mapped segment files ┐
+//!                                    └── compact: worn and small files → fewer       ┴─ rewrite: one commit point
 //!
 //!   request ─► filter (parse, bind) ─► plan ─► exec over each segment of one snapshot ─► merge ─► rows
 //!                                                  └── kernel (SIMD, chosen at start)
 //! ```
 //!
+//! `catalog` also opens collections in the background, backs them up and takes them back; [`check`] examines a data
+//! directory that nobody uses.
+//!
 //! Read [`schema`] and [`row`] for the data, [`collection`] for how a write becomes durable and then visible,
 //! [`segment`] for what lies on disk, [`exec`] for how a search runs.
 
 pub mod catalog;
+pub mod check;
 pub mod collection;
+mod compact;
 pub mod error;
 pub mod exec;
 pub mod filter;
@@ -27,8 +33,8 @@ pub mod row;
 pub mod schema;
 pub mod segment;
 
-pub use catalog::{Engine, EngineOptions};
-pub use collection::{Collection, Definition};
+pub use catalog::{BackupInfo, Engine, EngineOptions, Loading};
+pub use collection::{Collection, CollectionStats, CompactionStats, Definition, Durability};
 pub use error::{EngineError, ErrorClass, Result};
 pub use exec::{QueryRequest, SearchHits, SearchRequest};
 pub use filter::Filter;

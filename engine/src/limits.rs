@@ -29,3 +29,5 @@ pub const MAX_BATCH_BYTES: usize = 192 << 20;
 pub const MAX_FILTER_BYTES: usize = 1 << 20;
 /// Deepest nesting of a filter expression (ours).
 pub const MAX_FILTER_DEPTH: usize = 128;
+/// Bytes that a collection without rows takes on the disk, about (ours: asked of the quota).
+pub const EMPTY_COLLECTION_BYTES: u64 = 16 << 10;

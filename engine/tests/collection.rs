@@ -2,140 +2,23 @@
 //! compared to a plain map. And the single rules that users rely on.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod model;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use elanus_engine::row::{Batch, BatchBuilder, KeySource, Keys, OutputValue, Projection, Value};
-use elanus_engine::schema::{DataType, Field, Schema};
+use elanus_engine::row::{KeySource, Keys};
 use elanus_engine::{
     Collection, Definition, Engine, EngineError, EngineOptions, Filter, Metric, QueryRequest, SearchRequest,
 };
+use model::{all, batch, check_search, create, request, schema};
 use proptest::prelude::*;
-
-const DIM: usize = 3;
-
-fn schema(auto_id: bool) -> Schema {
-    let fields = vec![
-        Field::new("id", DataType::Int64).primary(auto_id),
-        Field::new("vector", DataType::FloatVector).dim(DIM),
-        Field::new("tag", DataType::Int32),
-    ];
-    Schema::new(fields, true, "").unwrap()
-}
 
 fn open(dir: &Path) -> Arc<Engine> {
     let data = elanus_storage::data_dir::open(dir).unwrap();
     // Small enough that plans seal by size now and then.
-    Engine::open(data, EngineOptions { seal_bytes: 4 << 10, search_threads: 2 }).unwrap()
-}
-
-fn create(engine: &Engine, auto_id: bool, metric: Metric) -> Arc<Collection> {
-    engine.create(Definition::new("c", schema(auto_id)).index("vector", metric)).unwrap()
-}
-
-fn vector_of(seed: i64) -> [f32; DIM] {
-    let s = seed as f32;
-    [s.sin() + 0.01, (s * 1.7).cos(), (s * 0.3).sin()]
-}
-
-fn batch(schema: &Arc<Schema>, source: KeySource, rows: &[(i64, i64)]) -> Batch {
-    let mut b = BatchBuilder::new(schema, source);
-    for &(key, seed) in rows {
-        if source == KeySource::Given {
-            b.set(0, Value::Int(key)).unwrap();
-        }
-        b.set_vector(1, |m| {
-            m.extend(vector_of(seed));
-            Ok(())
-        })
-        .unwrap();
-        b.set(2, Value::Int(seed % 10)).unwrap();
-        b.set_dynamic("seed", &seed.to_string()).unwrap();
-        b.end_row().unwrap();
-    }
-    b.finish()
-}
-
-fn all(c: &Collection) -> BTreeMap<i64, i64> {
-    let projection = Projection::resolve(c.schema(), &["tag", "seed"]).unwrap();
-    let mut found = BTreeMap::new();
-    c.scan(&projection, &mut |rows| {
-        for row in 0..rows.len {
-            let Some(OutputValue::Int64(key)) = rows.column("id").map(|column| column.value(row)) else {
-                panic!()
-            };
-            let json: serde_json::Value = serde_json::from_str(rows.dynamic_json(row).unwrap()).unwrap();
-            let seed = json["seed"].as_i64().unwrap();
-            assert_eq!(rows.column("tag").unwrap().value(row), OutputValue::Int(seed % 10));
-            assert_eq!(found.insert(key, seed), None, "key {key} twice");
-        }
-        Ok(())
-    })
-    .unwrap();
-    found
-}
-
-fn request(c: &Collection, seed: i64, limit: usize, filter: Option<&str>) -> SearchRequest {
-    SearchRequest {
-        field: "vector".into(),
-        metric: None,
-        queries: vector_of(seed).to_vec(),
-        limit,
-        offset: 0,
-        filter: filter.map(|f| Filter::compile(f, c.schema()).unwrap()),
-        radius: None,
-        range_filter: None,
-        projection: Projection::resolve::<&str>(c.schema(), &[]).unwrap(),
-    }
-}
-
-fn score(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
-    let pairs = || a.iter().zip(b).map(|(x, y)| (f64::from(*x), f64::from(*y)));
-    let dot: f64 = pairs().map(|(x, y)| x * y).sum();
-    let norm = |v: &[f32]| v.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-    match metric {
-        Metric::L2 => pairs().map(|(x, y)| (x - y).powi(2)).sum(),
-        Metric::Ip => dot,
-        Metric::Cosine => dot / (norm(a) * norm(b)),
-    }
-}
-
-/// Hits must be `min(limit, matches)` live rows in score order, none better left out, ties by key.
-fn check_search(
-    c: &Collection,
-    oracle: &BTreeMap<i64, i64>,
-    metric: Metric,
-    seed: i64,
-    limit: usize,
-    tag: Option<i64>,
-) {
-    let filter = tag.map(|t| format!("tag == {t}"));
-    let hits = c.search(&request(c, seed, limit, filter.as_deref())).unwrap();
-    let query = vector_of(seed);
-    let matching: Vec<(i64, f64)> = oracle
-        .iter()
-        .filter(|(_, s)| tag.is_none_or(|t| *s % 10 == t))
-        .map(|(key, s)| (*key, score(metric, &query, &vector_of(*s))))
-        .collect();
-    assert_eq!(hits.topks, [limit.min(matching.len())]);
-    let keys: Vec<i64> = (0..hits.rows.len)
-        .map(|row| match hits.rows.column("id").unwrap().value(row) {
-            OutputValue::Int64(key) => key,
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    let order = |a: f64, b: f64| if metric.is_similarity() { b.total_cmp(&a) } else { a.total_cmp(&b) };
-    let mut best: Vec<f64> = matching.iter().map(|(_, s)| *s).collect();
-    best.sort_by(|a, b| order(*a, *b));
-    for (row, key) in keys.iter().enumerate() {
-        let exact = matching.iter().find(|(k, _)| k == key).expect("a live, matching row").1;
-        assert!((f64::from(hits.scores[row]) - exact).abs() < 1e-5);
-        assert!((exact - best[row]).abs() < 1e-5, "a better row was left out");
-        if row > 0 && hits.scores[row] == hits.scores[row - 1] {
-            assert!(keys[row - 1] < *key, "ties go to the smaller key");
-        }
-    }
+    Engine::open(data, EngineOptions { seal_bytes: 4 << 10, search_threads: 2, ..EngineOptions::default() }).unwrap()
 }
 
 #[derive(Debug, Clone)]
@@ -144,6 +27,7 @@ enum Step {
     Delete(Vec<i64>),
     DeleteWhere(i64),
     Flush,
+    Compact,
     Restart,
     Search { seed: i64, limit: usize, tag: Option<i64> },
 }
@@ -155,6 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => prop::collection::vec(0i64..50, 1..10).prop_map(Step::Delete),
         1 => (0i64..10).prop_map(Step::DeleteWhere),
         1 => Just(Step::Flush),
+        1 => Just(Step::Compact),
         1 => Just(Step::Restart),
         2 => (0i64..1000, 1usize..60, prop::option::of(0i64..10))
             .prop_map(|(seed, limit, tag)| Step::Search { seed, limit, tag }),
@@ -190,6 +75,7 @@ proptest! {
                     oracle.retain(|_, seed| *seed % 10 != tag);
                 }
                 Step::Flush => c.flush().unwrap(),
+                Step::Compact => while c.compact().unwrap() {},
                 Step::Restart => {
                     engine.close();
                     drop(c);

@@ -84,6 +84,7 @@ pub struct BlobStore {
     root: PathBuf,
     /// Makes names of temporary files unique, so that two writers of one content don't share one.
     writes: AtomicU64,
+    bytes: AtomicU64,
     /// Folders, by first byte of the digest, whose names this process has made durable.
     folders: [AtomicBool; 256],
 }
@@ -95,11 +96,14 @@ impl BlobStore {
     /// `Io`.
     pub fn open(vfs: Arc<dyn Vfs>, root: &Path) -> Result<Self> {
         vfs.create_dir_all(root)?;
+        let mut bytes = 0;
         for entry in vfs.list(root)?.iter().filter(|entry| entry.is_dir) {
-            sweep_temporary(vfs.as_ref(), &root.join(&entry.name))?;
+            let folder = root.join(&entry.name);
+            sweep_temporary(vfs.as_ref(), &folder)?;
+            bytes += vfs.list(&folder)?.iter().map(|file| file.len).sum::<u64>();
         }
         let folders = std::array::from_fn(|_| AtomicBool::new(false));
-        Ok(Self { vfs, root: root.to_owned(), writes: AtomicU64::new(0), folders })
+        Ok(Self { vfs, root: root.to_owned(), writes: AtomicU64::new(0), bytes: AtomicU64::new(bytes), folders })
     }
 
     /// Stores bytes under their digest; durable when it returns. Content that is there already is left alone.
@@ -166,7 +170,25 @@ impl BlobStore {
     /// # Errors
     /// `Io`.
     pub fn remove(&self, digest: &Digest) -> Result<()> {
-        self.vfs.remove_file(&self.path(digest))
+        let path = self.path(digest);
+        let len = match self.vfs.len(&path) {
+            Err(error) if error.is_not_found() => return Ok(()),
+            other => other?,
+        };
+        self.vfs.remove_file(&path)?;
+        // Two removals of one content at a time may both count it: an estimate, made exact by the next start.
+        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(len)));
+        Ok(())
+    }
+
+    /// Bytes of all contents, closely.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Where a digest's content lies, for those who link or map it.
+    pub fn path_of(&self, digest: &Digest) -> PathBuf {
+        self.path(digest)
     }
 
     /// All digests, ascending.
@@ -205,7 +227,9 @@ impl BlobStore {
             file.sync()
         });
         let placed = written.and_then(|()| self.vfs.rename(&temporary, path));
-        if placed.is_err() {
+        if placed.is_ok() {
+            self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        } else {
             // Best effort: what stays is swept at the next start.
             let _ = self.vfs.remove_file(&temporary);
         }

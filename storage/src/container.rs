@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Result, StorageError};
 use crate::mmap::{ALIGNMENT, Bytes};
-use crate::vfs::{Vfs, VfsFile, parent, temporary_path};
+use crate::vfs::{AtomicFile, Vfs};
 
 const MAGIC: [u8; 8] = *b"ELANCONT";
 const FOOTER_MAGIC: [u8; 4] = *b"ECEN";
@@ -36,12 +36,7 @@ struct Entry {
 
 /// Writes a container. Dropped before [`ContainerWriter::finish`], it leaves nothing.
 pub struct ContainerWriter<'a> {
-    vfs: &'a dyn Vfs,
-    file: Box<dyn VfsFile>,
-    /// Whether the file lies at its final place.
-    placed: bool,
-    path: PathBuf,
-    temporary: PathBuf,
+    file: AtomicFile<'a>,
     buffer: Vec<u8>,
     written: u64,
     entries: Vec<Entry>,
@@ -53,19 +48,9 @@ impl<'a> ContainerWriter<'a> {
     /// # Errors
     /// `Io`.
     pub fn create(vfs: &'a dyn Vfs, path: &Path, kind: FileKind) -> Result<Self> {
-        let temporary = temporary_path(path);
-        let file = vfs.create(&temporary)?;
-        let buffer = Vec::with_capacity(BUFFER_BYTES);
-        let mut writer = Self {
-            vfs,
-            file,
-            placed: false,
-            path: path.to_owned(),
-            temporary,
-            buffer,
-            written: 0,
-            entries: Vec::new(),
-        };
+        let file = AtomicFile::create(vfs, path)?;
+        let mut writer =
+            Self { file, buffer: Vec::with_capacity(BUFFER_BYTES), written: 0, entries: Vec::new() };
         writer.put(&header(kind))?;
         Ok(writer)
     }
@@ -127,10 +112,7 @@ impl<'a> ContainerWriter<'a> {
         self.put(&directory)?;
         self.put(&footer)?;
         self.flush()?;
-        self.file.sync()?;
-        self.vfs.rename(&self.temporary, &self.path)?;
-        self.placed = true;
-        self.vfs.sync_dir(parent(&self.path))?;
+        self.file.finish()?;
         Ok(total)
     }
 
@@ -152,25 +134,16 @@ impl<'a> ContainerWriter<'a> {
             return Ok(());
         }
         self.written += bytes.len() as u64;
-        self.file.write_all(bytes)
+        self.file.write(bytes)
     }
 
     fn flush(&mut self) -> Result<()> {
         let buffer = std::mem::take(&mut self.buffer);
         self.written += buffer.len() as u64;
-        let written = self.file.write_all(&buffer);
+        let written = self.file.write(&buffer);
         self.buffer = buffer;
         self.buffer.clear();
         written
-    }
-}
-
-impl Drop for ContainerWriter<'_> {
-    fn drop(&mut self) {
-        if !self.placed {
-            // Best effort: what stays is swept at the next start.
-            let _ = self.vfs.remove_file(&self.temporary);
-        }
     }
 }
 
@@ -258,20 +231,31 @@ impl Container {
         })
     }
 
+    /// Compares a block that must be there with its checksum.
+    ///
+    /// # Errors
+    /// `Corrupt` with the block's offset when it does not match.
+    pub fn verify_block(&self, tag: [u8; 4]) -> Result<()> {
+        let entry = self.entries.iter().find(|entry| entry.tag == tag);
+        entry.map_or(Ok(()), |entry| self.verify_entry(entry))
+    }
+
     /// Reads every block and compares it with its checksum.
     ///
     /// # Errors
     /// `Corrupt` with the offset of the first block that does not match.
     pub fn verify(&self) -> Result<()> {
-        for entry in &self.entries {
-            let block = &self.bytes[entry.offset as usize..(entry.offset + entry.len) as usize];
-            if crc32c::crc32c(block) != entry.crc {
-                let tag = String::from_utf8_lossy(&entry.tag).into_owned();
-                let reason = format!("block {tag:?} does not match its checksum");
-                return Err(StorageError::corrupt(&self.path, entry.offset, reason));
-            }
+        self.entries.iter().try_for_each(|entry| self.verify_entry(entry))
+    }
+
+    fn verify_entry(&self, entry: &Entry) -> Result<()> {
+        let block = &self.bytes[entry.offset as usize..(entry.offset + entry.len) as usize];
+        if crc32c::crc32c(block) == entry.crc {
+            return Ok(());
         }
-        Ok(())
+        let tag = String::from_utf8_lossy(&entry.tag).into_owned();
+        let reason = format!("block {tag:?} does not match its checksum");
+        Err(StorageError::corrupt(&self.path, entry.offset, reason))
     }
 }
 

@@ -53,9 +53,33 @@ pub fn open_on(vfs: Arc<dyn Vfs>, root: &Path) -> Result<DataDir> {
         check_stamp(&stamp, &vfs.read(&stamp)?)?;
     } else {
         refuse_foreign(vfs.as_ref(), root)?;
-        write_atomic(vfs.as_ref(), &stamp, format!("{FORMAT_PREFIX}{FORMAT_VERSION}\n").as_bytes())?;
+        self::stamp(vfs.as_ref(), root)?;
     }
     sweep_temporary(vfs.as_ref(), root)?;
+    Ok(DataDir { vfs, root: root.to_owned(), _lock: lock })
+}
+
+/// Makes a folder that is not in use into an empty data directory, without taking it.
+///
+/// # Errors
+/// `Io`.
+pub fn stamp(vfs: &dyn Vfs, root: &Path) -> Result<()> {
+    vfs.create_dir_all(root)?;
+    write_atomic(vfs, &root.join(FORMAT), format!("{FORMAT_PREFIX}{FORMAT_VERSION}\n").as_bytes())
+}
+
+/// Takes a data directory to examine it: it must be there, and nothing in it is changed.
+///
+/// # Errors
+/// As [`open_on`]; `NotADataDir` when there is none.
+pub fn open_to_examine(vfs: Arc<dyn Vfs>, root: &Path) -> Result<DataDir> {
+    let stamp = root.join(FORMAT);
+    if !vfs.exists(&stamp)? {
+        let reason = "no Elanus data directory".to_owned();
+        return Err(StorageError::NotADataDir { path: root.to_owned(), reason });
+    }
+    let lock = vfs.lock(&root.join(LOCK))?;
+    check_stamp(&stamp, &vfs.read(&stamp)?)?;
     Ok(DataDir { vfs, root: root.to_owned(), _lock: lock })
 }
 

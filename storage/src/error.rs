@@ -61,6 +61,16 @@ pub enum StorageError {
         /// The failure that did it.
         reason: String,
     },
+    /// What may be written is used up, by configuration or because the machine has no more.
+    #[error("{resource} quota exceeded: {used} of {limit} bytes are in use; deletes and drops are still taken")]
+    QuotaExceeded {
+        /// Of what there is too little.
+        resource: Resource,
+        /// Bytes in use, what was asked for included.
+        used: u64,
+        /// Most bytes that may be in use.
+        limit: u64,
+    },
     /// A record is larger than the log takes.
     #[error("a log record of {bytes} bytes is larger than the limit of {limit}")]
     RecordTooLarge {
@@ -69,6 +79,24 @@ pub enum StorageError {
         /// The most that is taken.
         limit: usize,
     },
+}
+
+/// What a quota is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// Room in files.
+    Disk,
+    /// Room in memory.
+    Memory,
+}
+
+impl std::fmt::Display for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Disk => "disk",
+            Self::Memory => "memory",
+        })
+    }
 }
 
 impl StorageError {
@@ -89,6 +117,13 @@ impl StorageError {
     /// Whether the disk, or the user's share of it, is full.
     pub fn is_disk_full(&self) -> bool {
         let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge];
+        matches!(self, Self::Io { source, .. } if kinds.contains(&source.kind()))
+    }
+
+    /// Whether a hard link was refused because this pair of places can't have one: copying may work.
+    pub fn is_unlinkable(&self) -> bool {
+        let kinds =
+            [io::ErrorKind::CrossesDevices, io::ErrorKind::Unsupported, io::ErrorKind::PermissionDenied, io::ErrorKind::TooManyLinks];
         matches!(self, Self::Io { source, .. } if kinds.contains(&source.kind()))
     }
 
@@ -114,6 +149,9 @@ impl StorageError {
                 Self::NotADataDir { path: path.clone(), reason: reason.clone() }
             }
             Self::Poisoned { path, reason } => Self::Poisoned { path: path.clone(), reason: reason.clone() },
+            Self::QuotaExceeded { resource, used, limit } => {
+                Self::QuotaExceeded { resource: *resource, used: *used, limit: *limit }
+            }
             Self::RecordTooLarge { bytes, limit } => Self::RecordTooLarge { bytes: *bytes, limit: *limit },
         }
     }

@@ -8,7 +8,8 @@
 //!      ├── manifest   the atomic list of what is alive        store = commit point
 //!      ├── wal        framed records, group commit            append, sync, replay, cut
 //!      ├── container  immutable files: aligned blocks + CRC   write beside, rename into place, map
-//!      └── blob       originals by SHA-256                    put = durable
+//!      ├── blob       originals by SHA-256                    put = durable
+//!      └── quota      how much may be in use                  asked before data grows
 //!                 │
 //!                vfs  the only door to the disk; each method says what is durable
 //!                 └── mmap  shared read-only bytes [unsafe]
@@ -20,13 +21,19 @@ pub mod data_dir;
 mod error;
 pub mod manifest;
 mod mmap;
+pub mod quota;
 mod vfs;
 mod wal;
 
 pub use blob::{BlobStore, Digest};
 pub use container::{CONTAINER_VERSION, Container, ContainerWriter, FileKind};
 pub use crc32c::crc32c;
-pub use error::{Result, StorageError};
+pub use error::{Resource, Result, StorageError};
 pub use mmap::{ALIGNMENT, Bytes};
-pub use vfs::{DirEntry, DiskVfs, LockGuard, TEMPORARY_SUFFIX, Vfs, VfsFile, sweep_temporary, write_atomic};
+#[cfg(feature = "sim")]
+pub use vfs::sim;
+pub use vfs::{
+    AtomicFile, DirEntry, DiskVfs, LockGuard, Space, TEMPORARY_SUFFIX, Vfs, VfsFile, VfsRead, copy_file, read_full_at,
+    sweep_temporary, write_atomic,
+};
 pub use wal::{MAX_RECORD_BYTES, Recovery, Wal, WalOptions};

@@ -2,6 +2,8 @@
 //! sync, applies it, publishes the next snapshot and wakes the others. Nothing is visible before it is durable, and
 //! nothing is acknowledged before it is visible.
 
+use std::time::Duration;
+
 use crossbeam::channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
@@ -86,8 +88,13 @@ pub(crate) struct CommitQueue {
 
 impl CommitQueue {
     /// Hands in a change and waits until it is committed. `write` commits a group and answers each of its members; it
-    /// runs on the thread of whichever writer leads.
-    pub(crate) fn submit(&self, change: Change, write: impl Fn(Vec<Waiting>)) -> Result<Outcome> {
+    /// runs on the thread of whichever writer leads, which first gives others `window` to join.
+    pub(crate) fn submit(
+        &self,
+        change: Change,
+        window: Duration,
+        write: impl Fn(Vec<Waiting>),
+    ) -> Result<Outcome> {
         let (reply, inbox) = bounded(2);
         let leads = {
             let mut queue = self.queue.lock();
@@ -101,6 +108,9 @@ impl CommitQueue {
             }
         }
         let turn = Turn { queue: self };
+        if !window.is_zero() {
+            std::thread::sleep(window);
+        }
         let group = self.take_group();
         write(group);
         drop(turn);
@@ -160,7 +170,7 @@ mod tests {
                 scope.spawn(|| {
                     for i in 0..200 {
                         let outcome = queue
-                            .submit(Change::Delete(Keys::Int(vec![i])), |group| {
+                            .submit(Change::Delete(Keys::Int(vec![i])), Duration::ZERO, |group| {
                                 groups.fetch_add(1, Ordering::Relaxed);
                                 for waiting in group {
                                     changes.fetch_add(1, Ordering::Relaxed);
@@ -185,10 +195,10 @@ mod tests {
     fn a_leader_that_panics_does_not_block_the_line() {
         let queue = CommitQueue::default();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let _ = queue.submit(Change::Delete(Keys::Int(vec![])), |_| panic!("as a bug would"));
+            let _ = queue.submit(Change::Delete(Keys::Int(vec![])), Duration::ZERO, |_| panic!("as a bug would"));
         }));
         assert!(panicked.is_err());
-        let done = queue.submit(Change::Delete(Keys::Int(vec![])), |group| {
+        let done = queue.submit(Change::Delete(Keys::Int(vec![])), Duration::ZERO, |group| {
             group.into_iter().for_each(|w| w.split().1.answer(Ok(Outcome { keys: None, died: 0 })));
         });
         assert!(done.is_ok());

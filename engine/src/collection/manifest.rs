@@ -3,17 +3,19 @@
 //! crate's checksummed manifest file.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use elanus_storage::{StorageError, Vfs, manifest};
+use elanus_storage::{StorageError, Vfs, manifest, sweep_temporary};
 use serde::{Deserialize, Serialize};
 
 use super::definition::Definition;
+use super::FOLDERS;
+use super::rewrite::Sealed;
 use super::snapshot::Snapshot;
 use crate::error::{EngineError, Result};
 use crate::schema::Schema;
-use crate::segment::{SegmentEntry, SegmentView, open_segment, read_deletes, segment_paths};
+use crate::segment::{KeyFile, SegmentEntry, SegmentView, open_segment, read_deletes, segment_paths};
 
 const FILE: &str = "MANIFEST";
 
@@ -28,20 +30,20 @@ struct Payload {
 
 /// The manifest in memory: always what the file says.
 #[derive(Debug, Clone)]
-pub(super) struct Manifest {
+pub(crate) struct Manifest {
     generation: u64,
     payload: Payload,
 }
 
 impl Manifest {
     /// That of a new collection: no rows, keys from 1.
-    pub(super) fn new(definition: Definition) -> Self {
+    pub(crate) fn new(definition: Definition) -> Self {
         let payload =
             Payload { definition, next_id: 1, next_segment: 1, replay_after: 0, segments: Vec::new() };
         Self { generation: 0, payload }
     }
 
-    pub(super) fn load(vfs: &dyn Vfs, dir: &Path) -> Result<Self> {
+    pub(crate) fn load(vfs: &dyn Vfs, dir: &Path) -> Result<Self> {
         let path = dir.join(FILE);
         let corrupt = |reason: String| StorageError::Corrupt { path: path.clone(), offset: 0, reason };
         let stored = manifest::load(vfs, &path)?.ok_or_else(|| corrupt("the manifest is missing".into()))?;
@@ -51,7 +53,7 @@ impl Manifest {
     }
 
     /// Writes the next generation; durable when it returns.
-    pub(super) fn store(&mut self, vfs: &dyn Vfs, dir: &Path) -> Result<()> {
+    pub(crate) fn store(&mut self, vfs: &dyn Vfs, dir: &Path) -> Result<()> {
         let bytes =
             serde_json::to_vec(&self.payload).map_err(|e| EngineError::Internal(format!("manifest: {e}")))?;
         manifest::store(vfs, &dir.join(FILE), self.generation + 1, &bytes)?;
@@ -59,49 +61,50 @@ impl Manifest {
         Ok(())
     }
 
-    pub(super) fn definition(&self) -> &Definition {
+    pub(crate) fn definition(&self) -> &Definition {
         &self.payload.definition
     }
 
-    pub(super) fn definition_mut(&mut self) -> &mut Definition {
+    pub(crate) fn definition_mut(&mut self) -> &mut Definition {
         &mut self.payload.definition
     }
 
-    pub(super) fn next_id(&self) -> i64 {
+    pub(crate) fn next_id(&self) -> i64 {
         self.payload.next_id
     }
 
-    pub(super) fn next_segment(&self) -> u64 {
+    pub(crate) fn next_segment(&self) -> u64 {
         self.payload.next_segment
     }
 
-    pub(super) fn replay_after(&self) -> u64 {
+    pub(crate) fn replay_after(&self) -> u64 {
         self.payload.replay_after
     }
 
-    pub(super) fn segments(&self) -> &[SegmentEntry] {
+    pub(crate) fn segments(&self) -> &[SegmentEntry] {
         &self.payload.segments
     }
 
-    /// States what is alive from now on; takes effect with [`Manifest::store`].
-    pub(super) fn set_segments(
+    /// States what is alive from now on and, after a sealing, from where the log is replayed; takes effect with [`Manifest::store`].
+    pub(crate) fn set_segments(
         &mut self,
         segments: Vec<SegmentEntry>,
-        replay_after: u64,
-        next_id: i64,
+        sealed: Option<Sealed>,
         next_segment: u64,
     ) {
         self.payload.segments = segments;
-        self.payload.replay_after = replay_after;
-        self.payload.next_id = next_id;
         self.payload.next_segment = next_segment;
+        if let Some(sealed) = sealed {
+            self.payload.replay_after = sealed.sequence;
+            self.payload.next_id = sealed.next_id;
+        }
     }
 
     /// Maps all segments with their dead rows.
-    pub(super) fn open_segments(&self, vfs: &dyn Vfs, dir: &Path, schema: &Arc<Schema>) -> Result<Snapshot> {
+    pub(crate) fn open_segments(&self, vfs: &dyn Vfs, dir: &Path, schema: &Arc<Schema>) -> Result<Snapshot> {
         let mut views = Vec::with_capacity(self.payload.segments.len());
         for entry in &self.payload.segments {
-            let mut view = SegmentView::new(Arc::new(open_segment(vfs, dir, schema, entry)?));
+            let mut view = SegmentView::new(Arc::new(open_segment(vfs, dir, schema, entry, KeyFile::Rebuild)?));
             if let Some(generation) = entry.deletes {
                 let path = segment_paths(dir, entry.id).deletes(generation);
                 view.deleted = Arc::new(read_deletes(vfs, &path, entry.rows)?);
@@ -111,24 +114,31 @@ impl Manifest {
         Ok(Snapshot::new(views))
     }
 
-    /// Removes files that this manifest does not name: left-overs of a sealing that did not reach its commit point.
-    pub(super) fn sweep(&self, vfs: &dyn Vfs, dir: &Path) -> Result<()> {
+    /// Files that this manifest does not name: left-overs of a rewriting that did not reach its commit point.
+    pub(crate) fn strays(&self, vfs: &dyn Vfs, dir: &Path) -> Result<Vec<PathBuf>> {
         let mut alive = HashSet::new();
         for entry in &self.payload.segments {
             let paths = segment_paths(dir, entry.id);
-            alive.extend(entry.deletes.map(|generation| paths.deletes(generation)));
+            alive.extend(entry.deletes.map(|number| paths.deletes(number)));
             alive.extend([paths.vectors, paths.columns, paths.keys]);
         }
-        for folder in ["truth", "derived"] {
-            let folder = dir.join(folder);
-            vfs.create_dir_all(&folder)?;
-            for entry in vfs.list(&folder)? {
-                let path = folder.join(&entry.name);
-                if !entry.is_dir && !alive.contains(&path) {
-                    vfs.remove_file(&path)?;
-                }
+        let mut strays = Vec::new();
+        for folder in ["truth", "derived"].map(|folder| dir.join(folder)) {
+            if vfs.exists(&folder)? {
+                let files = vfs.list(&folder)?.into_iter().filter(|entry| !entry.is_dir);
+                strays.extend(files.map(|entry| folder.join(entry.name)).filter(|path| !alive.contains(path)));
             }
         }
+        Ok(strays)
+    }
+
+    /// Removes them, and what a crash left half-written beside the manifest. Only for when nothing is being written.
+    pub(crate) fn sweep(&self, vfs: &dyn Vfs, dir: &Path) -> Result<()> {
+        for folder in FOLDERS {
+            vfs.create_dir_all(&dir.join(folder))?;
+        }
+        self.strays(vfs, dir)?.iter().try_for_each(|path| vfs.remove_file(path))?;
+        sweep_temporary(vfs, dir)?;
         Ok(())
     }
 }

@@ -1,142 +1,64 @@
-//! Sealing: rows in memory become files, and the log before them is dropped. Reads and writes go on meanwhile; only
-//! taking the starting point and exchanging the segments hold the writer. The manifest is the commit point: a crash
-//! before it leaves files that the next start sweeps, a crash after it replays only what came later.
+//! Sealing: rows in memory become a segment in files, and the log before them is dropped. Reads and writes go on
+//! meanwhile; only taking the starting point and the exchange at the end hold the writer. See [`super::rewrite`] for
+//! the commit point.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-use roaring::RoaringBitmap;
-
-use super::{Collection, Snapshot};
+use super::rewrite::{Rewrite, Sealed};
+use super::{Collection, Writer};
 use crate::error::Result;
-use crate::segment::{
-    Segment, SegmentEntry, SegmentView, live_rows, merge, open_segment, segment_paths, write_deletes,
-    write_segment,
-};
+use crate::segment::SegmentView;
 
-/// What is being sealed: everything the log holds up to `sequence`.
-struct Start {
-    sequence: u64,
-    next_id: i64,
-    snapshot: Arc<Snapshot>,
-    /// Segments that the new one replaces, in snapshot order.
-    inputs: Vec<SegmentView>,
-}
+/// Replay is bounded by this many times the sealing size: a log longer than that is sealed, however few rows it adds.
+const MOST_LOG: u64 = 2;
 
 impl Collection {
-    /// Seals all rows in memory, together with sealed segments so small that they are better rewritten.
+    /// Seals all rows in memory, and writes down which sealed rows are dead.
     pub(crate) fn seal(&self) -> Result<()> {
         let _one_at_a_time = self.sealing.lock();
         self.seal_requested.store(false, Ordering::SeqCst);
-        let Some(start) = self.start_sealing()? else {
+        let Some((sealed, inputs)) = self.start_sealing()? else {
             return Ok(());
         };
-        let sealed = self.write_files(&start).and_then(|entry| self.commit_manifest(&start, entry));
-        match sealed {
-            Ok(segment) => self.exchange(&start, segment),
-            Err(error) => {
-                self.writer.lock().fixed.clear();
-                Err(error)
-            }
+        let written = self.write_rows(&inputs, &|_| ());
+        let done = written.and_then(|fresh| self.commit_rewrite(Rewrite { inputs, fresh, sealed: Some(sealed) }));
+        if done.is_err() {
+            let mut writer = self.writer.lock();
+            writer.fixed.clear();
+            writer.unsealed_since.get_or_insert_with(Instant::now);
         }
+        self.compaction_due.store(true, Ordering::SeqCst);
+        done
     }
 
-    fn start_sealing(&self) -> Result<Option<Start>> {
+    /// Whether it is time to seal: by size, by the length of the log, or by age.
+    pub(crate) fn wants_sealing(&self) -> bool {
+        let options = &self.shared.options;
+        let writer = self.writer.lock();
+        let old = writer.unsealed_since.is_some_and(|since| since.elapsed() >= options.seal_age);
+        old || writer.wal.bytes() >= MOST_LOG * options.seal_bytes as u64
+            || self.snapshot().growing_bytes() >= options.seal_bytes
+    }
+
+    /// Everything the log holds now, and the segments in memory. None when files hold it all.
+    fn start_sealing(&self) -> Result<Option<(Sealed, Vec<SegmentView>)>> {
+        let covered = self.manifest.lock().replay_after();
         let mut writer = self.writer.lock();
         let snapshot = self.snapshot();
-        if !snapshot.views().iter().any(|v| !v.segment.is_sealed())
-            && writer.wal.last_sequence() == self.manifest.lock().replay_after()
-        {
+        let inputs: Vec<SegmentView> =
+            snapshot.views().iter().filter(|v| !v.segment.is_sealed()).cloned().collect();
+        if inputs.is_empty() && writer.wal.last_sequence() == covered {
+            writer.unsealed_since = None;
             return Ok(None);
         }
-        let small = self.shared.seal_bytes / 4;
-        let inputs: Vec<SegmentView> = snapshot
-            .views()
-            .iter()
-            .filter(|v| !v.segment.is_sealed() || v.segment.bytes() < small || v.live() == 0)
-            .cloned()
-            .collect();
+        let rotated = writer.wal.rotate();
+        self.note_poison(&writer);
+        rotated?;
+        let Writer { wal, next_id, .. } = &*writer;
+        let sealed = Sealed { sequence: wal.last_sequence(), next_id: *next_id };
         writer.fixed = inputs.iter().map(|v| v.segment.id()).collect();
-        writer.wal.rotate()?;
-        Ok(Some(Start { sequence: writer.wal.last_sequence(), next_id: writer.next_id, snapshot, inputs }))
+        writer.unsealed_since = None;
+        Ok(Some((sealed, inputs)))
     }
-
-    /// Writes the new segment and the deletes of those that stay. Nothing refers to these files yet.
-    fn write_files(&self, start: &Start) -> Result<Vec<SegmentEntry>> {
-        let vfs = self.shared.vfs.as_ref();
-        let replaced: HashSet<u64> = start.inputs.iter().map(|v| v.segment.id()).collect();
-        let before: HashMap<u64, SegmentEntry> =
-            self.manifest.lock().segments().iter().map(|e| (e.id, e.clone())).collect();
-        let mut entries = Vec::new();
-        for view in start.snapshot.views().iter().filter(|v| !replaced.contains(&v.segment.id())) {
-            let Some(mut entry) = before.get(&view.segment.id()).cloned() else { continue };
-            if !view.deleted.is_empty() {
-                write_deletes(
-                    vfs,
-                    &segment_paths(&self.dir, entry.id).deletes(start.sequence),
-                    &view.deleted,
-                )?;
-                entry.deletes = Some(start.sequence);
-            }
-            entries.push(entry);
-        }
-        if start.inputs.iter().any(|v| v.live() > 0) {
-            let chunk = merge(&self.schema, &start.inputs)?;
-            let segment = Segment::in_memory(self.segment_id(), &self.schema, chunk)?;
-            entries.push(write_segment(vfs, &self.dir, &segment)?);
-        }
-        Ok(entries)
-    }
-
-    /// The commit point. Gives back the new segment, mapped.
-    fn commit_manifest(&self, start: &Start, entries: Vec<SegmentEntry>) -> Result<Option<Arc<Segment>>> {
-        let vfs = self.shared.vfs.as_ref();
-        let known: HashSet<u64> = start.snapshot.views().iter().map(|v| v.segment.id()).collect();
-        let fresh = entries.iter().find(|e| !known.contains(&e.id));
-        let segment = fresh.map(|entry| open_segment(vfs, &self.dir, &self.schema, entry)).transpose()?;
-        let mut manifest = self.manifest.lock();
-        let mut next = manifest.clone();
-        let next_segment = self.next_segment.load(Ordering::Relaxed);
-        next.set_segments(entries, start.sequence, start.next_id, next_segment);
-        next.store(vfs, &self.dir)?;
-        *manifest = next;
-        Ok(segment.map(Arc::new))
-    }
-
-    /// Readers see the files instead of the inputs; rows that died meanwhile stay dead.
-    fn exchange(&self, start: &Start, segment: Option<Arc<Segment>>) -> Result<()> {
-        let mut writer = self.writer.lock();
-        let now = self.snapshot();
-        let replaced: HashSet<u64> = start.inputs.iter().map(|v| v.segment.id()).collect();
-        let (inputs, rest): (Vec<&SegmentView>, Vec<&SegmentView>) =
-            now.views().iter().partition(|v| replaced.contains(&v.segment.id()));
-        let fresh = segment
-            .map(|segment| SegmentView { segment, deleted: Arc::new(died_since(&start.inputs, &inputs)) });
-        let (sealed, growing): (Vec<_>, Vec<_>) =
-            rest.into_iter().cloned().partition(|v| v.segment.is_sealed());
-        let views = sealed.into_iter().chain(fresh).chain(growing).collect();
-        *self.published.write() = Arc::new(Snapshot::new(views));
-        writer.fixed.clear();
-        writer.wal.truncate_before(start.sequence + 1)?;
-        drop(writer);
-        // What the manifest does not name any more; readers that still map it keep it alive until they are done.
-        self.manifest.lock().sweep(self.shared.vfs.as_ref(), &self.dir)
-    }
-}
-
-/// Rows of the new segment (the live rows of `then`, in order) that are dead `now`.
-fn died_since(then: &[SegmentView], now: &[&SegmentView]) -> RoaringBitmap {
-    let mut died = RoaringBitmap::new();
-    let mut position = 0u32;
-    for (then, now) in then.iter().zip(now) {
-        debug_assert_eq!(then.segment.id(), now.segment.id());
-        for row in live_rows(then) {
-            if now.deleted.contains(row) {
-                died.insert(position);
-            }
-            position += 1;
-        }
-    }
-    died
 }

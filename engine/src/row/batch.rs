@@ -31,6 +31,7 @@ pub struct Batch {
     scalars: Vec<Option<ArrayRef>>,
     vectors: Vec<Vec<f32>>,
     rows: usize,
+    bytes: usize,
 }
 
 /// Complete columns of some rows: what the log records and segments are made of.
@@ -46,6 +47,11 @@ impl Batch {
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Bytes of all values.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The schema it was built for.
@@ -250,7 +256,7 @@ impl BatchBuilder {
             let mut dynamic = self.dynamic;
             scalars.push(Some(Arc::new(dynamic.finish())));
         }
-        Batch { schema: self.schema, scalars, vectors, rows: self.rows }
+        Batch { schema: self.schema, scalars, vectors, rows: self.rows, bytes: self.bytes }
     }
 
     fn claim(&mut self, field: usize) -> Result<()> {

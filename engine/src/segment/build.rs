@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow_select::concat::concat_batches;
+use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow_select::concat::concat;
 use arrow_select::take::take;
 
 use super::SegmentView;
@@ -27,12 +27,10 @@ pub(crate) fn live_rows(view: &SegmentView) -> impl Iterator<Item = u32> + '_ {
 
 /// Columns of all live rows of `views`, in order.
 pub(crate) fn merge(schema: &Arc<Schema>, views: &[SegmentView]) -> Result<Chunk> {
-    let mut batches = Vec::with_capacity(views.len());
     let rows: usize = views.iter().map(SegmentView::live).sum();
     let mut vectors: Vec<Vec<f32>> =
         schema.vector_fields().map(|f| Vec::with_capacity(rows * f.dim.unwrap_or(0))).collect();
     for view in views {
-        batches.push(live_scalars(view)?);
         for (index, matrix) in vectors.iter_mut().enumerate() {
             let Some(column) = view.segment.vectors(index) else { continue };
             if view.deleted.is_empty() {
@@ -42,17 +40,30 @@ pub(crate) fn merge(schema: &Arc<Schema>, views: &[SegmentView]) -> Result<Chunk
             }
         }
     }
-    let scalars = concat_batches(&schema.arrow(), &batches).map_err(|e| EngineError::arrow(&e))?;
-    Ok(Chunk { scalars, vectors })
+    Ok(Chunk { scalars: merge_scalars(schema, views)?, vectors })
 }
 
-fn live_scalars(view: &SegmentView) -> Result<RecordBatch> {
-    let scalars = view.segment.scalars();
-    if view.deleted.is_empty() {
-        return Ok(scalars.clone());
+/// Scalar columns of all live rows of `views`, in order. One column is copied after the other.
+pub(crate) fn merge_scalars(schema: &Arc<Schema>, views: &[SegmentView]) -> Result<RecordBatch> {
+    let arrow = schema.arrow();
+    let rows: Vec<Option<UInt32Array>> = views
+        .iter()
+        .map(|view| (!view.deleted.is_empty()).then(|| UInt32Array::from_iter_values(live_rows(view))))
+        .collect();
+    let mut columns = Vec::with_capacity(arrow.fields().len());
+    for index in 0..arrow.fields().len() {
+        let parts: Result<Vec<ArrayRef>> = views
+            .iter()
+            .zip(&rows)
+            .map(|(view, rows)| {
+                let column = view.segment.scalars().column(index);
+                let live = rows.as_ref().map(|rows| take(column, rows, None)).transpose();
+                live.map(|live| live.unwrap_or_else(|| Arc::clone(column))).map_err(|e| EngineError::arrow(&e))
+            })
+            .collect();
+        let parts = parts?;
+        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+        columns.push(concat(&parts).map_err(|e| EngineError::arrow(&e))?);
     }
-    let rows = UInt32Array::from_iter_values(live_rows(view));
-    let columns: Result<Vec<ArrayRef>> =
-        scalars.columns().iter().map(|c| take(c, &rows, None).map_err(|e| EngineError::arrow(&e))).collect();
-    RecordBatch::try_new(scalars.schema(), columns?).map_err(|e| EngineError::arrow(&e))
+    RecordBatch::try_new(arrow, columns).map_err(|e| EngineError::arrow(&e))
 }

@@ -14,9 +14,10 @@ use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, RecordBatch};
 use roaring::RoaringBitmap;
 
-pub(crate) use build::{live_rows, merge};
+pub(crate) use build::{live_rows, merge, merge_scalars};
 pub(crate) use files::{
-    SegmentEntry, open_segment, read_deletes, segment_paths, write_deletes, write_segment,
+    KeyFile, SegmentEntry, open_segment, read_deletes, segment_paths, verify_keys, verify_vectors, write_deletes,
+    write_segment,
 };
 pub use keys::KeyIndex;
 pub use vectors::VectorColumn;
@@ -34,6 +35,7 @@ pub struct Segment {
     key_column: ArrayRef,
     keys: KeyIndex,
     sealed: bool,
+    bytes: usize,
 }
 
 impl Segment {
@@ -44,23 +46,27 @@ impl Segment {
             dims.zip(chunk.vectors).map(|(dim, matrix)| VectorColumn::in_memory(dim, matrix)).collect();
         let key_column = key_column(schema, &chunk.scalars)?;
         let keys = KeyIndex::build(&key_column)?;
-        Self::assemble(id, schema, chunk.scalars, vectors, keys, false)
+        Self::assemble(id, schema, chunk.scalars, vectors, keys, None)
     }
 
+    /// `file_bytes`: length of the file of the scalar columns, for a segment in files.
     pub(crate) fn assemble(
         id: u64,
         schema: &Arc<Schema>,
         scalars: RecordBatch,
         vectors: Vec<VectorColumn>,
         keys: KeyIndex,
-        sealed: bool,
+        file_bytes: Option<usize>,
     ) -> Result<Self> {
         let key_column = key_column(schema, &scalars)?;
         let rows = scalars.num_rows();
         if vectors.len() != schema.vector_fields().count() || vectors.iter().any(|v| v.rows() != rows) {
             return Err(EngineError::Internal(format!("segment {id}: columns of different length")));
         }
-        Ok(Self { id, scalars, vectors, key_column, keys, sealed })
+        // Mapped arrays all count the whole file as theirs.
+        let scalar_bytes = file_bytes.unwrap_or_else(|| scalars.get_array_memory_size());
+        let bytes = scalar_bytes + vectors.iter().map(VectorColumn::bytes).sum::<usize>();
+        Ok(Self { id, scalars, vectors, key_column, keys, sealed: file_bytes.is_some(), bytes })
     }
 
     /// Number that names it and its files.
@@ -105,7 +111,7 @@ impl Segment {
 
     /// Bytes of its vectors and columns.
     pub fn bytes(&self) -> usize {
-        self.scalars.get_array_memory_size() + self.vectors.iter().map(VectorColumn::bytes).sum::<usize>()
+        self.bytes
     }
 }
 
@@ -127,6 +133,11 @@ impl SegmentView {
     /// Rows that are alive.
     pub fn live(&self) -> usize {
         self.segment.rows() - self.deleted.len() as usize
+    }
+
+    /// The share of the segment's bytes that belongs to live rows.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        (self.segment.bytes() as u128 * self.live() as u128 / self.segment.rows().max(1) as u128) as u64
     }
 }
 

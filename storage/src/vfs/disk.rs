@@ -1,10 +1,11 @@
 //! The real disk through `std::fs`.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::{DirEntry, LockGuard, Vfs, VfsFile, parent};
+use super::{DirEntry, LockGuard, Space, Vfs, VfsFile, VfsRead, parent};
 use crate::error::{Result, StorageError};
 use crate::mmap::Bytes;
 
@@ -63,8 +64,9 @@ impl Vfs for DiskVfs {
         Ok(Box::new(DiskFile { file: wrap("open", path, opened)?, path: path.to_owned() }))
     }
 
-    fn read(&self, path: &Path) -> Result<Vec<u8>> {
-        wrap("read", path, fs::read(path))
+    fn open_read(&self, path: &Path) -> Result<Box<dyn VfsRead>> {
+        let file = wrap("open", path, File::open(path))?;
+        Ok(Box::new(DiskFile { file, path: path.to_owned() }))
     }
 
     fn map(&self, path: &Path) -> Result<Bytes> {
@@ -74,6 +76,10 @@ impl Vfs for DiskVfs {
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         wrap("rename", from, fs::rename(from, to))
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> Result<()> {
+        wrap("link", from, fs::hard_link(from, to))
     }
 
     fn remove_file(&self, path: &Path) -> Result<()> {
@@ -114,10 +120,18 @@ impl Vfs for DiskVfs {
         wrap("sync folder", path, folder.sync_all())
     }
 
-    fn free_space(&self, path: &Path) -> Result<u64> {
+    fn space(&self, path: &Path) -> Result<Space> {
         let statistics = rustix::fs::statvfs(path).map_err(io::Error::from);
         let statistics = wrap("measure free space of", path, statistics)?;
-        Ok(statistics.f_bavail.saturating_mul(statistics.f_frsize))
+        let bytes = |blocks: u64| blocks.saturating_mul(statistics.f_frsize);
+        let reserved = statistics.f_bfree.saturating_sub(statistics.f_bavail);
+        let total = bytes(statistics.f_blocks.saturating_sub(reserved));
+        Ok(Space { free: bytes(statistics.f_bavail), total })
+    }
+
+    fn random(&self) -> u64 {
+        // The standard library seeds each of these from the system's source of randomness.
+        RandomState::new().build_hasher().finish()
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn LockGuard>> {
@@ -148,6 +162,14 @@ impl VfsFile for DiskFile {
         wrap("write", &self.path, self.file.write_all(bytes))
     }
 
+    fn rewrite(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        // Not through this handle: one opened for appending writes at the end, whatever the offset says.
+        let other = wrap("open", &self.path, OpenOptions::new().write(true).open(&self.path))?;
+        let mut at = &other;
+        let written = at.seek(SeekFrom::Start(offset)).and_then(|_| at.write_all(bytes));
+        wrap("write", &self.path, written)
+    }
+
     fn sync(&mut self) -> Result<()> {
         wrap("sync", &self.path, self.file.sync_data())
     }
@@ -155,5 +177,22 @@ impl VfsFile for DiskFile {
     fn truncate(&mut self, len: u64) -> Result<()> {
         wrap("truncate", &self.path, self.file.set_len(len))?;
         wrap("seek in", &self.path, self.file.seek(SeekFrom::Start(len))).map(drop)
+    }
+}
+
+impl VfsRead for DiskFile {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        #[cfg(unix)]
+        let read = std::os::unix::fs::FileExt::read_at(&self.file, into, offset);
+        #[cfg(windows)]
+        let read = std::os::windows::fs::FileExt::seek_read(&self.file, into, offset);
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.read_at(offset, into),
+            other => wrap("read", &self.path, other),
+        }
+    }
+
+    fn len(&self) -> Result<u64> {
+        wrap("look at", &self.path, self.file.metadata()).map(|metadata| metadata.len())
     }
 }

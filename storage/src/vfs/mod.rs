@@ -2,6 +2,8 @@
 //! operating system about files. The real disk is [`DiskVfs`]; tests put failing doors in front of it.
 
 mod disk;
+#[cfg(feature = "sim")]
+pub mod sim;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -42,11 +44,22 @@ pub trait Vfs: Send + Sync + Debug {
     /// # Errors
     /// `Io`.
     fn open_append(&self, path: &Path) -> Result<Box<dyn VfsFile>>;
-    /// The whole content of a file.
+    /// Opens a file to read parts of it, without mapping it.
     ///
     /// # Errors
     /// `Io`; a missing file is one with [`is_not_found`](crate::StorageError::is_not_found).
-    fn read(&self, path: &Path) -> Result<Vec<u8>>;
+    fn open_read(&self, path: &Path) -> Result<Box<dyn VfsRead>>;
+    /// The whole content of a file.
+    ///
+    /// # Errors
+    /// As [`Vfs::open_read`].
+    fn read(&self, path: &Path) -> Result<Vec<u8>> {
+        let file = self.open_read(path)?;
+        let mut bytes = vec![0; file.len()? as usize];
+        let read = read_full_at(file.as_ref(), 0, &mut bytes)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
     /// Maps a file that will never change again. It may be removed while mapped.
     ///
     /// # Errors
@@ -57,6 +70,13 @@ pub trait Vfs: Send + Sync + Debug {
     /// # Errors
     /// `Io`.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+    /// Gives a file that will never change again a second name. Durable after [`Vfs::sync_dir`] of the folder of `to`.
+    ///
+    /// # Errors
+    /// `Io`, for example because the two lie on different disks ([`StorageError::is_unlinkable`]).
+    ///
+    /// [`StorageError::is_unlinkable`]: crate::StorageError::is_unlinkable
+    fn hard_link(&self, from: &Path, to: &Path) -> Result<()>;
     /// Removes a file. Durable after [`Vfs::sync_dir`]. A file that is not there is no error.
     ///
     /// # Errors
@@ -87,17 +107,90 @@ pub trait Vfs: Send + Sync + Debug {
     /// # Errors
     /// `Io`.
     fn sync_dir(&self, path: &Path) -> Result<()>;
-    /// Bytes that this user may still write to the disk under `path`.
+    /// The disk under `path`.
     ///
     /// # Errors
     /// `Io`.
-    fn free_space(&self, path: &Path) -> Result<u64>;
+    fn space(&self, path: &Path) -> Result<Space>;
+    /// A number that nobody outside can foresee.
+    fn random(&self) -> u64;
     /// Takes an exclusive lock, held until the guard is dropped or the process ends. The file then holds the pid.
     ///
     /// # Errors
     /// `Locked` when somebody has it.
     fn lock(&self, path: &Path) -> Result<Box<dyn LockGuard>>;
 }
+
+/// Room on a disk, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What this user may still write.
+    pub free: u64,
+    /// What the disk holds at most.
+    pub total: u64,
+}
+
+/// A file being read.
+pub trait VfsRead: Send + Sync {
+    /// Reads from `offset` on and returns how many bytes came, as the system does: maybe fewer than asked for; 0 at the
+    /// end.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize>;
+    /// Bytes in the file now.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn len(&self) -> Result<u64>;
+    /// Whether it holds nothing now.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn is_empty(&self) -> Result<bool> {
+        self.len().map(|len| len == 0)
+    }
+}
+
+/// Reads until `into` is full or the file ends; returns how many bytes came.
+///
+/// # Errors
+/// `Io`.
+pub fn read_full_at(file: &dyn VfsRead, offset: u64, into: &mut [u8]) -> Result<usize> {
+    let mut read = 0;
+    while read < into.len() {
+        match file.read_at(offset + read as u64, &mut into[read..])? {
+            0 => break,
+            more => read += more,
+        }
+    }
+    Ok(read)
+}
+
+/// Copies a file that no longer changes; durable when it returns, its name after [`Vfs::sync_dir`]. Returns its length
+/// and CRC32C.
+///
+/// # Errors
+/// `Io`.
+pub fn copy_file(from_vfs: &dyn Vfs, from: &Path, to_vfs: &dyn Vfs, to: &Path) -> Result<(u64, u32)> {
+    let source = from_vfs.open_read(from)?;
+    let mut target = to_vfs.create(to)?;
+    let (mut offset, mut crc) = (0u64, 0);
+    let mut buffer = vec![0; COPY_BYTES];
+    loop {
+        let read = read_full_at(source.as_ref(), offset, &mut buffer)?;
+        if read == 0 {
+            break;
+        }
+        crc = crc32c::crc32c_append(crc, &buffer[..read]);
+        target.write_all(&buffer[..read])?;
+        offset += read as u64;
+    }
+    target.sync()?;
+    Ok((offset, crc))
+}
+
+const COPY_BYTES: usize = 1 << 20;
 
 /// A file being written.
 pub trait VfsFile: Send {
@@ -106,6 +199,11 @@ pub trait VfsFile: Send {
     /// # Errors
     /// `Io`; a part may have been written.
     fn write_all(&mut self, bytes: &[u8]) -> Result<()>;
+    /// Writes over bytes that are there. The end of the file, where [`VfsFile::write_all`] goes on, stays where it is.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn rewrite(&mut self, offset: u64, bytes: &[u8]) -> Result<()>;
     /// Makes all bytes written so far durable, and the length. After an error nothing is known about them.
     ///
     /// # Errors
@@ -125,24 +223,67 @@ pub trait LockGuard: Send + Sync + Debug {}
 /// when it returns.
 ///
 /// # Errors
-/// `Io`; then the old content is still there.
+/// `Io`; then the old content is still there, unless only the sync of the folder failed: then the new one is there and
+/// the old one may be after a crash.
 pub fn write_atomic(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = temporary_path(path);
-    let written = write_and_rename(vfs, &temporary, path, bytes);
-    if written.is_err() {
-        // Best effort: what stays is swept at the next start, and the first error says more than this one.
-        let _ = vfs.remove_file(&temporary);
-    }
-    written
+    let mut file = AtomicFile::create(vfs, path)?;
+    file.write(bytes)?;
+    file.finish().map(drop)
 }
 
-fn write_and_rename(vfs: &dyn Vfs, temporary: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = vfs.create(temporary)?;
-    file.write_all(bytes)?;
-    file.sync()?;
-    drop(file);
-    vfs.rename(temporary, path)?;
-    vfs.sync_dir(parent(path))
+/// A file that appears at its place whole, or not at all. Dropped before [`AtomicFile::finish`], it leaves nothing.
+pub struct AtomicFile<'a> {
+    vfs: &'a dyn Vfs,
+    file: Box<dyn VfsFile>,
+    path: PathBuf,
+    temporary: PathBuf,
+    placed: bool,
+    len: u64,
+    crc: u32,
+}
+
+impl<'a> AtomicFile<'a> {
+    /// Starts a file that will lie at `path`.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn create(vfs: &'a dyn Vfs, path: &Path) -> Result<Self> {
+        let temporary = temporary_path(path);
+        let file = vfs.create(&temporary)?;
+        Ok(Self { vfs, file, path: path.to_owned(), temporary, placed: false, len: 0, crc: 0 })
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes)?;
+        self.len += bytes.len() as u64;
+        self.crc = crc32c::crc32c_append(self.crc, bytes);
+        Ok(())
+    }
+
+    /// Syncs, renames into place, syncs the folder. Returns length and CRC32C of the whole.
+    ///
+    /// # Errors
+    /// As [`write_atomic`].
+    pub fn finish(mut self) -> Result<(u64, u32)> {
+        self.file.sync()?;
+        self.vfs.rename(&self.temporary, &self.path)?;
+        self.placed = true;
+        self.vfs.sync_dir(parent(&self.path))?;
+        Ok((self.len, self.crc))
+    }
+}
+
+impl Drop for AtomicFile<'_> {
+    fn drop(&mut self) {
+        if !self.placed {
+            // Best effort: what stays is swept at the next start.
+            let _ = self.vfs.remove_file(&self.temporary);
+        }
+    }
 }
 
 /// Removes files in `dir` that a crash left half-written.

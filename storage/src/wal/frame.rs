@@ -6,17 +6,25 @@ use super::MAX_RECORD_BYTES;
 
 const MAGIC: [u8; 8] = *b"ELANWAL\0";
 /// Version of the log's format.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
+/// The oldest version that is still read: without a salt.
+const OLDEST: u32 = 1;
 /// Bytes before the first frame.
 pub(super) const HEADER_BYTES: usize = 32;
 /// Bytes of a frame before its payload.
 pub(super) const FRAME_BYTES: usize = 24;
 
-pub(super) fn header(first_sequence: u64) -> [u8; HEADER_BYTES] {
+/// What makes the checksums of one file its own: bytes that look like a frame, be they left over on the disk or sent by
+/// somebody who wants to confuse recovery, are none without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Salt(pub(super) u32);
+
+pub(super) fn header(first_sequence: u64, salt: Salt) -> [u8; HEADER_BYTES] {
     let mut bytes = [0u8; HEADER_BYTES];
     bytes[..8].copy_from_slice(&MAGIC);
     bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
     bytes[16..24].copy_from_slice(&first_sequence.to_le_bytes());
+    bytes[24..28].copy_from_slice(&salt.0.to_le_bytes());
     let crc = crc32c::crc32c(&bytes[..28]);
     bytes[28..].copy_from_slice(&crc.to_le_bytes());
     bytes
@@ -27,6 +35,7 @@ pub(super) fn header(first_sequence: u64) -> [u8; HEADER_BYTES] {
 pub(super) enum Header {
     Good {
         first_sequence: u64,
+        salt: Salt,
     },
     /// Whole, but of a version that this program does not read.
     Version(u32),
@@ -39,32 +48,36 @@ pub(super) fn read_header(bytes: &[u8]) -> Header {
         return Header::Bad;
     }
     match u32_at(bytes, 8) {
-        VERSION => Header::Good { first_sequence: u64_at(bytes, 16) },
+        OLDEST..=VERSION => {
+            Header::Good { first_sequence: u64_at(bytes, 16), salt: Salt(u32_at(bytes, 24)) }
+        }
         other => Header::Version(other),
     }
 }
 
 /// Appends a frame to a buffer.
-pub(super) fn put(out: &mut Vec<u8>, sequence: u64, synced: u64, payload: &[u8]) {
+pub(super) fn put(out: &mut Vec<u8>, salt: Salt, sequence: u64, synced: u64, payload: &[u8]) {
     let start = out.len();
     out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&sequence.to_le_bytes());
     out.extend_from_slice(&synced.to_le_bytes());
     out.extend_from_slice(payload);
-    let crc = checksum(&out[start..]);
+    let crc = checksum(salt, &out[start..]);
     out[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// Over length, sequence, synced and payload: everything but itself.
-fn checksum(frame: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&frame[..4]), &frame[8..])
+/// Over length, sequence, synced and payload: everything but itself. The salt is where it starts.
+fn checksum(salt: Salt, frame: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c_append(salt.0, &frame[..4]), &frame[8..])
 }
 
 /// A whole frame.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame<'a> {
     pub(super) sequence: u64,
+    /// The log was synced up to this number when the frame was written.
+    pub(super) synced: u64,
     pub(super) payload: &'a [u8],
 }
 
@@ -75,14 +88,18 @@ impl Frame<'_> {
 }
 
 /// The frame at the start of `bytes`, if a whole one with a matching checksum is there.
-pub(super) fn read(bytes: &[u8]) -> Option<Frame<'_>> {
-    read_where(bytes, |_, _| true)
+pub(super) fn read(bytes: &[u8], salt: Salt) -> Option<Frame<'_>> {
+    read_where(bytes, salt, |_, _| true)
 }
 
 /// As [`read`], for a frame whose sequence and synced numbers are `wanted`. These are looked at before the checksum,
 /// which costs a pass over as many bytes as four arbitrary ones claim: who searches for frames in a record's payload
 /// must not pay that at every byte.
-pub(super) fn read_where(bytes: &[u8], wanted: impl Fn(u64, u64) -> bool) -> Option<Frame<'_>> {
+pub(super) fn read_where(
+    bytes: &[u8],
+    salt: Salt,
+    wanted: impl Fn(u64, u64) -> bool,
+) -> Option<Frame<'_>> {
     let head = bytes.first_chunk::<FRAME_BYTES>()?;
     let len = u32_at(head, 0) as usize;
     if len > MAX_RECORD_BYTES {
@@ -90,11 +107,11 @@ pub(super) fn read_where(bytes: &[u8], wanted: impl Fn(u64, u64) -> bool) -> Opt
     }
     let whole = bytes.get(..FRAME_BYTES + len)?;
     let (sequence, synced) = (u64_at(head, 8), u64_at(head, 16));
-    if sequence == 0 || synced >= sequence || !wanted(sequence, synced) || u32_at(head, 4) != checksum(whole)
+    if sequence == 0 || synced >= sequence || !wanted(sequence, synced) || u32_at(head, 4) != checksum(salt, whole)
     {
         return None;
     }
-    Some(Frame { sequence, payload: &whole[FRAME_BYTES..] })
+    Some(Frame { sequence, synced, payload: &whole[FRAME_BYTES..] })
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {

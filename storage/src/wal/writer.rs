@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::frame::{self, FRAME_BYTES, HEADER_BYTES};
-use super::recovery::{LogFile, Recovery, recover};
+use super::frame::{self, FRAME_BYTES, HEADER_BYTES, Salt};
+use super::recovery::{LogFile, Recovery, Tail, recover};
 use super::{MAX_RECORD_BYTES, WalOptions, file_path};
 use crate::error::{Result, StorageError};
 use crate::vfs::{Vfs, VfsFile};
@@ -21,6 +21,7 @@ pub struct Wal {
     /// Finished files and, last, the one that is written to.
     files: VecDeque<LogFile>,
     active: Box<dyn VfsFile>,
+    salt: Salt,
     next_sequence: u64,
     synced: u64,
     buffer: Vec<u8>,
@@ -49,26 +50,26 @@ impl Wal {
         replay: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
     ) -> Result<(Self, Recovery)> {
         vfs.create_dir_all(dir)?;
-        let recovered = recover(vfs.as_ref(), dir, after_sequence, replay)?;
+        let recovered = recover(vfs.as_ref(), dir, after_sequence, Tail::Settle, replay)?;
         let (mut files, recovery) = (VecDeque::from(recovered.files), recovered.recovery);
         let next_sequence = recovery.last_sequence + 1;
         // A log that ends before `after_sequence` lost only what a checkpoint holds; a new file leaves no gap in it.
         let continues = recovered.next_in_last == Some(next_sequence);
-        let active = if continues {
+        let (active, salt) = if continues {
             let last = files.back().map(|file| file.path.clone()).unwrap_or_default();
-            let mut active = vfs.open_append(&last)?;
-            // A killed process may have left records, or the file's name, in the page cache only. They were replayed,
-            // so they must survive, and the next frame will say that they were synced.
-            active.sync()?;
+            let active = vfs.open_append(&last)?;
+            // A killed process may have left the file's name in the system's memory only; recovery has made its
+            // content durable. Both must survive: the next frame will say that the records before it were synced.
             vfs.sync_dir(dir)?;
-            active
+            (active, recovered.salt)
         } else {
             for file in files.drain(..) {
                 vfs.remove_file(&file.path)?;
             }
-            let (file, active) = create_file(vfs.as_ref(), dir, next_sequence)?;
+            let salt = new_salt(vfs.as_ref());
+            let (file, active) = create_file(vfs.as_ref(), dir, next_sequence, salt)?;
             files.push_back(file);
-            active
+            (active, salt)
         };
         let synced = next_sequence - 1;
         let dir = dir.to_owned();
@@ -78,6 +79,7 @@ impl Wal {
             options,
             files,
             active,
+            salt,
             next_sequence,
             synced,
             buffer: Vec::new(),
@@ -102,7 +104,7 @@ impl Wal {
         self.buffer.reserve(payloads.iter().map(|p| p.len() + FRAME_BYTES).sum());
         let first = self.next_sequence;
         for (sequence, payload) in (first..).zip(payloads) {
-            frame::put(&mut self.buffer, sequence, self.synced, payload);
+            frame::put(&mut self.buffer, self.salt, sequence, self.synced, payload);
         }
         if let Err(error) = self.active.write_all(&self.buffer) {
             let len = self.active_len();
@@ -148,10 +150,12 @@ impl Wal {
         if self.active_len() == HEADER_BYTES as u64 {
             return Ok(());
         }
-        match create_file(self.vfs.as_ref(), &self.dir, self.next_sequence) {
+        let salt = new_salt(self.vfs.as_ref());
+        match create_file(self.vfs.as_ref(), &self.dir, self.next_sequence, salt) {
             Ok((file, active)) => {
                 self.files.push_back(file);
                 self.active = active;
+                self.salt = salt;
                 Ok(())
             }
             Err(error) => {
@@ -183,9 +187,32 @@ impl Wal {
         if removed { self.vfs.sync_dir(&self.dir) } else { Ok(()) }
     }
 
+    /// The files that are not written to any more, oldest first: after a rotation, those of every record so far.
+    pub fn finished(&self) -> Vec<PathBuf> {
+        self.files.iter().take(self.files.len().saturating_sub(1)).map(|file| file.path.clone()).collect()
+    }
+
+    /// Reads the log in `dir` as [`Wal::open`] would, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`Wal::open`].
+    pub fn examine(
+        vfs: &dyn Vfs,
+        dir: &Path,
+        after_sequence: u64,
+        replay: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
+    ) -> Result<Recovery> {
+        recover(vfs, dir, after_sequence, Tail::LeaveAlone, replay).map(|recovered| recovered.recovery)
+    }
+
     /// Number of the last record appended; 0 before the first.
     pub fn last_sequence(&self) -> u64 {
         self.next_sequence - 1
+    }
+
+    /// Number of the last record that is durable.
+    pub fn synced_sequence(&self) -> u64 {
+        self.synced
     }
 
     /// Bytes in all files.
@@ -217,10 +244,19 @@ impl Wal {
 /// A write buffer larger than this is given back after use.
 const MOST_BUFFER_KEPT: usize = 4 << 20;
 
-fn create_file(vfs: &dyn Vfs, dir: &Path, first_sequence: u64) -> Result<(LogFile, Box<dyn VfsFile>)> {
+fn new_salt(vfs: &dyn Vfs) -> Salt {
+    Salt(vfs.random() as u32)
+}
+
+fn create_file(
+    vfs: &dyn Vfs,
+    dir: &Path,
+    first_sequence: u64,
+    salt: Salt,
+) -> Result<(LogFile, Box<dyn VfsFile>)> {
     let path = file_path(dir, first_sequence);
     let mut file = vfs.create(&path)?;
-    file.write_all(&frame::header(first_sequence))?;
+    file.write_all(&frame::header(first_sequence, salt))?;
     file.sync()?;
     vfs.sync_dir(dir)?;
     Ok((LogFile { path, first_sequence, len: HEADER_BYTES as u64 }, file))

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use elanus_storage::{Bytes, DirEntry, DiskVfs, LockGuard, Result, StorageError, Vfs, VfsFile};
+use elanus_storage::{Bytes, DirEntry, DiskVfs, LockGuard, Result, Space, StorageError, Vfs, VfsFile, VfsRead};
 
 #[derive(Debug)]
 struct Faults {
@@ -76,6 +76,10 @@ impl VfsFile for FaultyFile {
     fn truncate(&mut self, len: u64) -> Result<()> {
         self.file.truncate(len)
     }
+
+    fn rewrite(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.file.rewrite(offset, bytes)
+    }
 }
 
 impl Vfs for FaultyVfs {
@@ -88,8 +92,8 @@ impl Vfs for FaultyVfs {
     fn open_append(&self, path: &Path) -> Result<Box<dyn VfsFile>> {
         DiskVfs.open_append(path).map(|file| self.wrap(file))
     }
-    fn read(&self, path: &Path) -> Result<Vec<u8>> {
-        DiskVfs.read(path)
+    fn open_read(&self, path: &Path) -> Result<Box<dyn VfsRead>> {
+        DiskVfs.open_read(path)
     }
     fn map(&self, path: &Path) -> Result<Bytes> {
         DiskVfs.map(path)
@@ -116,8 +120,14 @@ impl Vfs for FaultyVfs {
         self.faults.folder_syncs.fetch_add(1, Ordering::SeqCst);
         DiskVfs.sync_dir(path)
     }
-    fn free_space(&self, path: &Path) -> Result<u64> {
-        DiskVfs.free_space(path)
+    fn hard_link(&self, from: &Path, to: &Path) -> Result<()> {
+        DiskVfs.hard_link(from, to)
+    }
+    fn space(&self, path: &Path) -> Result<Space> {
+        DiskVfs.space(path)
+    }
+    fn random(&self) -> u64 {
+        DiskVfs.random()
     }
     fn lock(&self, path: &Path) -> Result<Box<dyn LockGuard>> {
         DiskVfs.lock(path)

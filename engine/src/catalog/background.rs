@@ -1,0 +1,162 @@
+//! Threads of the engine: some open the collections at start, one seals what is asked for, one compacts, one ticks (measures for the quota, syncs logs that
+//! are synced at intervals, asks for sealing by age). None of them keeps the engine alive.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::Engine;
+use crate::collection::{Collection, Durability};
+use crate::error::{EngineError, Result};
+
+/// How often the disk is measured and collections are looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// After a failed rewriting (a full disk, say) the next attempt waits this long.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// The running threads.
+pub(super) struct Background {
+    /// Dropping these ends the threads.
+    stops: Vec<Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Background {
+    pub(super) fn start(engine: &Arc<Engine>, seal_requests: Receiver<u64>) -> Result<Self> {
+        let mut background = Self { stops: Vec::new(), threads: Vec::new() };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        for number in 0..cores.min(engine.slots.len()) {
+            let (slots, shared, root) = (Arc::clone(&engine.slots), engine.shared.clone(), engine.root.clone());
+            // Ends by itself; `Slots::stop_loading` ends it early.
+            background.spawn(&format!("load-{number}"), move |_| slots.load(&shared, &root))?;
+        }
+        let weak = Arc::downgrade(engine);
+        background.spawn("sealer", move |stop| seal_on_request(&weak, &seal_requests, &stop))?;
+        let weak = Arc::downgrade(engine);
+        background.spawn("compactor", move |stop| {
+            let mut rest = Rest::default();
+            every(TICK, &weak, &stop, |engine| rest.compact(engine));
+        })?;
+        let weak = Arc::downgrade(engine);
+        let tick = match engine.shared.options.durability {
+            Durability::EveryWrite => TICK,
+            Durability::Interval(interval) => interval.clamp(Duration::from_millis(1), TICK),
+        };
+        background.spawn("ticker", move |stop| {
+            let mut measured = Instant::now();
+            every(tick, &weak, &stop, |engine| {
+                if tick < TICK {
+                    sync_all(engine);
+                }
+                if measured.elapsed() >= TICK {
+                    measured = Instant::now();
+                    engine.measure();
+                    request_seals(engine);
+                }
+            });
+        })?;
+        Ok(background)
+    }
+
+    fn spawn(&mut self, name: &str, run: impl FnOnce(Receiver<()>) + Send + 'static) -> Result<()> {
+        let (stop, stopped) = bounded(0);
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run(stopped))
+            .map_err(|e| EngineError::Internal(format!("{name} thread: {e}")))?;
+        self.stops.push(stop);
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Ends the threads after what they are at.
+    pub(super) fn stop(self) {
+        drop(self.stops);
+        for thread in self.threads {
+            // One of them may hold the last reference to the engine and run this itself.
+            if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
+                tracing::error!("a background thread had panicked");
+            }
+        }
+    }
+}
+
+/// Calls `run` at each tick until told to stop or the engine is gone.
+fn every(tick: Duration, engine: &Weak<Engine>, stop: &Receiver<()>, mut run: impl FnMut(&Engine)) {
+    while stop.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
+        let Some(engine) = engine.upgrade() else { return };
+        run(&engine);
+    }
+}
+
+fn seal_on_request(engine: &Weak<Engine>, requests: &Receiver<u64>, stop: &Receiver<()>) {
+    loop {
+        let id = crossbeam::channel::select_biased! {
+            recv(stop) -> _ => return,
+            recv(requests) -> id => id,
+        };
+        let (Ok(id), Some(engine)) = (id, engine.upgrade()) else { return };
+        let Some(collection) = engine.slots.open().into_iter().find(|c| c.id() == id) else { continue };
+        match collection.seal() {
+            Ok(()) | Err(EngineError::Closing) => {}
+            Err(error) => {
+                tracing::error!(collection = collection.name(), %error, "sealing failed; rows stay in the log");
+            }
+        }
+    }
+}
+
+fn request_seals(engine: &Engine) {
+    for collection in engine.slots.open() {
+        if collection.wants_sealing() {
+            collection.request_seal();
+        }
+    }
+}
+
+fn sync_all(engine: &Engine) {
+    for collection in engine.slots.open() {
+        // A failure poisons the collection, which is said wherever it matters.
+        let _ = collection.sync();
+    }
+}
+
+/// Collections whose last compaction failed, until the time given.
+#[derive(Default)]
+struct Rest {
+    failed: HashSet<u64>,
+    until: Option<Instant>,
+}
+
+impl Rest {
+    fn compact(&mut self, engine: &Engine) {
+        if self.until.is_some_and(|until| Instant::now() >= until) {
+            self.failed.clear();
+            self.until = None;
+        }
+        for collection in engine.slots.open() {
+            if !self.failed.contains(&collection.id()) && collection.take_compaction_due() {
+                self.compact_all(&collection);
+            }
+        }
+    }
+
+    fn compact_all(&mut self, collection: &Collection) {
+        loop {
+            match collection.compact() {
+                Ok(true) => {}
+                Ok(false) | Err(EngineError::Closing) => return,
+                Err(error) => {
+                    tracing::error!(collection = collection.name(), %error, "compaction failed; it is tried again");
+                    collection.put_compaction_due();
+                    self.failed.insert(collection.id());
+                    self.until.get_or_insert(Instant::now() + RETRY);
+                    return;
+                }
+            }
+        }
+    }
+}

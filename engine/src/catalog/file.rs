@@ -1,0 +1,71 @@
+//! The catalog file: names and numbers of the collections, replaced as a whole.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use elanus_storage::{StorageError, Vfs, manifest};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{EngineError, Result};
+
+/// Its name in the data directory.
+pub(crate) const CATALOG: &str = "catalog";
+const COLLECTIONS: &str = "collections";
+
+/// What it says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct CatalogFile {
+    pub(crate) next_id: u64,
+    pub(crate) collections: BTreeMap<String, u64>,
+}
+
+impl Default for CatalogFile {
+    fn default() -> Self {
+        Self { next_id: 1, collections: BTreeMap::new() }
+    }
+}
+
+/// Where collection `id` lies.
+pub(crate) fn collection_folder(root: &Path, id: u64) -> PathBuf {
+    root.join(COLLECTIONS).join(format!("{id:08}"))
+}
+
+impl CatalogFile {
+    /// Generation and content; an empty one where there is no file.
+    pub(crate) fn load(vfs: &dyn Vfs, root: &Path) -> Result<(u64, Self)> {
+        let path = root.join(CATALOG);
+        let Some(stored) = manifest::load(vfs, &path)? else {
+            return Ok((0, Self::default()));
+        };
+        let file = serde_json::from_slice(&stored.payload).map_err(|e| StorageError::Corrupt {
+            path,
+            offset: 0,
+            reason: format!("payload: {e}"),
+        })?;
+        Ok((stored.generation, file))
+    }
+
+    /// Replaces the file; durable when it returns.
+    pub(crate) fn store(&self, vfs: &dyn Vfs, root: &Path, generation: u64) -> Result<()> {
+        let payload = serde_json::to_vec(self).map_err(|e| EngineError::Internal(format!("catalog: {e}")))?;
+        Ok(manifest::store(vfs, &root.join(CATALOG), generation, &payload)?)
+    }
+
+    /// Folders below `collections/` that this file does not name: of creations or drops that did not finish.
+    pub(crate) fn strays(&self, vfs: &dyn Vfs, root: &Path) -> Result<Vec<PathBuf>> {
+        let collections = root.join(COLLECTIONS);
+        let alive = |path: &PathBuf| self.collections.values().any(|&id| *path == collection_folder(root, id));
+        let entries = vfs.list(&collections)?;
+        let folders = entries.iter().filter(|entry| entry.is_dir).map(|entry| collections.join(&entry.name));
+        Ok(folders.filter(|path| !alive(path)).collect())
+    }
+
+    /// Removes them.
+    pub(super) fn sweep_folders(&self, vfs: &dyn Vfs, root: &Path) -> Result<()> {
+        vfs.create_dir_all(&root.join(COLLECTIONS))?;
+        for stray in self.strays(vfs, root)? {
+            vfs.remove_dir_all(&stray)?;
+        }
+        Ok(())
+    }
+}

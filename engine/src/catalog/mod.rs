@@ -1,0 +1,279 @@
+//! The engine: all collections of one data directory. The catalog file names them; it is replaced atomically, and that
+//! is what creates or drops a collection. Collections are opened in the background; one that cannot be opened is
+//! reported with its reason while the others serve ([`slots`](self)). Threads of the engine seal, compact, measure and
+//! sync ([`background`](self)).
+
+mod background;
+mod backup;
+mod file;
+mod options;
+mod slots;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use elanus_storage::Vfs;
+use elanus_storage::data_dir::DataDir;
+use elanus_storage::quota::{Quota, Usage};
+use elanus_storage::Resource;
+use parking_lot::Mutex;
+
+pub use backup::{BACKUP_FILE, BackupInfo};
+pub use options::EngineOptions;
+pub use slots::Loading;
+
+pub(crate) use file::{CATALOG, CatalogFile, collection_folder};
+
+use crate::collection::{Collection, Definition, Shared};
+use crate::compact::Pace;
+use crate::error::{EngineError, Result};
+use crate::limits;
+use background::Background;
+use slots::{Slot, Slots};
+
+/// All collections of a data directory. Blocking; share it as an `Arc`.
+pub struct Engine {
+    root: PathBuf,
+    shared: Shared,
+    slots: Arc<Slots>,
+    /// The catalog file as it is. Held while it changes: one creation or drop at a time.
+    catalog: Mutex<(u64, CatalogFile)>,
+    background: Mutex<Option<Background>>,
+    /// Bytes of the data directory that are not of collections, as their owner says.
+    other_bytes: AtomicU64,
+    // Last: the lock on the directory is given up after everything else.
+    _data: DataDir,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Opens the catalog; the collections that it names are opened in the background, or before this returns when
+    /// [`EngineOptions::background`] is off.
+    ///
+    /// # Errors
+    /// Storage errors of the catalog itself. A collection that does not open is in [`Engine::failed`] instead.
+    pub fn open(data: DataDir, options: EngineOptions) -> Result<Arc<Self>> {
+        let vfs: Arc<dyn Vfs> = Arc::clone(data.vfs());
+        let root = data.root().to_owned();
+        let options = Arc::new(options.checked());
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(options.search_threads)
+            .thread_name(|i| format!("search-{i}"))
+            .build()
+            .map_err(|e| EngineError::Internal(format!("search pool: {e}")))?;
+        let (seal_requests, requests) = crossbeam::channel::unbounded();
+        let shared = Shared {
+            vfs,
+            pool: Arc::new(pool),
+            quota: Arc::new(Quota::new(options.quota)),
+            pace: Arc::new(Pace::new(options.compaction_rate)),
+            options,
+            seal_requests,
+        };
+        let (generation, file) = CatalogFile::load(shared.vfs.as_ref(), &root)?;
+        file.sweep_folders(shared.vfs.as_ref(), &root)?;
+        let slots = Arc::new(Slots::new(&file));
+        let engine = Arc::new(Self {
+            root,
+            shared,
+            slots,
+            catalog: Mutex::new((generation, file)),
+            background: Mutex::new(None),
+            other_bytes: AtomicU64::new(0),
+            _data: data,
+        });
+        engine.measure();
+        if engine.shared.options.background {
+            *engine.background.lock() = Some(Background::start(&engine, requests)?);
+        } else {
+            engine.slots.load(&engine.shared, &engine.root);
+        }
+        Ok(engine)
+    }
+
+    /// Makes a collection, or gives back the one that exists with the same definition.
+    ///
+    /// # Errors
+    /// `CollectionExists` for another definition of the name; what [`crate::schema::Schema::new`] and names demand;
+    /// `QuotaExceeded`; storage errors.
+    pub fn create(&self, definition: Definition) -> Result<Arc<Collection>> {
+        definition.check()?;
+        let mut catalog = self.catalog.lock();
+        if let Some(existing) = self.existing(&definition)? {
+            return Ok(existing);
+        }
+        self.check_room_for_one_more()?;
+        let id = catalog.1.next_id;
+        let name = definition.name.clone();
+        let folder = collection_folder(&self.root, id);
+        let collection = Arc::new(Collection::create(self.shared.clone(), &folder, id, definition)?);
+        self.name(&mut catalog, &name, id)?;
+        self.slots.put(&name, Slot::Open(Arc::clone(&collection)));
+        Ok(collection)
+    }
+
+    fn check_room_for_one_more(&self) -> Result<()> {
+        if self.slots.len() >= limits::MAX_COLLECTIONS {
+            return Err(EngineError::TooManyCollections { limit: limits::MAX_COLLECTIONS });
+        }
+        Ok(self.shared.quota.admit(limits::EMPTY_COLLECTION_BYTES)?)
+    }
+
+    /// Adds a finished folder to the catalog: from now on it is a collection.
+    fn name(&self, catalog: &mut (u64, CatalogFile), name: &str, id: u64) -> Result<()> {
+        // Also when storing fails: nobody knows then whether the file names this number, so nobody else may get it.
+        catalog.1.next_id = catalog.1.next_id.max(id + 1);
+        let mut next = catalog.1.clone();
+        next.collections.insert(name.to_owned(), id);
+        self.store(catalog, next)
+    }
+
+    /// A collection by name. One that is still being opened is waited for, up to [`EngineOptions::load_wait`].
+    ///
+    /// # Errors
+    /// `CollectionNotFound`; `CollectionLoading`; `CollectionFailed` when it could not be opened.
+    pub fn collection(&self, name: &str) -> Result<Arc<Collection>> {
+        self.slots.get(name, self.shared.options.load_wait)
+    }
+
+    /// Names of all collections, sorted, those not opened included.
+    pub fn names(&self) -> Vec<String> {
+        self.slots.names()
+    }
+
+    /// Collections that could not be opened, with the reason.
+    pub fn failed(&self) -> Vec<(String, String)> {
+        self.slots.failed()
+    }
+
+    /// How far opening is; `None` when it is done.
+    pub fn loading(&self) -> Option<Loading> {
+        self.slots.loading()
+    }
+
+    /// Everything that is wrong: collections out of service or read-only, with the reason.
+    pub fn faults(&self) -> Vec<(String, String)> {
+        let poisoned = self.slots.open().into_iter().filter_map(|c| {
+            let reason = c.poisoned()?;
+            Some((c.name().to_owned(), format!("read-only until a restart: {reason}")))
+        });
+        self.failed().into_iter().chain(poisoned).collect()
+    }
+
+    /// What there is too little of for the data to grow.
+    pub fn exhausted(&self) -> Vec<Resource> {
+        self.shared.quota.exceeded()
+    }
+
+    /// The guard that everything asks before data grows, for data beside collections.
+    pub fn quota(&self) -> &Arc<Quota> {
+        &self.shared.quota
+    }
+
+    /// Says how many bytes the data directory holds beside collections.
+    pub fn set_other_bytes(&self, bytes: u64) {
+        self.other_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of all collections' files and of what is beside them.
+    pub fn data_bytes(&self) -> u64 {
+        let collections = self.slots.open().iter().map(|c| c.stats().disk_bytes).sum::<u64>();
+        collections + self.other_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Measures what is in use, for the quota. The background does it every second.
+    pub fn measure(&self) {
+        let data = self.data_bytes();
+        match self.shared.vfs.space(&self.root) {
+            Ok(space) => {
+                let memory = self.shared.options.memory.and_then(|measure| measure());
+                self.shared.quota.measured(Usage { data, space, memory });
+            }
+            Err(error) => tracing::warn!(%error, "the disk can't be measured"),
+        }
+    }
+
+    /// Drops a collection with all its rows and files; false when there is none of that name.
+    ///
+    /// # Errors
+    /// Storage errors before the catalog has changed; `CollectionLoading`. Files that cannot be removed afterwards are
+    /// swept at the next start.
+    pub fn drop_collection(&self, name: &str) -> Result<bool> {
+        let mut catalog = self.catalog.lock();
+        let mut next = catalog.1.clone();
+        let Some(id) = next.collections.remove(name) else {
+            return Ok(false);
+        };
+        if let Err(loading @ EngineError::CollectionLoading { .. }) = self.collection(name) {
+            return Err(loading);
+        }
+        self.store(&mut catalog, next)?;
+        let slot = self.slots.remove(name);
+        drop(catalog);
+        if let Some(Slot::Open(collection)) = &slot {
+            collection.close();
+        }
+        if let Err(error) = self.shared.vfs.remove_dir_all(&collection_folder(&self.root, id)) {
+            tracing::warn!(collection = name, %error, "files of a dropped collection are left for the next start");
+        }
+        Ok(true)
+    }
+
+    /// Ends background work and refuses further writes; returns when writes under way are done. Everything
+    /// acknowledged is durable then.
+    pub fn close(&self) {
+        self.slots.stop_loading();
+        let open = self.slots.open();
+        // A compaction under way ends at its next piece.
+        open.iter().for_each(|collection| collection.begin_closing());
+        let background = self.background.lock().take();
+        if let Some(background) = background {
+            background.stop();
+        }
+        open.iter().for_each(|collection| collection.close());
+    }
+
+    fn existing(&self, definition: &Definition) -> Result<Option<Arc<Collection>>> {
+        let existing = match self.collection(&definition.name) {
+            Err(EngineError::CollectionNotFound { .. }) => return Ok(None),
+            other => other?,
+        };
+        let mut known = existing.definition();
+        // Properties change during a collection's life: they do not make another collection.
+        known.properties.clone_from(&definition.properties);
+        if known == *definition {
+            Ok(Some(existing))
+        } else {
+            Err(EngineError::CollectionExists { name: definition.name.clone() })
+        }
+    }
+
+    fn store(&self, catalog: &mut (u64, CatalogFile), next: CatalogFile) -> Result<()> {
+        next.store(self.shared.vfs.as_ref(), &self.root, catalog.0 + 1)?;
+        *catalog = (catalog.0 + 1, next);
+        Ok(())
+    }
+
+    fn folder(&self, id: u64) -> PathBuf {
+        collection_folder(&self.root, id)
+    }
+
+    fn vfs(&self) -> &dyn Vfs {
+        self.shared.vfs.as_ref()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.slots.stop_loading();
+        if let Some(background) = self.background.get_mut().take() {
+            background.stop();
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Collections by name, each in the state it is in: waiting to be opened, open, or failed with a reason. Whoever wants
+//! one that is not open yet waits a while.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::file::{CatalogFile, collection_folder};
+use crate::collection::{Collection, Shared};
+use crate::error::{EngineError, Result};
+
+/// One collection.
+#[derive(Debug)]
+pub(super) enum Slot {
+    /// Not open yet.
+    Waiting { id: u64 },
+    /// A thread is opening it.
+    Opening,
+    Open(Arc<Collection>),
+    Failed { reason: String },
+}
+
+/// How far the opening of all collections is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loading {
+    /// Collections that are open, or failed.
+    pub done: usize,
+    /// All of them.
+    pub total: usize,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Slots {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    slots: BTreeMap<String, Slot>,
+    stopped: bool,
+}
+
+impl Slots {
+    pub(super) fn new(file: &CatalogFile) -> Self {
+        let slots = file.collections.iter().map(|(name, &id)| (name.clone(), Slot::Waiting { id })).collect();
+        Self { state: Mutex::new(State { slots, stopped: false }), changed: Condvar::new() }
+    }
+
+    /// Opens what waits, one after the other; several threads may do so at once.
+    pub(super) fn load(&self, shared: &Shared, root: &Path) {
+        while let Some((name, id)) = self.take_waiting() {
+            let folder = collection_folder(root, id);
+            let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                Collection::open(shared.clone(), &folder, id, name.clone())
+            }));
+            let slot = match opened {
+                Ok(Ok(collection)) => Slot::Open(Arc::new(collection)),
+                Ok(Err(error)) => failed(&name, error.to_string()),
+                Err(_) => failed(&name, "internal error while it was opened; the log has the details".into()),
+            };
+            self.put(&name, slot);
+        }
+    }
+
+    fn take_waiting(&self) -> Option<(String, u64)> {
+        let mut state = self.state.lock();
+        if state.stopped {
+            return None;
+        }
+        state.slots.iter_mut().find_map(|(name, slot)| {
+            let Slot::Waiting { id } = *slot else { return None };
+            *slot = Slot::Opening;
+            Some((name.clone(), id))
+        })
+    }
+
+    pub(super) fn stop_loading(&self) {
+        self.state.lock().stopped = true;
+    }
+
+    pub(super) fn put(&self, name: &str, slot: Slot) {
+        self.state.lock().slots.insert(name.to_owned(), slot);
+        self.changed.notify_all();
+    }
+
+    pub(super) fn remove(&self, name: &str) -> Option<Slot> {
+        self.state.lock().slots.remove(name)
+    }
+
+    pub(super) fn get(&self, name: &str, wait: Duration) -> Result<Arc<Collection>> {
+        let until = Instant::now() + wait;
+        let mut state = self.state.lock();
+        loop {
+            match state.slots.get(name) {
+                Some(Slot::Open(collection)) => return Ok(Arc::clone(collection)),
+                Some(Slot::Failed { reason }) => {
+                    return Err(EngineError::CollectionFailed { name: name.to_owned(), reason: reason.clone() });
+                }
+                None => return Err(EngineError::CollectionNotFound { name: name.to_owned() }),
+                Some(Slot::Waiting { .. } | Slot::Opening) => {}
+            }
+            if state.stopped || self.changed.wait_until(&mut state, until).timed_out() {
+                let Loading { done, total } = state.loading().unwrap_or(Loading { done: 0, total: 0 });
+                return Err(EngineError::CollectionLoading { name: name.to_owned(), done, total });
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.state.lock().slots.len()
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.state.lock().slots.keys().cloned().collect()
+    }
+
+    pub(super) fn failed(&self) -> Vec<(String, String)> {
+        let reason = |slot: &Slot| match slot {
+            Slot::Failed { reason } => Some(reason.clone()),
+            _ => None,
+        };
+        let state = self.state.lock();
+        state.slots.iter().filter_map(|(name, slot)| Some((name.clone(), reason(slot)?))).collect()
+    }
+
+    /// Collections that are not open, with the reason.
+    pub(super) fn not_open(&self) -> Vec<(String, String)> {
+        let reason = |slot: &Slot| match slot {
+            Slot::Open(_) => None,
+            Slot::Failed { reason } => Some(reason.clone()),
+            Slot::Waiting { .. } | Slot::Opening => Some("it is still being loaded".into()),
+        };
+        let state = self.state.lock();
+        state.slots.iter().filter_map(|(name, slot)| Some((name.clone(), reason(slot)?))).collect()
+    }
+
+    pub(super) fn open(&self) -> Vec<Arc<Collection>> {
+        let open = |slot: &Slot| if let Slot::Open(c) = slot { Some(Arc::clone(c)) } else { None };
+        self.state.lock().slots.values().filter_map(open).collect()
+    }
+
+    pub(super) fn loading(&self) -> Option<Loading> {
+        self.state.lock().loading()
+    }
+}
+
+impl State {
+    fn loading(&self) -> Option<Loading> {
+        let waits = |slot: &&Slot| matches!(slot, Slot::Waiting { .. } | Slot::Opening);
+        let waiting = self.slots.values().filter(waits).count();
+        let total = self.slots.len();
+        (waiting > 0).then(|| Loading { done: total - waiting, total })
+    }
+}
+
+fn failed(name: &str, reason: String) -> Slot {
+    tracing::error!(collection = name, reason, "collection is out of service; the others go on");
+    Slot::Failed { reason }
+}
