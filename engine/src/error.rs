@@ -124,7 +124,9 @@ impl EngineError {
             Self::CollectionNotFound { .. } | Self::FieldNotFound { .. } => ErrorClass::NotFound,
             Self::CollectionExists { .. } | Self::Conflict(_) => ErrorClass::Conflict,
             Self::TooManyCollections { .. } => ErrorClass::Exhausted,
-            Self::CollectionFailed { .. } | Self::CollectionLoading { .. } | Self::Closing => ErrorClass::Unavailable,
+            Self::CollectionFailed { .. } | Self::CollectionLoading { .. } | Self::Closing => {
+                ErrorClass::Unavailable
+            }
             Self::Storage(StorageError::QuotaExceeded { .. }) => ErrorClass::Exhausted,
             Self::Storage(e) if e.is_disk_full() => ErrorClass::Exhausted,
             Self::Storage(StorageError::Corrupt { .. } | StorageError::UnsupportedVersion { .. }) => {

@@ -18,7 +18,8 @@ use proptest::prelude::*;
 fn open(dir: &Path) -> Arc<Engine> {
     let data = elanus_storage::data_dir::open(dir).unwrap();
     // Small enough that plans seal by size now and then.
-    Engine::open(data, EngineOptions { seal_bytes: 4 << 10, search_threads: 2, ..EngineOptions::default() }).unwrap()
+    Engine::open(data, EngineOptions { seal_bytes: 4 << 10, search_threads: 2, ..EngineOptions::default() })
+        .unwrap()
 }
 
 #[derive(Debug, Clone)]

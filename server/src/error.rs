@@ -5,12 +5,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use elanus_embed::{EmbedError, ImageError};
 use elanus_engine::{EngineError, ErrorClass};
+use elanus_storage::{Resource, StorageError};
 
 /// Milvus's error codes, as far as this server gives them.
 pub mod code {
     /// Not now: starting, stopping, or a collection out of service.
     pub const UNAVAILABLE: i32 = 2;
-    /// The disk is full.
+    /// More memory is in use than may be.
+    pub const MEMORY_EXHAUSTED: i32 = 3;
+    /// The disk, or the share of it that may be used, is full.
     pub const DISK_EXHAUSTED: i32 = 7;
     /// Too many requests; the same one may succeed later.
     pub const RATE_LIMIT: i32 = 8;
@@ -122,6 +125,9 @@ impl From<EngineError> for ApiError {
             (EngineError::InvalidRow { .. }, _) => (code::BAD_ROWS, StatusCode::BAD_REQUEST),
             (EngineError::InvalidQueryVector(_), _) => (code::BAD_JSON, StatusCode::BAD_REQUEST),
             (EngineError::TooManyCollections { .. }, _) => (code::TOO_MANY_COLLECTIONS, StatusCode::CONFLICT),
+            (EngineError::Storage(StorageError::QuotaExceeded { resource: Resource::Memory, .. }), _) => {
+                (code::MEMORY_EXHAUSTED, StatusCode::INSUFFICIENT_STORAGE)
+            }
             (_, ErrorClass::Invalid) => (code::INVALID, StatusCode::BAD_REQUEST),
             (_, ErrorClass::NotFound) => (code::COLLECTION_NOT_FOUND, StatusCode::NOT_FOUND),
             (_, ErrorClass::Conflict) => (code::INVALID, StatusCode::CONFLICT),
@@ -131,7 +137,8 @@ impl From<EngineError> for ApiError {
                 (code::UNEXPECTED, StatusCode::INTERNAL_SERVER_ERROR)
             }
         };
-        if status.is_server_error() {
+        // One that comes with every write until there is room again would fill the log.
+        if status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE {
             tracing::error!(%error, code, "a request failed");
         }
         Self::new(code, status, error.to_string())
@@ -214,7 +221,8 @@ mod tests {
     fn every_engine_error_has_its_code_and_status() {
         use EngineError as E;
         let s = || String::from("x");
-        let table: [(E, i32, u16); 13] = [
+        let quota = |resource| E::Storage(StorageError::QuotaExceeded { resource, used: 2, limit: 1 });
+        let table: [(E, i32, u16); 16] = [
             (E::CollectionNotFound { name: s() }, 100, 404),
             (E::CollectionExists { name: s() }, 1100, 409),
             (E::CollectionFailed { name: s(), reason: s() }, 2, 503),
@@ -226,6 +234,9 @@ mod tests {
             (E::InvalidRow { field: s(), row: 0, reason: s() }, 1804, 400),
             (E::InvalidQueryVector(s()), 1801, 400),
             (E::InvalidFilter { expression: s(), reason: s() }, 1100, 400),
+            (E::CollectionLoading { name: s(), done: 1, total: 2 }, 2, 503),
+            (quota(Resource::Disk), 7, 507),
+            (quota(Resource::Memory), 3, 507),
             (E::Closing, 2, 503),
             (E::Internal(s()), 65535, 500),
         ];

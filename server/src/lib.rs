@@ -8,7 +8,7 @@
 //!                      │
 //!        ┌─────────────┴───────────────┐
 //!   :19530 net                    :9091 telemetry::admin
-//!   connections, limits,          /metrics /healthz /livez /readyz
+//!   connections, limits,          /metrics /healthz /livez /readyz, backup
 //!   panics, CORS
 //!        │ by path (later: by content type, for gRPC)
 //!        ├── /v2/vectordb/…   rest      Milvus's JSON, its codes and messages ┐
@@ -22,13 +22,16 @@
 //! [`rest`] for the Milvus API. Handlers never block the async threads: engine calls go through [`app::blocking`].
 
 pub mod app;
+mod backup;
 pub mod body;
+mod check;
 pub mod classic;
 mod cli;
 pub mod config;
 pub mod error;
 pub mod images;
 pub mod jobs;
+mod memory;
 pub mod net;
 pub mod reply;
 pub mod rest;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use elanus_engine::{Engine, EngineOptions};
+use elanus_engine::Engine;
 use elanus_storage::data_dir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -103,7 +103,8 @@ fn serve_admin(
 fn open(runtime: &Runtime, config: Config, shutdown: Shutdown) -> Result<App, StartError> {
     let part = |what: &'static str| move |reason: String| StartError::Part { what, reason };
     let data = data_dir::open(&config.data)?;
-    let engine = Engine::open(data, EngineOptions::default())?;
+    crate::backup::sweep_staging(&config.data);
+    let engine = Engine::open(data, config.engine.clone())?;
     let metrics = Metrics::new().map_err(|e| part("metrics")(e.to_string()))?;
     // Parts may start tasks of their own.
     let _context = runtime.enter();

@@ -103,7 +103,13 @@ impl BlobStore {
             bytes += vfs.list(&folder)?.iter().map(|file| file.len).sum::<u64>();
         }
         let folders = std::array::from_fn(|_| AtomicBool::new(false));
-        Ok(Self { vfs, root: root.to_owned(), writes: AtomicU64::new(0), bytes: AtomicU64::new(bytes), folders })
+        Ok(Self {
+            vfs,
+            root: root.to_owned(),
+            writes: AtomicU64::new(0),
+            bytes: AtomicU64::new(bytes),
+            folders,
+        })
     }
 
     /// Stores bytes under their digest; durable when it returns. Content that is there already is left alone.
@@ -177,7 +183,8 @@ impl BlobStore {
         };
         self.vfs.remove_file(&path)?;
         // Two removals of one content at a time may both count it: an estimate, made exact by the next start.
-        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(len)));
+        let _ =
+            self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(len)));
         Ok(())
     }
 

@@ -62,7 +62,9 @@ pub enum StorageError {
         reason: String,
     },
     /// What may be written is used up, by configuration or because the machine has no more.
-    #[error("{resource} quota exceeded: {used} of {limit} bytes are in use; deletes and drops are still taken")]
+    #[error(
+        "{resource} quota exceeded: {used} of {limit} bytes are in use; deletes and drops are still taken"
+    )]
     QuotaExceeded {
         /// Of what there is too little.
         resource: Resource,
@@ -122,8 +124,12 @@ impl StorageError {
 
     /// Whether a hard link was refused because this pair of places can't have one: copying may work.
     pub fn is_unlinkable(&self) -> bool {
-        let kinds =
-            [io::ErrorKind::CrossesDevices, io::ErrorKind::Unsupported, io::ErrorKind::PermissionDenied, io::ErrorKind::TooManyLinks];
+        let kinds = [
+            io::ErrorKind::CrossesDevices,
+            io::ErrorKind::Unsupported,
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::TooManyLinks,
+        ];
         matches!(self, Self::Io { source, .. } if kinds.contains(&source.kind()))
     }
 

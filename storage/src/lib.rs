@@ -33,7 +33,7 @@ pub use mmap::{ALIGNMENT, Bytes};
 #[cfg(feature = "sim")]
 pub use vfs::sim;
 pub use vfs::{
-    AtomicFile, DirEntry, DiskVfs, LockGuard, Space, TEMPORARY_SUFFIX, Vfs, VfsFile, VfsRead, copy_file, read_full_at,
-    sweep_temporary, write_atomic,
+    AtomicFile, DirEntry, DiskVfs, LockGuard, Space, TEMPORARY_SUFFIX, Vfs, VfsFile, VfsRead, copy_file,
+    read_full_at, sweep_temporary, write_atomic,
 };
 pub use wal::{MAX_RECORD_BYTES, Recovery, Wal, WalOptions};

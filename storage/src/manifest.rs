@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::error::{Result, StorageError};
-use crate::vfs::{Vfs, write_atomic};
+use crate::vfs::{Vfs, parent, write_atomic};
 
 const MAGIC: [u8; 8] = *b"ELANMANI";
 /// Version of the manifest's frame.
@@ -37,7 +37,19 @@ pub fn store(vfs: &dyn Vfs, path: &Path, generation: u64, payload: &[u8]) -> Res
     write_atomic(vfs, path, &bytes)
 }
 
-/// Reads the manifest; `None` when there is none.
+/// Reads the manifest and makes it the one that counts: a process killed between renaming it into place and syncing the
+/// folder leaves one that a loss of power could still take back, after the reader has acted on it. `None` when there is
+/// none.
+///
+/// # Errors
+/// `Corrupt`, `UnsupportedVersion`, `Io`.
+pub fn adopt(vfs: &dyn Vfs, path: &Path) -> Result<Option<Manifest>> {
+    let found = load(vfs, path)?;
+    vfs.sync_dir(parent(path))?;
+    Ok(found)
+}
+
+/// Reads the manifest, for whoever only looks; `None` when there is none.
 ///
 /// # Errors
 /// `Corrupt`, `UnsupportedVersion`, `Io`.

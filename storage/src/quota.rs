@@ -138,8 +138,11 @@ impl Quota {
     /// What nothing more is admitted of now.
     pub fn exceeded(&self) -> Vec<Resource> {
         let over = |meter: &&Meter| meter.over.load(Ordering::SeqCst);
-        let mut resources: Vec<Resource> =
-            [&self.data, &self.disk, &self.memory].into_iter().filter(over).map(|meter| meter.resource).collect();
+        let mut resources: Vec<Resource> = [&self.data, &self.disk, &self.memory]
+            .into_iter()
+            .filter(over)
+            .map(|meter| meter.resource)
+            .collect();
         resources.dedup();
         resources
     }

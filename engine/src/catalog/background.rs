@@ -29,7 +29,8 @@ impl Background {
         let mut background = Self { stops: Vec::new(), threads: Vec::new() };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         for number in 0..cores.min(engine.slots.len()) {
-            let (slots, shared, root) = (Arc::clone(&engine.slots), engine.shared.clone(), engine.root.clone());
+            let (slots, shared, root) =
+                (Arc::clone(&engine.slots), engine.shared.clone(), engine.root.clone());
             // Ends by itself; `Slots::stop_loading` ends it early.
             background.spawn(&format!("load-{number}"), move |_| slots.load(&shared, &root))?;
         }

@@ -82,8 +82,8 @@ impl Engine {
         }
         let copied = self.copy_all(dir).and_then(|info| {
             finish(dir)?;
-            let text =
-                serde_json::to_vec_pretty(&info).map_err(|e| EngineError::Internal(format!("backup: {e}")))?;
+            let text = serde_json::to_vec_pretty(&info)
+                .map_err(|e| EngineError::Internal(format!("backup: {e}")))?;
             write_atomic(vfs, &dir.join(BACKUP_FILE), &text)?;
             Ok(info)
         });
@@ -144,10 +144,8 @@ impl Engine {
         self.check_room_for_one_more()?;
         let source = collection_folder(dir, old_id);
         self.shared.quota.admit(check::folder_bytes(from, &source)?)?;
-        let (id, vfs) = (catalog.1.next_id, self.vfs());
-        let folder = self.folder(id);
-        // A folder of this number can only be of an attempt that failed.
-        vfs.remove_dir_all(&folder)?;
+        let (id, folder) = self.new_folder(&mut catalog)?;
+        let vfs = self.vfs();
         let opened = copy_folder(from, &source, vfs, &folder, new_name)
             .and_then(|()| check::require_sound(vfs, &folder))
             .and_then(|()| Collection::open(self.shared.clone(), &folder, id, new_name.to_owned()));

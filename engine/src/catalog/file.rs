@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use elanus_storage::{StorageError, Vfs, manifest};
+use elanus_storage::manifest::{self, Manifest as Stored};
+use elanus_storage::{StorageError, Vfs};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{EngineError, Result};
@@ -31,10 +32,19 @@ pub(crate) fn collection_folder(root: &Path, id: u64) -> PathBuf {
 }
 
 impl CatalogFile {
-    /// Generation and content; an empty one where there is no file.
+    /// Generation and content, for whoever acts on it; an empty one where there is no file.
+    pub(super) fn adopt(vfs: &dyn Vfs, root: &Path) -> Result<(u64, Self)> {
+        Self::read(root, manifest::adopt(vfs, &root.join(CATALOG))?)
+    }
+
+    /// The same for whoever only looks.
     pub(crate) fn load(vfs: &dyn Vfs, root: &Path) -> Result<(u64, Self)> {
+        Self::read(root, manifest::load(vfs, &root.join(CATALOG))?)
+    }
+
+    fn read(root: &Path, stored: Option<Stored>) -> Result<(u64, Self)> {
         let path = root.join(CATALOG);
-        let Some(stored) = manifest::load(vfs, &path)? else {
+        let Some(stored) = stored else {
             return Ok((0, Self::default()));
         };
         let file = serde_json::from_slice(&stored.payload).map_err(|e| StorageError::Corrupt {
@@ -54,7 +64,8 @@ impl CatalogFile {
     /// Folders below `collections/` that this file does not name: of creations or drops that did not finish.
     pub(crate) fn strays(&self, vfs: &dyn Vfs, root: &Path) -> Result<Vec<PathBuf>> {
         let collections = root.join(COLLECTIONS);
-        let alive = |path: &PathBuf| self.collections.values().any(|&id| *path == collection_folder(root, id));
+        let alive =
+            |path: &PathBuf| self.collections.values().any(|&id| *path == collection_folder(root, id));
         let entries = vfs.list(&collections)?;
         let folders = entries.iter().filter(|entry| entry.is_dir).map(|entry| collections.join(&entry.name));
         Ok(folders.filter(|path| !alive(path)).collect())

@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use elanus_storage::Resource;
 use elanus_storage::Vfs;
 use elanus_storage::data_dir::DataDir;
 use elanus_storage::quota::{Quota, Usage};
-use elanus_storage::Resource;
 use parking_lot::Mutex;
 
 pub use backup::{BACKUP_FILE, BackupInfo};
@@ -76,7 +76,7 @@ impl Engine {
             options,
             seal_requests,
         };
-        let (generation, file) = CatalogFile::load(shared.vfs.as_ref(), &root)?;
+        let (generation, file) = CatalogFile::adopt(shared.vfs.as_ref(), &root)?;
         file.sweep_folders(shared.vfs.as_ref(), &root)?;
         let slots = Arc::new(Slots::new(&file));
         let engine = Arc::new(Self {
@@ -109,9 +109,8 @@ impl Engine {
             return Ok(existing);
         }
         self.check_room_for_one_more()?;
-        let id = catalog.1.next_id;
+        let (id, folder) = self.new_folder(&mut catalog)?;
         let name = definition.name.clone();
-        let folder = collection_folder(&self.root, id);
         let collection = Arc::new(Collection::create(self.shared.clone(), &folder, id, definition)?);
         self.name(&mut catalog, &name, id)?;
         self.slots.put(&name, Slot::Open(Arc::clone(&collection)));
@@ -125,10 +124,18 @@ impl Engine {
         Ok(self.shared.quota.admit(limits::EMPTY_COLLECTION_BYTES)?)
     }
 
+    /// A number for a new collection, and its folder, which is not there. Whatever becomes of it, nobody else in this
+    /// life of the engine gets the number: files of a failed attempt may lie there, and the catalog may name it.
+    fn new_folder(&self, catalog: &mut (u64, CatalogFile)) -> Result<(u64, PathBuf)> {
+        let id = catalog.1.next_id;
+        catalog.1.next_id += 1;
+        let folder = collection_folder(&self.root, id);
+        self.shared.vfs.remove_dir_all(&folder)?;
+        Ok((id, folder))
+    }
+
     /// Adds a finished folder to the catalog: from now on it is a collection.
     fn name(&self, catalog: &mut (u64, CatalogFile), name: &str, id: u64) -> Result<()> {
-        // Also when storing fails: nobody knows then whether the file names this number, so nobody else may get it.
-        catalog.1.next_id = catalog.1.next_id.max(id + 1);
         let mut next = catalog.1.clone();
         next.collections.insert(name.to_owned(), id);
         self.store(catalog, next)
@@ -140,6 +147,11 @@ impl Engine {
     /// `CollectionNotFound`; `CollectionLoading`; `CollectionFailed` when it could not be opened.
     pub fn collection(&self, name: &str) -> Result<Arc<Collection>> {
         self.slots.get(name, self.shared.options.load_wait)
+    }
+
+    /// The collections that are open now.
+    pub fn open_collections(&self) -> Vec<Arc<Collection>> {
+        self.slots.open()
     }
 
     /// Names of all collections, sorted, those not opened included.
@@ -258,10 +270,6 @@ impl Engine {
         next.store(self.shared.vfs.as_ref(), &self.root, catalog.0 + 1)?;
         *catalog = (catalog.0 + 1, next);
         Ok(())
-    }
-
-    fn folder(&self, id: u64) -> PathBuf {
-        collection_folder(&self.root, id)
     }
 
     fn vfs(&self) -> &dyn Vfs {

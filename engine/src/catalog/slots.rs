@@ -16,11 +16,15 @@ use crate::error::{EngineError, Result};
 #[derive(Debug)]
 pub(super) enum Slot {
     /// Not open yet.
-    Waiting { id: u64 },
+    Waiting {
+        id: u64,
+    },
     /// A thread is opening it.
     Opening,
     Open(Arc<Collection>),
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
 }
 
 /// How far the opening of all collections is.
@@ -99,7 +103,10 @@ impl Slots {
             match state.slots.get(name) {
                 Some(Slot::Open(collection)) => return Ok(Arc::clone(collection)),
                 Some(Slot::Failed { reason }) => {
-                    return Err(EngineError::CollectionFailed { name: name.to_owned(), reason: reason.clone() });
+                    return Err(EngineError::CollectionFailed {
+                        name: name.to_owned(),
+                        reason: reason.clone(),
+                    });
                 }
                 None => return Err(EngineError::CollectionNotFound { name: name.to_owned() }),
                 Some(Slot::Waiting { .. } | Slot::Opening) => {}

@@ -37,7 +37,12 @@ pub(super) fn check(
     };
     report.bytes += folder_bytes(vfs, folder)?;
     for path in manifest.strays(vfs, folder)? {
-        report.add(Severity::Note, &path, "a file that the manifest does not name; the next start removes it", None);
+        report.add(
+            Severity::Note,
+            &path,
+            "a file that the manifest does not name; the next start removes it",
+            None,
+        );
     }
     let schema = Arc::new(manifest.definition().schema.clone());
     let mut views = Vec::new();
@@ -79,7 +84,8 @@ fn check_segment(
             for path in gone.into_iter().flatten() {
                 quarantine.take(path)?;
             }
-            let done = quarantine.active().then(|| format!("its {} rows were moved to the quarantine", entry.rows));
+            let done =
+                quarantine.active().then(|| format!("its {} rows were moved to the quarantine", entry.rows));
             report.add(Severity::Damage, &paths.vectors, error.to_string(), done);
             return Ok(None);
         }
@@ -103,7 +109,9 @@ fn check_segment(
             Err(error) => {
                 quarantine.take(&path)?;
                 (entry.deletes, entry.deleted) = (None, 0);
-                let done = quarantine.active().then(|| "rows that were deleted, not replaced, are visible again".to_owned());
+                let done = quarantine
+                    .active()
+                    .then(|| "rows that were deleted, not replaced, are visible again".to_owned());
                 report.add(Severity::Damage, &path, error.to_string(), done);
             }
         }
@@ -160,18 +168,21 @@ fn check_log(
 ) -> Result<()> {
     let dir = folder.join("wal");
     let mut replay = Replay::new(schema, &dir, manifest, std::mem::take(snapshot));
-    let read = Wal::examine(vfs, &dir, manifest.replay_after(), &mut |sequence, bytes| replay.step(sequence, bytes));
+    let read =
+        Wal::examine(vfs, &dir, manifest.replay_after(), &mut |sequence, bytes| replay.step(sequence, bytes));
     *snapshot = replay.finish().0.snapshot;
     match read {
         Ok(recovery) if recovery.cut_bytes > 0 => {
-            let what = format!("{} bytes of a write that was never acknowledged end the log", recovery.cut_bytes);
+            let what =
+                format!("{} bytes of a write that was never acknowledged end the log", recovery.cut_bytes);
             report.add(Severity::Note, &dir, what, None);
             Ok(())
         }
         Ok(_) => Ok(()),
         Err(StorageError::Corrupt { path, offset, reason }) => {
             let cut = quarantine.active() && cut_log(vfs, &dir, &path, offset, quarantine)?;
-            let done = cut.then(|| "the log now ends before the damage; all of it is in the quarantine".to_owned());
+            let done =
+                cut.then(|| "the log now ends before the damage; all of it is in the quarantine".to_owned());
             report.add(Severity::Damage, &path, format!("at byte {offset}: {reason}"), done);
             Ok(())
         }

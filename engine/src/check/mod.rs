@@ -60,7 +60,13 @@ impl Report {
     }
 
     /// Adds a finding.
-    pub fn add(&mut self, severity: Severity, path: &Path, what: impl Into<String>, repaired: Option<String>) {
+    pub fn add(
+        &mut self,
+        severity: Severity,
+        path: &Path,
+        what: impl Into<String>,
+        repaired: Option<String>,
+    ) {
         self.findings.push(Finding { severity, path: path.to_owned(), what: what.into(), repaired });
     }
 }
@@ -96,9 +102,12 @@ pub fn check(
     let mut report = Report::default();
     let quarantine = Quarantine::new(vfs, root, repair);
     let (generation, mut file) = match CatalogFile::load(vfs, root) {
-        Err(EngineError::Storage(error @ (StorageError::Corrupt { .. } | StorageError::UnsupportedVersion { .. }))) => {
+        Err(EngineError::Storage(
+            error @ (StorageError::Corrupt { .. } | StorageError::UnsupportedVersion { .. }),
+        )) => {
             let rebuilt = quarantine.active().then(|| rebuild_catalog(vfs, root)).transpose()?;
-            let done = rebuilt.as_ref().map(|file| format!("rebuilt from {} manifests", file.collections.len()));
+            let done =
+                rebuilt.as_ref().map(|file| format!("rebuilt from {} manifests", file.collections.len()));
             report.add(Severity::Damage, &root.join(CATALOG), error.to_string(), done);
             let Some(file) = rebuilt else { return Ok(report) };
             quarantine.take(&root.join(CATALOG))?;
@@ -134,7 +143,9 @@ pub(crate) fn require_sound(vfs: &dyn Vfs, folder: &Path) -> Result<()> {
     let quarantine = Quarantine::new(vfs, folder, false);
     collection::check(vfs, folder, "", &quarantine, &mut report, &mut |_| Ok(()))?;
     match report.findings.into_iter().find(|finding| finding.severity == Severity::Damage) {
-        Some(finding) => Err(StorageError::Corrupt { path: finding.path, offset: 0, reason: finding.what }.into()),
+        Some(finding) => {
+            Err(StorageError::Corrupt { path: finding.path, offset: 0, reason: finding.what }.into())
+        }
         None => Ok(()),
     }
 }

@@ -195,7 +195,8 @@ mod tests {
     fn a_leader_that_panics_does_not_block_the_line() {
         let queue = CommitQueue::default();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let _ = queue.submit(Change::Delete(Keys::Int(vec![])), Duration::ZERO, |_| panic!("as a bug would"));
+            let _ =
+                queue.submit(Change::Delete(Keys::Int(vec![])), Duration::ZERO, |_| panic!("as a bug would"));
         }));
         assert!(panicked.is_err());
         let done = queue.submit(Change::Delete(Keys::Int(vec![])), Duration::ZERO, |group| {

@@ -66,12 +66,23 @@ impl Held<'_> {
 }
 
 /// Copies the folder of a collection that nobody has open, under another name for it. Durable when it returns.
-pub(crate) fn copy_folder(from_vfs: &dyn Vfs, from: &Path, vfs: &dyn Vfs, to: &Path, name: &str) -> Result<()> {
+pub(crate) fn copy_folder(
+    from_vfs: &dyn Vfs,
+    from: &Path,
+    vfs: &dyn Vfs,
+    to: &Path,
+    name: &str,
+) -> Result<()> {
     let mut manifest = Manifest::load(from_vfs, from)?;
     make_folders(vfs, to)?;
     for folder in FOLDERS {
         for entry in from_vfs.list(&from.join(folder))?.iter().filter(|entry| !entry.is_dir) {
-            copy_file(from_vfs, &from.join(folder).join(&entry.name), vfs, &to.join(folder).join(&entry.name))?;
+            copy_file(
+                from_vfs,
+                &from.join(folder).join(&entry.name),
+                vfs,
+                &to.join(folder).join(&entry.name),
+            )?;
         }
     }
     sync_folders(vfs, to)?;

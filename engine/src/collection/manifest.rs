@@ -6,11 +6,12 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use elanus_storage::{StorageError, Vfs, manifest, sweep_temporary};
+use elanus_storage::manifest::{self, Manifest as Stored};
+use elanus_storage::{StorageError, Vfs, sweep_temporary};
 use serde::{Deserialize, Serialize};
 
-use super::definition::Definition;
 use super::FOLDERS;
+use super::definition::Definition;
 use super::rewrite::Sealed;
 use super::snapshot::Snapshot;
 use crate::error::{EngineError, Result};
@@ -43,10 +44,20 @@ impl Manifest {
         Self { generation: 0, payload }
     }
 
+    /// For whoever acts on it.
+    pub(super) fn adopt(vfs: &dyn Vfs, dir: &Path) -> Result<Self> {
+        Self::read(dir, manifest::adopt(vfs, &dir.join(FILE))?)
+    }
+
+    /// For whoever only looks.
     pub(crate) fn load(vfs: &dyn Vfs, dir: &Path) -> Result<Self> {
+        Self::read(dir, manifest::load(vfs, &dir.join(FILE))?)
+    }
+
+    fn read(dir: &Path, stored: Option<Stored>) -> Result<Self> {
         let path = dir.join(FILE);
         let corrupt = |reason: String| StorageError::Corrupt { path: path.clone(), offset: 0, reason };
-        let stored = manifest::load(vfs, &path)?.ok_or_else(|| corrupt("the manifest is missing".into()))?;
+        let stored = stored.ok_or_else(|| corrupt("the manifest is missing".into()))?;
         let payload =
             serde_json::from_slice(&stored.payload).map_err(|e| corrupt(format!("payload: {e}")))?;
         Ok(Self { generation: stored.generation, payload })
@@ -104,7 +115,8 @@ impl Manifest {
     pub(crate) fn open_segments(&self, vfs: &dyn Vfs, dir: &Path, schema: &Arc<Schema>) -> Result<Snapshot> {
         let mut views = Vec::with_capacity(self.payload.segments.len());
         for entry in &self.payload.segments {
-            let mut view = SegmentView::new(Arc::new(open_segment(vfs, dir, schema, entry, KeyFile::Rebuild)?));
+            let mut view =
+                SegmentView::new(Arc::new(open_segment(vfs, dir, schema, entry, KeyFile::Rebuild)?));
             if let Some(generation) = entry.deletes {
                 let path = segment_paths(dir, entry.id).deletes(generation);
                 view.deleted = Arc::new(read_deletes(vfs, &path, entry.rows)?);
@@ -126,7 +138,8 @@ impl Manifest {
         for folder in ["truth", "derived"].map(|folder| dir.join(folder)) {
             if vfs.exists(&folder)? {
                 let files = vfs.list(&folder)?.into_iter().filter(|entry| !entry.is_dir);
-                strays.extend(files.map(|entry| folder.join(entry.name)).filter(|path| !alive.contains(path)));
+                strays
+                    .extend(files.map(|entry| folder.join(entry.name)).filter(|path| !alive.contains(path)));
             }
         }
         Ok(strays)

@@ -31,8 +31,8 @@ use parking_lot::{Mutex, RwLock};
 use commit::CommitQueue;
 pub use compact::CompactionStats;
 use compact::Progress;
-pub use definition::{Definition, IndexDefinition};
 pub(crate) use copy::{Held, copy_folder};
+pub use definition::{Definition, IndexDefinition};
 pub(crate) use manifest::Manifest;
 pub(crate) use replay::{Replay, Replayed};
 pub use snapshot::Snapshot;
@@ -152,15 +152,16 @@ impl Collection {
     /// Opens the maps and replays the log.
     pub(crate) fn open(shared: Shared, dir: &Path, id: u64, name: String) -> Result<Self> {
         let vfs = Arc::clone(&shared.vfs);
-        let manifest = Manifest::load(vfs.as_ref(), dir)?;
+        let manifest = Manifest::adopt(vfs.as_ref(), dir)?;
         manifest.sweep(vfs.as_ref(), dir)?;
         let schema = Arc::new(manifest.definition().schema.clone());
         let snapshot = manifest.open_segments(vfs.as_ref(), dir, &schema)?;
         let log = dir.join("wal");
         let mut replay = Replay::new(&schema, &log, &manifest, snapshot);
         let after = manifest.replay_after();
-        let opened =
-            Wal::open(vfs, &log, WalOptions::default(), after, &mut |sequence, bytes| replay.step(sequence, bytes));
+        let opened = Wal::open(vfs, &log, WalOptions::default(), after, &mut |sequence, bytes| {
+            replay.step(sequence, bytes)
+        });
         let (Replayed { snapshot, next_id, next_segment }, failure) = replay.finish();
         let (wal, recovery) = match (opened, failure) {
             (Err(_), Some(error)) => return Err(error),

@@ -17,7 +17,8 @@ use roaring::RoaringBitmap;
 use super::{Collection, Snapshot};
 use crate::error::{EngineError, Result};
 use crate::segment::{
-    KeyFile, Segment, SegmentEntry, SegmentView, live_rows, open_segment, segment_paths, write_deletes, write_segment,
+    KeyFile, Segment, SegmentEntry, SegmentView, live_rows, open_segment, segment_paths, write_deletes,
+    write_segment,
 };
 
 /// Segments to replace, as they were when the rewriting began, and what takes their place.
@@ -110,7 +111,8 @@ impl Collection {
         let now = self.snapshot();
         let died = died_since(&rewrite.inputs, &now);
         let fresh = rewrite.fresh.map(|(_, segment)| SegmentView { segment, deleted: Arc::new(died) });
-        let replaced = |view: &SegmentView| rewrite.inputs.iter().any(|i| i.segment.id() == view.segment.id());
+        let replaced =
+            |view: &SegmentView| rewrite.inputs.iter().any(|i| i.segment.id() == view.segment.id());
         let rest = now.views().iter().filter(|view| !replaced(view)).cloned();
         let (sealed, growing): (Vec<_>, Vec<_>) = rest.partition(|view| view.segment.is_sealed());
         let views = sealed.into_iter().chain(fresh).chain(growing).collect();

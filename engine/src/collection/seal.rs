@@ -22,7 +22,8 @@ impl Collection {
             return Ok(());
         };
         let written = self.write_rows(&inputs, &|_| ());
-        let done = written.and_then(|fresh| self.commit_rewrite(Rewrite { inputs, fresh, sealed: Some(sealed) }));
+        let done =
+            written.and_then(|fresh| self.commit_rewrite(Rewrite { inputs, fresh, sealed: Some(sealed) }));
         if done.is_err() {
             let mut writer = self.writer.lock();
             writer.fixed.clear();

@@ -107,7 +107,8 @@ impl Collection {
     fn submit(&self, change: Change) -> Result<Outcome> {
         self.check_open()?;
         let _foreground = self.shared.pace.foreground();
-        let outcome = self.commits.submit(change, self.shared.options.group_window, |group| self.commit(group));
+        let outcome =
+            self.commits.submit(change, self.shared.options.group_window, |group| self.commit(group));
         self.request_seal_if_large();
         outcome
     }

@@ -58,7 +58,8 @@ pub(crate) fn merge_scalars(schema: &Arc<Schema>, views: &[SegmentView]) -> Resu
             .map(|(view, rows)| {
                 let column = view.segment.scalars().column(index);
                 let live = rows.as_ref().map(|rows| take(column, rows, None)).transpose();
-                live.map(|live| live.unwrap_or_else(|| Arc::clone(column))).map_err(|e| EngineError::arrow(&e))
+                live.map(|live| live.unwrap_or_else(|| Arc::clone(column)))
+                    .map_err(|e| EngineError::arrow(&e))
             })
             .collect();
         let parts = parts?;

@@ -16,8 +16,8 @@ use roaring::RoaringBitmap;
 
 pub(crate) use build::{live_rows, merge, merge_scalars};
 pub(crate) use files::{
-    KeyFile, SegmentEntry, open_segment, read_deletes, segment_paths, verify_keys, verify_vectors, write_deletes,
-    write_segment,
+    KeyFile, SegmentEntry, open_segment, read_deletes, segment_paths, verify_keys, verify_vectors,
+    write_deletes, write_segment,
 };
 pub use keys::KeyIndex;
 pub use vectors::VectorColumn;

@@ -18,8 +18,8 @@ mod world;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use world::{Outcome, Settings, World};
 
@@ -111,7 +111,9 @@ fn run(seed: u64, settings: Settings) -> Result<Outcome, String> {
 fn report(summary: &Summary) -> ExitCode {
     println!("crash simulator: {} seeds, {:?}", summary.seeds, summary.total);
     for (seed, reason) in summary.failures.iter().take(10) {
-        println!("seed {seed}: {reason}\n  replay: cargo test --workspace --test crash -- --seed {seed} --verbose");
+        println!(
+            "seed {seed}: {reason}\n  replay: cargo test --workspace --test crash -- --seed {seed} --verbose"
+        );
     }
     match summary.failures.len() {
         0 => ExitCode::SUCCESS,

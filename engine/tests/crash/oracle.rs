@@ -91,7 +91,9 @@ pub(crate) fn difference(expected: &State, found: &State) -> String {
     let extra: Vec<_> = found.iter().filter(|(key, _)| !expected.contains_key(key)).take(5).collect();
     let other: Vec<_> = expected
         .iter()
-        .filter_map(|(key, seed)| found.get(key).filter(|other| *other != seed).map(|other| (key, seed, other)))
+        .filter_map(|(key, seed)| {
+            found.get(key).filter(|other| *other != seed).map(|other| (key, seed, other))
+        })
         .take(5)
         .collect();
     format!(

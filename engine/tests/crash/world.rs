@@ -73,6 +73,8 @@ pub(crate) struct World {
     /// Collections whose creation failed: they may be there, empty, after a restart.
     may_exist: Vec<String>,
     backups: Vec<(PathBuf, BTreeMap<String, State>)>,
+    /// What was visible, after each write of an interlude.
+    history: Arc<Mutex<Vec<BTreeMap<String, State>>>>,
     outcome: Arc<Mutex<Outcome>>,
 }
 
@@ -94,11 +96,15 @@ impl World {
             models: Arc::default(),
             may_exist: Vec::new(),
             backups: Vec::new(),
+            history: Arc::default(),
             outcome: Arc::default(),
         }
     }
 
     pub(crate) fn run(mut self) -> Result<Outcome, String> {
+        if self.settings.verbose {
+            self.vfs.tell_calls();
+        }
         let lives = 2 + self.random.below(3);
         for _ in 0..lives {
             self.live()?;
@@ -135,7 +141,8 @@ impl World {
 
     fn set_faults(&mut self) {
         let random = &mut self.random;
-        let mut faults = Faults { short_reads: 200, lying_syncs: self.settings.lying_syncs, ..Faults::default() };
+        let mut faults =
+            Faults { short_reads: 200, lying_syncs: self.settings.lying_syncs, ..Faults::default() };
         if random.chance(600) {
             faults.crash_at = Some(self.vfs.calls() + 1 + random.below(400));
         }
@@ -334,7 +341,7 @@ impl World {
         let mut wait = random.below(12);
         let (name, collection, models) = (name.to_owned(), Arc::clone(collection), Arc::clone(&self.models));
         let (durability, verbose) = (self.durability, self.settings.verbose);
-        let outcome = Arc::clone(&self.outcome);
+        let (outcome, history) = (Arc::clone(&self.outcome), Arc::clone(&self.history));
         self.vfs.set_interlude(Some(Box::new(move |op, path| {
             let text = path.to_string_lossy();
             let rows = text.contains("truth");
@@ -356,10 +363,15 @@ impl World {
                         println!("  before {op} {text}: {change:?}: {written:?}");
                     }
                     note(&models, &name, change, &written, durability, &mut outcome);
+                    history.lock().unwrap().push(visible(&models));
                 }
             }
         })));
     }
+}
+
+fn visible(models: &Mutex<BTreeMap<String, Model>>) -> BTreeMap<String, State> {
+    models.lock().unwrap().iter().map(|(name, model)| (name.clone(), model.visible())).collect()
 }
 
 fn rows(random: &mut Random) -> Vec<(i64, i64)> {
@@ -411,14 +423,13 @@ impl World {
     fn back_up(&mut self) -> Step {
         let dir = PathBuf::from(format!("backup-{}", self.vfs.calls()));
         // What it may hold: the state before, or after any of the writes that come between.
-        let history: Arc<Mutex<Vec<BTreeMap<String, State>>>> = Arc::new(Mutex::new(vec![self.visible()]));
+        *self.history.lock().unwrap() = vec![self.visible()];
         if let Some((name, collection)) = self.collection() {
             self.set_interlude(&name, &collection, None);
         }
         self.say(|| format!("back up into {}", dir.display()));
         let made = self.engine().backup(&dir, &mut |_| Ok(()));
         self.vfs.set_interlude(None);
-        history.lock().unwrap().push(self.visible());
         self.say(|| format!("  {made:?}"));
         if self.vfs.is_down() {
             return Ok(());
@@ -448,6 +459,9 @@ impl World {
         engine.close();
         drop(engine);
         self.vfs.set_faults(faults);
+        if !self.history.lock().unwrap().contains(&states) {
+            return Err(format!("the backup is no state that ever was: {states:?}"));
+        }
         self.backups.push((dir.to_owned(), states));
         Ok(())
     }
@@ -491,7 +505,7 @@ impl World {
     }
 
     fn visible(&self) -> BTreeMap<String, State> {
-        self.models.lock().unwrap().iter().map(|(name, model)| (name.clone(), model.visible())).collect()
+        visible(&self.models)
     }
 
     fn check_counts(&self) -> Step {
@@ -525,7 +539,9 @@ impl World {
         models.retain(|name, model| names.contains(name) || !model.may_be_gone);
         for (name, model) in models.iter_mut() {
             let collection = engine.collection(name).map_err(|e| e.to_string())?;
-            model.settle(&all(&collection), power_lost).map_err(|e| format!("{name} after a restart: {e}"))?;
+            model
+                .settle(&all(&collection), power_lost)
+                .map_err(|e| format!("{name} after a restart: {e}"))?;
         }
         for name in names {
             if models.contains_key(&name) {
@@ -563,9 +579,12 @@ impl World {
 
     /// One bit of one cold file flips: the examination finds it, repair makes the rest usable, nothing panics.
     fn flip_a_bit(&mut self) -> Step {
-        let below = |path: &PathBuf| path.starts_with(ROOT) && !path.ends_with("LOCK") && !path.ends_with("FORMAT");
+        let below =
+            |path: &PathBuf| path.starts_with(ROOT) && !path.ends_with("LOCK") && !path.ends_with("FORMAT");
         let files: Vec<PathBuf> = self.vfs.files().into_iter().filter(below).collect();
-        let Some(path) = files.get(self.random.below(files.len() as u64) as usize).cloned() else { return Ok(()) };
+        let Some(path) = files.get(self.random.below(files.len() as u64) as usize).cloned() else {
+            return Ok(());
+        };
         let place = self.random.next();
         self.vfs.damage(&path, |bytes| {
             if !bytes.is_empty() {
@@ -575,7 +594,9 @@ impl World {
         });
         self.outcome.lock().unwrap().damaged_files += 1;
         self.say(|| format!("a bit flips in {}", path.display()));
-        let data = |vfs: &SimVfs| data_dir::open_to_examine(Arc::new(vfs.clone()), Path::new(ROOT)).map_err(|e| e.to_string());
+        let data = |vfs: &SimVfs| {
+            data_dir::open_to_examine(Arc::new(vfs.clone()), Path::new(ROOT)).map_err(|e| e.to_string())
+        };
         let examine = |repair| -> Result<check::Report, String> {
             check::check(&data(&self.vfs)?, repair, &mut |examined| {
                 let schema = Arc::new(examined.definition.schema.clone());

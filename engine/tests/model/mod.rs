@@ -133,4 +133,3 @@ pub(crate) fn check_search(
         }
     }
 }
-

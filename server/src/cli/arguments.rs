@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::backup::{BackupArguments, RestoreArguments};
+use super::check::CheckArguments;
 use crate::config::Settings;
 
 /// Vector database, image embedder and image search in one program
@@ -19,6 +21,9 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Start the server: the page, the Milvus API and the image API
     Serve(ServeArguments),
+    Check(CheckArguments),
+    Backup(BackupArguments),
+    Restore(RestoreArguments),
 }
 
 /// Every flag can also be given in the environment and in the file; a flag wins over the environment, and that over
@@ -46,8 +51,13 @@ pub(super) struct ServeArguments {
     /// How features become a vector: max or avg [env: ELANUS_POOLING] [default: max]
     #[arg(long, value_name = "POOLING")]
     pooling: Option<String>,
-    /// TOML file with these settings (keys: data, listen, admin_listen, images, image_root, device, pooling, [limits])
-    /// [env: ELANUS_CONFIG]
+    /// When a write is acknowledged: every-write (synced, the default) or interval:<ms> (a loss of power may lose the
+    /// writes of that time) [env: ELANUS_SYNC]
+    #[arg(long, value_name = "WHEN")]
+    sync: Option<String>,
+
+    /// TOML file with these settings (keys: data, listen, admin_listen, images, image_root, device, pooling, sync,
+    /// backup_root, [limits], [storage], [quota]) [env: ELANUS_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 }
@@ -64,7 +74,8 @@ impl ServeArguments {
             image_root: list(self.image_root),
             device: self.device,
             pooling: self.pooling,
-            limits: None,
+            sync: self.sync,
+            ..Settings::default()
         }
     }
 }
@@ -94,7 +105,7 @@ mod tests {
             "--pooling",
             "avg",
         ];
-        let Command::Serve(serve) = Arguments::try_parse_from(line).unwrap().command;
+        let Command::Serve(serve) = Arguments::try_parse_from(line).unwrap().command else { panic!() };
         let settings = serve.settings();
         assert_eq!(settings.images, Some(vec!["a".into(), "b".into()]));
         assert_eq!(settings.image_root, None);

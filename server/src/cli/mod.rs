@@ -2,7 +2,9 @@
 //! place that prints to standard output. `main` calls [`run`]; nothing here ends the process.
 
 mod arguments;
+mod backup;
 mod banner;
+mod check;
 mod signals;
 
 use std::ffi::OsString;
@@ -26,7 +28,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let command = Arguments::command().version(crate::version::long());
     let parsed = command.try_get_matches_from(arguments).and_then(|m| Arguments::from_arg_matches(&m));
     match parsed {
-        Ok(Arguments { command: Command::Serve(serve) }) => run_server(serve),
+        Ok(Arguments { command }) => match command {
+            Command::Serve(serve) => run_server(serve),
+            Command::Check(arguments) => check::run(&arguments),
+            Command::Backup(arguments) => backup::back_up(&arguments),
+            Command::Restore(arguments) => backup::restore(arguments),
+        },
         Err(error) => {
             // Help and version are "errors" with code 0 that print to standard output. Nobody to tell if that fails.
             let _ = error.print();

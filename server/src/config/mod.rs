@@ -1,6 +1,7 @@
 //! What the program is told: a [`Config`] that is complete and checked. It is made from layers of optional
 //! [`Settings`] (flag over environment over file over default); nothing else reads flags, environment or files.
 
+mod engine;
 mod settings;
 
 use std::net::SocketAddr;
@@ -8,8 +9,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use elanus_embed::{DeviceChoice, Pooling};
+use elanus_engine::EngineOptions;
 
-pub use settings::{LimitSettings, Settings};
+pub use settings::{LimitSettings, QuotaSettings, Settings, StorageSettings};
 
 /// Complete configuration of one server.
 #[derive(Debug, Clone)]
@@ -30,6 +32,10 @@ pub struct Config {
     pub pooling: Pooling,
     /// What nothing may exceed.
     pub limits: Limits,
+    /// How the engine stores, and how much it may store.
+    pub engine: EngineOptions,
+    /// Where backups may be written and read when the admin port is open to other machines.
+    pub backup_root: Option<PathBuf>,
 }
 
 /// Limits of the server. The engine's own are in `elanus_engine::limits`.
@@ -80,6 +86,8 @@ impl Default for Config {
             device: DeviceChoice::default(),
             pooling: Pooling::default(),
             limits: Limits::default(),
+            engine: EngineOptions { memory: Some(crate::memory::measure), ..EngineOptions::default() },
+            backup_root: None,
         }
     }
 }

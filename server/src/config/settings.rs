@@ -31,8 +31,40 @@ pub struct Settings {
     pub device: Option<String>,
     /// `max` or `avg`.
     pub pooling: Option<String>,
+    /// `every-write` or `interval:<milliseconds>`.
+    pub sync: Option<String>,
+    /// Where backups may go when the admin port is open to other machines; in the file only.
+    pub backup_root: Option<PathBuf>,
     /// The table `[limits]`; in the file only.
     pub limits: Option<LimitSettings>,
+    /// The table `[storage]`; in the file only.
+    pub storage: Option<StorageSettings>,
+    /// The table `[quota]`; in the file only.
+    pub quota: Option<QuotaSettings>,
+}
+
+/// The table `[storage]` of the file; see [`EngineOptions`](elanus_engine::EngineOptions) for the meanings.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs)] // Each field is documented where it takes effect.
+pub struct StorageSettings {
+    pub group_window_us: Option<u64>,
+    pub seal_bytes: Option<usize>,
+    pub seal_age_s: Option<u64>,
+    pub segment_bytes: Option<u64>,
+    pub compaction_bytes_per_s: Option<u64>,
+}
+
+/// The table `[quota]` of the file; see [`QuotaLimits`](elanus_storage::quota::QuotaLimits) for the meanings.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs)] // Each field is documented where it takes effect.
+pub struct QuotaSettings {
+    pub disk_bytes: Option<u64>,
+    pub disk_percent: Option<u8>,
+    pub memory_bytes: Option<u64>,
+    pub memory_percent: Option<u8>,
+    pub compaction_reserve: Option<u64>,
 }
 
 /// The table `[limits]` of the file; see [`Limits`] for the meanings.
@@ -67,7 +99,8 @@ impl Settings {
             image_root: list("ELANUS_IMAGE_ROOT"),
             device: text("ELANUS_DEVICE")?,
             pooling: text("ELANUS_POOLING")?,
-            limits: None,
+            sync: text("ELANUS_SYNC")?,
+            ..Self::default()
         })
     }
 
@@ -95,7 +128,11 @@ impl Settings {
             image_root: self.image_root.or(lower.image_root),
             device: self.device.or(lower.device),
             pooling: self.pooling.or(lower.pooling),
+            sync: self.sync.or(lower.sync),
+            backup_root: self.backup_root.or(lower.backup_root),
             limits: self.limits.or(lower.limits),
+            storage: self.storage.or(lower.storage),
+            quota: self.quota.or(lower.quota),
         }
     }
 
@@ -116,6 +153,12 @@ impl Settings {
             device: self.device.map_or(Ok(default.device), |v| word("device", &v))?,
             pooling: self.pooling.map_or(Ok(default.pooling), |v| word("pooling", &v))?,
             limits: self.limits.unwrap_or_default().resolve()?,
+            engine: super::engine::options(
+                self.sync.as_deref(),
+                self.storage.unwrap_or_default(),
+                self.quota.unwrap_or_default(),
+            )?,
+            backup_root: self.backup_root,
         })
     }
 }
@@ -168,7 +211,7 @@ fn split_list(value: &OsStr) -> Vec<PathBuf> {
     std::env::split_paths(value).filter(|p| !p.as_os_str().is_empty()).collect()
 }
 
-fn refuse(what: &str, value: &str, reason: impl Into<String>) -> ConfigError {
+pub(super) fn refuse(what: &str, value: &str, reason: impl Into<String>) -> ConfigError {
     ConfigError::Value { what: what.to_owned(), value: value.to_owned(), reason: reason.into() }
 }
 

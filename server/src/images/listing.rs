@@ -34,27 +34,30 @@ impl ImageService {
     pub(crate) fn summaries(&self) -> Vec<CollectionSummary> {
         let engine = self.collections.engine();
         let failed = engine.failed();
+        let open = engine.open_collections();
         let summary = |name: String| {
-            if let Some((_, reason)) = failed.iter().find(|(other, _)| *other == name) {
-                let reason = Some(reason.clone());
-                return Some(CollectionSummary {
+            let Some(rows) = open.iter().find(|rows| rows.name() == name) else {
+                let reason = failed.iter().find(|(other, _)| *other == name);
+                let reason =
+                    reason.map_or_else(|| "it is being loaded".to_owned(), |(_, reason)| reason.clone());
+                let reason = Some(reason);
+                return CollectionSummary {
                     collection: name,
                     count: 0,
                     model: None,
                     searchable: false,
                     reason,
-                });
-            }
-            let rows = engine.collection(&name).ok()?;
-            Some(CollectionSummary {
+                };
+            };
+            CollectionSummary {
                 count: rows.count(),
                 model: rows.properties().remove(MODEL_PROPERTY),
-                searchable: self.collections.is_searchable(&rows),
+                searchable: self.collections.is_searchable(rows),
                 collection: name,
-                reason: None,
-            })
+                reason: rows.poisoned(),
+            }
         };
-        engine.names().into_iter().filter_map(summary).collect()
+        engine.names().into_iter().map(summary).collect()
     }
 
     /// One page of images, newest first. Blocking.

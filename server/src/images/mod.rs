@@ -17,6 +17,7 @@ pub(crate) mod layout;
 mod listing;
 mod model;
 pub(crate) mod name;
+mod originals;
 mod search;
 mod store;
 mod sweep;

@@ -90,6 +90,7 @@ impl ImageService {
     fn put_originals(&self, images: &[EmbeddedImage]) -> Result<(), ApiError> {
         let contents: Vec<(Digest, &[u8])> =
             images.iter().map(|image| (image.content, image.bytes.as_ref())).collect();
+        self.admit(contents.iter().map(|(_, bytes)| bytes.len() as u64).sum())?;
         self.originals.put_named(&contents).map_err(EngineError::from)?;
         for image in images.iter().filter(|image| !self.thumbs.contains(&image.content)) {
             self.thumbs.write(&image.content, &image.thumbnail);

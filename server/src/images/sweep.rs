@@ -62,15 +62,23 @@ impl Sweeper {
 
 fn run(inbox: &Receiver<()>, service: &Weak<ImageService>) {
     let mut census = Census::default();
+    let mut asked = false;
     loop {
-        let asked = match inbox.recv_timeout(CENSUS_EVERY) {
+        let inbox_asked = match inbox.recv_timeout(CENSUS_EVERY) {
             Ok(()) => true,
             Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let Some(service) = service.upgrade() else { return };
-        let shrunk = census.take(service.collections.engine());
-        if !asked && !shrunk {
+        let engine = service.collections.engine();
+        engine.set_other_bytes(service.originals.bytes());
+        asked |= inbox_asked;
+        // While collections are being opened their rows can't be read: later.
+        if engine.loading().is_some() {
+            continue;
+        }
+        let shrunk = census.take(engine);
+        if !std::mem::take(&mut asked) && !shrunk {
             continue;
         }
         match service.sweep() {

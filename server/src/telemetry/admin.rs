@@ -1,4 +1,4 @@
-//! The admin port: metrics for Prometheus, and health in Milvus's form. It answers from the first moment, also while
+//! The admin port: metrics for Prometheus, health in Milvus's form, backups. It answers from the first moment, also while
 //! the data directory is still being opened.
 
 use std::sync::{Arc, OnceLock};
@@ -33,8 +33,11 @@ impl Health {
             None => vec!["loading".into()],
             Some(app) if app.shutdown.is_triggered() => vec!["stopping".into()],
             Some(app) => {
+                let loading = app.engine.loading();
+                let loading =
+                    loading.map(|l| format!("loading: {} of {} collections are open", l.done, l.total));
                 let fault = |(name, reason)| format!("collection {name} is out of service: {reason}");
-                app.engine.failed().into_iter().map(fault).collect()
+                loading.into_iter().chain(app.engine.faults().into_iter().map(fault)).collect()
             }
         }
     }
@@ -47,6 +50,7 @@ pub(crate) fn admin_routes(health: Health) -> Router {
         .route("/healthz", get(healthz))
         .route("/livez", get(|| async { "OK" }))
         .route("/readyz", get(readyz))
+        .merge(crate::backup::routes(|health: &Health| health.app.get().cloned()))
         .fallback(reply::no_such_page)
         .with_state(health)
 }

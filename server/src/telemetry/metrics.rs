@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
-use elanus_engine::Engine;
+use elanus_engine::{CollectionStats, Engine};
+use elanus_storage::Resource;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -48,6 +49,18 @@ struct Collections {
     growing_rows: IntGaugeVec,
     log_bytes: IntGaugeVec,
     segment_bytes: IntGaugeVec,
+    dead_rows: IntGaugeVec,
+    disk_bytes: IntGaugeVec,
+    replayed_bytes: IntGaugeVec,
+    read_only: IntGaugeVec,
+    compacting: IntGaugeVec,
+    compaction_written: IntGaugeVec,
+    compaction_expected: IntGaugeVec,
+    compactions: IntGaugeVec,
+    dropped_rows: IntGaugeVec,
+    loading: IntGauge,
+    data_bytes: IntGauge,
+    exhausted: IntGaugeVec,
 }
 
 impl Metrics {
@@ -106,6 +119,54 @@ impl Metrics {
                     "collection_segment_bytes",
                     "Bytes of vectors and columns",
                     collection,
+                )?,
+                dead_rows: make.gauges("collection_dead_rows", "Dead rows in segment files", collection)?,
+                disk_bytes: make.gauges(
+                    "collection_disk_bytes",
+                    "Bytes of log and segment files",
+                    collection,
+                )?,
+                replayed_bytes: make.gauges(
+                    "collection_replayed_bytes",
+                    "Bytes of the log replayed when the collection was opened",
+                    collection,
+                )?,
+                read_only: make.gauges(
+                    "collection_read_only",
+                    "1 when a sync has failed: no more writes until a restart",
+                    collection,
+                )?,
+                compacting: make.gauges(
+                    "collection_compacting",
+                    "1 while segments are rewritten",
+                    collection,
+                )?,
+                compaction_written: make.gauges(
+                    "collection_compaction_written_bytes",
+                    "Bytes written by the compaction under way, or the last one",
+                    collection,
+                )?,
+                compaction_expected: make.gauges(
+                    "collection_compaction_expected_bytes",
+                    "Bytes it will have written",
+                    collection,
+                )?,
+                compactions: make.gauges(
+                    "collection_compactions_total",
+                    "Compactions finished since the start",
+                    collection,
+                )?,
+                dropped_rows: make.gauges(
+                    "collection_compaction_dropped_rows_total",
+                    "Dead rows that compactions left behind",
+                    collection,
+                )?,
+                loading: make.gauge("collections_loading", "Collections still being opened")?,
+                data_bytes: make.gauge("data_bytes", "Bytes of logs, segments and originals")?,
+                exhausted: make.gauges(
+                    "quota_exceeded",
+                    "1 while there is too little of it for the data to grow",
+                    &["resource"],
                 )?,
             },
             registry: make.registry,
@@ -178,22 +239,45 @@ impl Metrics {
 
 impl Collections {
     fn read(&self, engine: &Engine) {
-        for gauges in [&self.rows, &self.growing_rows, &self.log_bytes, &self.segment_bytes] {
-            // Dropped collections must not stay.
-            gauges.reset();
-        }
         let names = engine.names();
         self.count.set(number(names.len() as u64));
         self.failed.set(number(engine.failed().len() as u64));
-        for name in names {
-            let Ok(collection) = engine.collection(&name) else { continue };
-            let stats = collection.stats();
-            let label = [name.as_str()];
-            self.rows.with_label_values(&label).set(number(stats.rows));
-            self.growing_rows.with_label_values(&label).set(number(stats.growing_rows));
-            self.log_bytes.with_label_values(&label).set(number(stats.log_bytes));
-            self.segment_bytes.with_label_values(&label).set(number(stats.segment_bytes));
+        self.loading.set(number(engine.loading().map_or(0, |l| (l.total - l.done) as u64)));
+        self.data_bytes.set(number(engine.data_bytes()));
+        let exhausted = engine.exhausted();
+        for resource in [Resource::Disk, Resource::Memory] {
+            let exceeded = exhausted.contains(&resource);
+            self.exhausted.with_label_values(&[&resource.to_string()]).set(exceeded.into());
         }
+        // Dropped collections must not stay.
+        self.by_collection().iter().for_each(|(gauges, _)| gauges.reset());
+        for collection in engine.open_collections() {
+            let stats = collection.stats();
+            for (gauges, value) in self.by_collection() {
+                gauges.with_label_values(&[collection.name()]).set(number(value(&stats)));
+            }
+            let read_only = i64::from(collection.poisoned().is_some());
+            self.read_only.with_label_values(&[collection.name()]).set(read_only);
+        }
+    }
+
+    fn by_collection(&self) -> [(&IntGaugeVec, fn(&CollectionStats) -> u64); 13] {
+        [
+            (&self.rows, |s| s.rows),
+            (&self.growing_rows, |s| s.growing_rows),
+            (&self.log_bytes, |s| s.log_bytes),
+            (&self.segment_bytes, |s| s.segment_bytes),
+            (&self.dead_rows, |s| s.dead_rows),
+            (&self.disk_bytes, |s| s.disk_bytes),
+            (&self.replayed_bytes, |s| s.replayed_bytes),
+            (&self.compacting, |s| s.compaction.running.into()),
+            (&self.compaction_written, |s| s.compaction.written_bytes),
+            (&self.compaction_expected, |s| s.compaction.expected_bytes),
+            (&self.compactions, |s| s.compaction.finished),
+            (&self.dropped_rows, |s| s.compaction.dropped_rows),
+            // Set by its own rule; here so that it is emptied with the others.
+            (&self.read_only, |_| 0),
+        ]
     }
 }
 

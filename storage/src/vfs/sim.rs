@@ -61,6 +61,7 @@ struct State {
     life: u64,
     down: bool,
     locks: BTreeSet<PathBuf>,
+    tells: bool,
 }
 
 impl std::fmt::Debug for SimVfs {
@@ -82,6 +83,9 @@ impl State {
     /// Counts a call, adds it to the trace, and decides whether it fails.
     fn call(&mut self, op: &'static str, path: &Path, kind: Kind) -> Result<()> {
         self.calls += 1;
+        if self.tells {
+            eprintln!("    {} {op} {}", self.calls, path.display());
+        }
         self.fold(op.as_bytes());
         self.fold(path.as_os_str().as_encoded_bytes());
         if !self.down && self.faults.crash_at.is_some_and(|at| self.calls >= at) {
@@ -126,8 +130,14 @@ impl SimVfs {
             life: 0,
             down: false,
             locks: BTreeSet::new(),
+            tells: false,
         };
         Self { state: Arc::new(Mutex::new(state)), interlude: Arc::new(Mutex::new(None)) }
+    }
+
+    /// Writes every call to standard error, for whoever replays a seed.
+    pub fn tell_calls(&self) {
+        self.state.lock().tells = true;
     }
 
     /// What goes wrong from now on.
@@ -185,7 +195,12 @@ impl SimVfs {
     }
 
     /// Runs the interlude, if one is set and not running, then the call.
-    fn with<T>(&self, op: &'static str, path: &Path, call: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+    fn with<T>(
+        &self,
+        op: &'static str,
+        path: &Path,
+        call: impl FnOnce(&mut State) -> Result<T>,
+    ) -> Result<T> {
         let taken = self.interlude.lock().take();
         if let Some(mut interlude) = taken {
             interlude(op, path);
@@ -203,7 +218,14 @@ impl State {
         self.faults = Faults::default();
     }
 
-    fn write(&mut self, op: &'static str, path: &Path, inode: u64, offset: Option<u64>, bytes: &[u8]) -> Result<()> {
+    fn write(
+        &mut self,
+        op: &'static str,
+        path: &Path,
+        inode: u64,
+        offset: Option<u64>,
+        bytes: &[u8],
+    ) -> Result<()> {
         self.call(op, path, Kind::Write)?;
         let at = offset.unwrap_or_else(|| self.image.len(inode));
         let grows = (at + bytes.len() as u64).saturating_sub(self.image.len(inode));
@@ -234,7 +256,11 @@ impl SimFile {
     fn with<T>(&self, op: &'static str, call: impl FnOnce(&mut State, u64) -> Result<T>) -> Result<T> {
         self.vfs.with(op, &self.path, |state| {
             if state.life != self.life {
-                return Err(failure(op, &self.path, io::Error::other("simulated: opened in an earlier life")));
+                return Err(failure(
+                    op,
+                    &self.path,
+                    io::Error::other("simulated: opened in an earlier life"),
+                ));
             }
             call(state, self.inode)
         })
@@ -396,7 +422,9 @@ impl Vfs for SimVfs {
             }
             Ok(state.life)
         })
-        .map(|life| Box::new(SimLock { vfs: self.clone(), path: path.to_owned(), life }) as Box<dyn LockGuard>)
+        .map(|life| {
+            Box::new(SimLock { vfs: self.clone(), path: path.to_owned(), life }) as Box<dyn LockGuard>
+        })
     }
 }
 

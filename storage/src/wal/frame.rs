@@ -48,9 +48,7 @@ pub(super) fn read_header(bytes: &[u8]) -> Header {
         return Header::Bad;
     }
     match u32_at(bytes, 8) {
-        OLDEST..=VERSION => {
-            Header::Good { first_sequence: u64_at(bytes, 16), salt: Salt(u32_at(bytes, 24)) }
-        }
+        OLDEST..=VERSION => Header::Good { first_sequence: u64_at(bytes, 16), salt: Salt(u32_at(bytes, 24)) },
         other => Header::Version(other),
     }
 }
@@ -95,11 +93,7 @@ pub(super) fn read(bytes: &[u8], salt: Salt) -> Option<Frame<'_>> {
 /// As [`read`], for a frame whose sequence and synced numbers are `wanted`. These are looked at before the checksum,
 /// which costs a pass over as many bytes as four arbitrary ones claim: who searches for frames in a record's payload
 /// must not pay that at every byte.
-pub(super) fn read_where(
-    bytes: &[u8],
-    salt: Salt,
-    wanted: impl Fn(u64, u64) -> bool,
-) -> Option<Frame<'_>> {
+pub(super) fn read_where(bytes: &[u8], salt: Salt, wanted: impl Fn(u64, u64) -> bool) -> Option<Frame<'_>> {
     let head = bytes.first_chunk::<FRAME_BYTES>()?;
     let len = u32_at(head, 0) as usize;
     if len > MAX_RECORD_BYTES {
@@ -107,7 +101,10 @@ pub(super) fn read_where(
     }
     let whole = bytes.get(..FRAME_BYTES + len)?;
     let (sequence, synced) = (u64_at(head, 8), u64_at(head, 16));
-    if sequence == 0 || synced >= sequence || !wanted(sequence, synced) || u32_at(head, 4) != checksum(salt, whole)
+    if sequence == 0
+        || synced >= sequence
+        || !wanted(sequence, synced)
+        || u32_at(head, 4) != checksum(salt, whole)
     {
         return None;
     }

@@ -1,4 +1,5 @@
 //! Reading a log after any kind of stop. Rules, in order:
+//! - Files whose records are all covered by a checkpoint are of no interest.
 //! - Files follow each other without a gap; the first starts at or before the first record that is needed.
 //! - In a file that is not the last, every byte belongs to a whole frame: such a file was synced before the next began.
 //! - In the last file, the first bad frame begins the tail. If behind it a whole frame says that the log was synced
@@ -66,6 +67,7 @@ pub(super) fn recover(
 ) -> Result<Recovered> {
     let mut names: Vec<u64> = vfs.list(dir)?.iter().filter_map(|entry| parse_name(&entry.name)).collect();
     names.sort_unstable();
+    drop_covered(vfs, dir, after, tail, &mut names)?;
     let mut recovery = Recovery { last_sequence: after, ..Recovery::default() };
     let mut files = Vec::new();
     let mut expected = None;
@@ -111,6 +113,18 @@ pub(super) fn recover(
         files.push(LogFile { path, first_sequence: name, len: end.offset as u64 });
     }
     Ok(Recovered { files, next_in_last: expected, salt: last_salt, recovery })
+}
+
+/// Leaves out files whose records are all before those needed. They were being removed when something stopped, and a
+/// crash may have kept any of them.
+fn drop_covered(vfs: &dyn Vfs, dir: &Path, after: u64, tail: Tail, names: &mut Vec<u64>) -> Result<()> {
+    let needed_from = names.iter().rposition(|&first| first <= after.saturating_add(1)).unwrap_or(0);
+    for name in names.drain(..needed_from) {
+        if tail == Tail::Settle {
+            vfs.remove_file(&file_path(dir, name))?;
+        }
+    }
+    Ok(())
 }
 
 fn check_follows(path: &Path, first: u64, expected: Option<u64>, after: u64) -> Result<()> {

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use elanus_storage::{Bytes, DirEntry, DiskVfs, LockGuard, Result, Space, StorageError, Vfs, VfsFile, VfsRead};
+use elanus_storage::{
+    Bytes, DirEntry, DiskVfs, LockGuard, Result, Space, StorageError, Vfs, VfsFile, VfsRead,
+};
 
 #[derive(Debug)]
 struct Faults {

@@ -175,8 +175,12 @@ impl Image {
                 Node::File(inode) => DirEntry { name, is_dir: false, len: self.len(*inode) },
             })
         };
-        let mut entries: Vec<DirEntry> =
-            self.live.iter().filter(|(found, _)| found.as_path() != path && parent(found) == path).filter_map(entry).collect();
+        let mut entries: Vec<DirEntry> = self
+            .live
+            .iter()
+            .filter(|(found, _)| found.as_path() != path && parent(found) == path)
+            .filter_map(entry)
+            .collect();
         entries.sort();
         Ok(entries)
     }
@@ -229,8 +233,11 @@ impl Image {
 
     pub(super) fn sync(&mut self, inode: u64) {
         if let Some(file) = self.inodes.get_mut(&inode) {
-            let kept: Vec<(usize, Vec<u8>)> =
-                file.forgotten.iter().map(|&sector| (sector, sector_of(&file.durable, sector).to_vec())).collect();
+            let kept: Vec<(usize, Vec<u8>)> = file
+                .forgotten
+                .iter()
+                .map(|&sector| (sector, sector_of(&file.durable, sector).to_vec()))
+                .collect();
             file.durable.clone_from(&file.live);
             for (sector, old) in kept {
                 overwrite(&mut file.durable, sector, &old);
@@ -269,10 +276,16 @@ impl Image {
                 }
             }
         }
-        let dirs: BTreeSet<PathBuf> =
-            self.durable.iter().filter(|(_, node)| **node == Node::Dir).map(|(path, _)| path.clone()).collect();
+        let dirs: BTreeSet<PathBuf> = self
+            .durable
+            .iter()
+            .filter(|(_, node)| **node == Node::Dir)
+            .map(|(path, _)| path.clone())
+            .collect();
         // Without its folder nobody finds a file.
-        self.durable.retain(|path, _| path.ancestors().skip(1).all(|dir| dir.as_os_str().is_empty() || dirs.contains(dir)));
+        self.durable.retain(|path, _| {
+            path.ancestors().skip(1).all(|dir| dir.as_os_str().is_empty() || dirs.contains(dir))
+        });
         let fate = Fate::draw(random);
         for file in self.inodes.values_mut() {
             file.durable = survivors(file, fate, random);
@@ -348,7 +361,8 @@ fn survivors(file: &Inode, fate: Fate, random: &mut Random) -> Vec<u8> {
     kept.resize(len, 0);
     for sector in 0..len.div_ceil(SECTOR) {
         let new = sector_of(&file.live, sector);
-        if new == sector_of(&file.durable, sector) || file.forgotten.contains(&sector) || !fate.keeps(random) {
+        if new == sector_of(&file.durable, sector) || file.forgotten.contains(&sector) || !fate.keeps(random)
+        {
             continue;
         }
         // Now and then power fails within a sector.

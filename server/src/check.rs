@@ -1,0 +1,102 @@
+//! Examining a data directory that no server uses: the engine's part, and the originals of images with the rows that
+//! refer to them.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use elanus_engine::check::{Examined, Quarantine, Report, Severity, check};
+use elanus_engine::row::Projection;
+use elanus_engine::{EngineError, Result};
+use elanus_storage::{Digest, DiskVfs, Vfs, data_dir};
+
+use crate::images::layout::{Layout, SHA256};
+
+/// Most missing originals that are told one by one.
+const MOST_TOLD: usize = 10;
+
+/// Examines all of it; with `repair` puts right what can be. Blocking.
+///
+/// # Errors
+/// When there is no data directory, a server uses it, or the disk fails. What is wrong with the data is in the report.
+pub(crate) fn examine(root: &Path, repair: bool) -> Result<Report> {
+    let vfs: Arc<dyn Vfs> = Arc::new(DiskVfs);
+    let data = data_dir::open_to_examine(Arc::clone(&vfs), root)?;
+    let mut wanted = Vec::new();
+    let mut report = check(&data, repair, &mut |examined| {
+        wanted.push((examined.definition.name.clone(), contents(examined)?));
+        Ok(())
+    })?;
+    let stored = originals(vfs.as_ref(), root, repair, &mut report)?;
+    for (name, contents) in &wanted {
+        let missing: Vec<&Digest> = contents.difference(&stored).collect();
+        for digest in missing.iter().take(MOST_TOLD) {
+            let path = original_path(root, digest);
+            report.add(Severity::Damage, &path, format!("missing; a row of {name} refers to it"), None);
+        }
+        if missing.len() > MOST_TOLD {
+            let what = format!("{} more originals of {name} are missing", missing.len() - MOST_TOLD);
+            report.add(Severity::Damage, &root.join("images"), what, None);
+        }
+    }
+    let unused = stored.iter().filter(|digest| !wanted.iter().any(|(_, c)| c.contains(*digest))).count();
+    if unused > 0 {
+        let what = format!("{unused} originals that no row refers to; the server removes them");
+        report.add(Severity::Note, &root.join("images"), what, None);
+    }
+    Ok(report)
+}
+
+/// Every content that a row names.
+fn contents(examined: &Examined<'_>) -> Result<HashSet<Digest>> {
+    let mut contents = HashSet::new();
+    let schema = Arc::new(examined.definition.schema.clone());
+    if let Ok(layout) = Layout::of(&schema, None) {
+        let projection = Projection::resolve(&schema, &[SHA256])?;
+        examined.scan(&projection, &mut |rows| {
+            contents
+                .extend((0..rows.len).filter_map(|row| layout.sha256(&rows, row)?.parse::<Digest>().ok()));
+            Ok(())
+        })?;
+    }
+    Ok(contents)
+}
+
+/// Every original whose content is what its name says.
+fn originals(vfs: &dyn Vfs, root: &Path, repair: bool, report: &mut Report) -> Result<HashSet<Digest>> {
+    let mut sound = HashSet::new();
+    let images = root.join("images");
+    if !vfs.exists(&images)? {
+        return Ok(sound);
+    }
+    let quarantine = Quarantine::new(vfs, root, repair);
+    for folder in vfs.list(&images)?.iter().filter(|entry| entry.is_dir) {
+        for entry in vfs.list(&images.join(&folder.name))? {
+            let path = images.join(&folder.name).join(&entry.name);
+            let Ok(digest) = entry.name.parse::<Digest>() else {
+                report.add(Severity::Note, &path, "no original; a left-over", None);
+                continue;
+            };
+            report.bytes += entry.len;
+            if Digest::of(&vfs.read(&path)?) == digest {
+                sound.insert(digest);
+                continue;
+            }
+            quarantine.take(&path)?;
+            let done = repair.then(|| "moved to the quarantine".to_owned());
+            report.add(Severity::Damage, &path, "the content does not match its name", done);
+        }
+    }
+    Ok(sound)
+}
+
+fn original_path(root: &Path, digest: &Digest) -> std::path::PathBuf {
+    let name = digest.to_string();
+    root.join("images").join(&name[..2]).join(name)
+}
+
+impl From<elanus_storage::StorageError> for crate::error::ApiError {
+    fn from(error: elanus_storage::StorageError) -> Self {
+        EngineError::from(error).into()
+    }
+}
