@@ -26,6 +26,7 @@ mod compact;
 pub mod error;
 pub mod exec;
 pub mod filter;
+mod ipc;
 pub mod kernel;
 pub mod limits;
 pub mod plan;

@@ -11,6 +11,7 @@ use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 
 use crate::error::{EngineError, Result};
+use crate::ipc::guarded;
 use crate::row::{Chunk, Keys};
 use crate::schema::Schema;
 
@@ -122,13 +123,8 @@ fn take_batch(rest: &mut &[u8]) -> Result<RecordBatch> {
         .and_then(|n| rest.split_at_checked(n))
         .ok_or_else(|| damaged("shorter than its columns"))?;
     *rest = after;
-    let mut reader =
-        StreamReader::try_new(Cursor::new(bytes), None).map_err(|e| damaged(&format!("columns: {e}")))?;
-    match reader.next() {
-        Some(Ok(batch)) => Ok(batch),
-        Some(Err(e)) => Err(damaged(&format!("columns: {e}"))),
-        None => Err(damaged("no columns")),
-    }
+    let read = guarded(|| StreamReader::try_new(Cursor::new(bytes), None)?.next().transpose());
+    read.map_err(|e| damaged(&format!("columns: {e}")))?.ok_or_else(|| damaged("no columns"))
 }
 
 fn put_floats(out: &mut Vec<u8>, values: &[f32]) {

@@ -18,6 +18,7 @@ use super::keys::KeyIndex;
 use super::vectors::VectorColumn;
 use super::{Segment, SegmentView, key_column, live_rows, merge_scalars};
 use crate::error::{EngineError, Result};
+use crate::ipc::guarded;
 use crate::schema::Schema;
 
 const VECTORS: FileKind = FileKind { tag: *b"EVEC", version: 1 };
@@ -322,7 +323,7 @@ pub(super) fn decode_columns(path: &Path, bytes: Bytes) -> Result<RecordBatch> {
     let footer = arrow_ipc::root_as_footer(&buffer[footer_start..trailer_start])
         .map_err(|e| corrupt(path, format!("arrow footer: {e}")))?;
     let schema = footer.schema().ok_or_else(|| corrupt(path, "arrow footer without a schema".into()))?;
-    let schema = Arc::new(arrow_ipc::convert::try_fb_to_schema(schema).map_err(arrow)?);
+    let schema = Arc::new(guarded(|| arrow_ipc::convert::try_fb_to_schema(schema)).map_err(arrow)?);
     let decoder = FileDecoder::new(schema, footer.version());
     let blocks = footer.recordBatches().ok_or_else(|| corrupt(path, "no record batch".into()))?;
     if blocks.len() != 1 {
@@ -334,8 +335,7 @@ pub(super) fn decode_columns(path: &Path, bytes: Bytes) -> Result<RecordBatch> {
     match (usize::try_from(start), end.and_then(|end| usize::try_from(end).ok())) {
         (Ok(start), Some(end)) if start < end && end <= footer_start => {
             let data = buffer.slice_with_length(start, end - start);
-            decoder
-                .read_record_batch(block, &data)
+            guarded(|| decoder.read_record_batch(block, &data))
                 .map_err(arrow)?
                 .ok_or_else(|| corrupt(path, "no rows".into()))
         }
