@@ -25,6 +25,8 @@ pub const MAX_PROPERTIES: usize = 256;
 pub const MAX_BATCH_ROWS: usize = 1_000_000;
 /// Largest insert or upsert in bytes of column data (ours: it has to fit one log record).
 pub const MAX_BATCH_BYTES: usize = 192 << 20;
+/// Largest key that may be given to a collection that generates keys (ours: generated ones go on above it).
+pub const MAX_GIVEN_AUTO_ID: i64 = i64::MAX >> 1;
 /// Longest filter expression in bytes (ours).
 pub const MAX_FILTER_BYTES: usize = 1 << 20;
 /// Deepest nesting of a filter expression (ours).

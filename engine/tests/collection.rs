@@ -227,3 +227,61 @@ fn writers_and_readers_at_once_see_whole_batches() {
     engine.close();
     assert!(matches!(c.delete_keys(Keys::Int(vec![1])), Err(EngineError::Closing)));
 }
+
+/// Writers, readers, sealing, compaction and a backup at once: everybody reads what they wrote, and nothing is lost.
+#[test]
+fn everything_at_once() {
+    const WRITERS: i64 = 4;
+    const KEYS: i64 = 200;
+    let dir = tempfile::tempdir().unwrap();
+    let backups = tempfile::tempdir().unwrap();
+    let options = EngineOptions {
+        seal_bytes: 16 << 10,
+        segment_bytes: 64 << 10,
+        compaction_rate: 0,
+        search_threads: 2,
+        ..EngineOptions::default()
+    };
+    let open = || Engine::open(elanus_storage::data_dir::open(dir.path()).unwrap(), options.clone()).unwrap();
+    let engine = open();
+    let c = create(&engine, false, Metric::L2);
+    let expected: BTreeMap<i64, i64> = std::thread::scope(|scope| {
+        let write = |writer: i64| {
+            let mut mine = BTreeMap::new();
+            for round in 0..60i64 {
+                let keys = (0..KEYS).filter(|key| (key * 31 + round * 17) % 3 == 0);
+                let rows: Vec<(i64, i64)> = keys.map(|key| (writer * KEYS + key, round * 13 + key)).collect();
+                c.upsert(batch(c.schema(), KeySource::Given, &rows)).unwrap();
+                mine.extend(rows);
+                let gone: Vec<i64> = mine.keys().copied().filter(|key| (key + round) % 5 == 0).collect();
+                assert_eq!(c.delete_keys(Keys::Int(gone.clone())).unwrap() as usize, gone.len());
+                mine.retain(|key, _| !gone.contains(key));
+                let filter = format!("id >= {} and id < {}", writer * KEYS, (writer + 1) * KEYS);
+                let count = c.count_where(&Filter::compile(&filter, c.schema()).unwrap()).unwrap();
+                assert_eq!(count as usize, mine.len(), "writer {writer}, round {round}");
+            }
+            mine
+        };
+        let writers: Vec<_> = (0..WRITERS).map(|writer| scope.spawn(move || write(writer))).collect();
+        scope.spawn(|| {
+            while c.compact().is_ok_and(|more| more) || c.count() < 100 {
+                std::thread::yield_now();
+            }
+        });
+        scope.spawn(|| {
+            for number in 0..5 {
+                let target = backups.path().join(number.to_string());
+                let info = engine.backup(&target, &mut |_| Ok(())).unwrap();
+                let data = elanus_storage::data_dir::open(&target).unwrap();
+                let copy = Engine::open(data, EngineOptions::default()).unwrap();
+                assert_eq!(copy.collection("c").unwrap().count(), info.collections[0].rows);
+            }
+        });
+        writers.into_iter().flat_map(|w| w.join().unwrap()).collect()
+    });
+    assert_eq!(all(&c), expected);
+    engine.close();
+    drop((c, engine));
+    let engine = open();
+    assert_eq!(all(&engine.collection("c").unwrap()), expected);
+}

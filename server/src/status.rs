@@ -9,7 +9,7 @@ use axum::routing::get;
 use elanus_embed::{DeviceChoice, DeviceReport};
 use serde::Serialize;
 
-use crate::app::App;
+use crate::app::{App, blocking};
 use crate::jobs::DEFAULT_COLLECTION;
 use crate::reply;
 use crate::version::{COMMIT, VERSION};
@@ -33,11 +33,60 @@ struct Status {
     image_roots: Vec<String>,
     #[serde(rename = "defaultCollection")]
     default_collection: &'static str,
+    storage: StorageStatus,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StorageStatus {
+    /// Bytes of logs, segments and originals.
+    data_bytes: u64,
+    /// Collections still being opened.
+    loading: usize,
+    /// `disk`, `memory`: of which there is too little for the data to grow.
+    quota_exceeded: Vec<String>,
+    /// Collections whose segments are being rewritten.
+    compacting: Vec<Compacting>,
+    /// Collections out of service or read-only, with the reason.
+    faults: Vec<(String, String)>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Compacting {
+    collection: String,
+    written_bytes: u64,
+    expected_bytes: u64,
+}
+
+fn storage_status(app: &App) -> StorageStatus {
+    let engine = &app.engine;
+    let compacting = engine.open_collections().into_iter().filter_map(|collection| {
+        let now = collection.stats().compaction;
+        now.running.then(|| Compacting {
+            collection: collection.name().to_owned(),
+            written_bytes: now.written_bytes,
+            expected_bytes: now.expected_bytes,
+        })
+    });
+    StorageStatus {
+        data_bytes: engine.data_bytes(),
+        loading: engine.loading().map_or(0, |l| l.total - l.done),
+        quota_exceeded: engine.exhausted().iter().map(ToString::to_string).collect(),
+        compacting: compacting.collect(),
+        faults: engine.faults(),
+    }
 }
 
 async fn status(State(app): State<Arc<App>>) -> Response {
     let report = app.images.device_report();
     let loading = || DeviceReport { device: "loading".into(), detail: expected(&app), reason: String::new() };
+    let shared = Arc::clone(&app);
+    // Waits for locks that a commit may hold.
+    let storage = match blocking(move || Ok(storage_status(&shared))).await {
+        Ok(storage) => storage,
+        Err(error) => return reply::own_error(error),
+    };
     reply::own_data(Status {
         version: VERSION,
         commit: COMMIT,
@@ -48,6 +97,7 @@ async fn status(State(app): State<Arc<App>>) -> Response {
         uptime_s: app.started.elapsed().as_secs(),
         image_roots: app.config.roots().iter().map(|p| p.display().to_string()).collect(),
         default_collection: DEFAULT_COLLECTION,
+        storage,
     })
 }
 

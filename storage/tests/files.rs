@@ -25,7 +25,7 @@ fn whole(path: &Path) -> Result<(), StorageError> {
 }
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 proptest! {
@@ -123,42 +123,55 @@ fn an_atomic_write_shows_the_old_or_the_new() {
 /// data of users can't be read any more. `ELANUS_WRITE_FIXTURES=1` makes those that are missing.
 #[test]
 fn files_of_version_1_stay_readable() {
-    let make = std::env::var_os("ELANUS_WRITE_FIXTURES").is_some();
-    let container = fixture("container");
+    let container = fixture("v1/container");
     let kind = FileKind { tag: *b"FIXT", version: 1 };
-    if make && !container.exists() {
-        std::fs::create_dir_all(fixture("wal")).unwrap();
+    if std::env::var_os("ELANUS_WRITE_FIXTURES").is_some() && !container.exists() {
         let mut writer = ContainerWriter::create(&DiskVfs, &container, kind).unwrap();
         writer.block(*b"text", b"a block of text").unwrap();
         writer.block(*b"nums", &7u32.to_le_bytes()).unwrap();
         writer.finish().unwrap();
-        manifest::store(&DiskVfs, &fixture("manifest"), 41, b"what is alive").unwrap();
-        let vfs = std::sync::Arc::new(DiskVfs);
-        let options = elanus_storage::WalOptions::default();
-        let (mut wal, _) =
-            elanus_storage::Wal::open(vfs, &fixture("wal"), options, 0, &mut |_, _| Ok(())).unwrap();
-        wal.append(&[b"one", b"", b"three"]).unwrap();
-        wal.sync().unwrap();
+        manifest::store(&DiskVfs, &fixture("v1/manifest"), 41, b"what is alive").unwrap();
     }
     let read = Container::open(&DiskVfs, &container, kind).unwrap();
     read.verify().unwrap();
     assert_eq!(&read.require(*b"text").unwrap()[..], b"a block of text");
     assert_eq!(read.require(*b"nums").unwrap().typed::<u32>().unwrap(), [7]);
-    let manifest = manifest::load(&DiskVfs, &fixture("manifest")).unwrap().unwrap();
+    let manifest = manifest::load(&DiskVfs, &fixture("v1/manifest")).unwrap().unwrap();
     assert_eq!((manifest.generation, &manifest.payload[..]), (41, &b"what is alive"[..]));
-    // Opening a log may cut it: look at a copy.
-    let dir = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(fixture("wal")).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
-    }
-    let mut records = Vec::new();
-    let mut replay = |sequence, bytes: &[u8]| {
-        records.push((sequence, bytes.to_vec()));
-        Ok(())
+}
+
+#[test]
+fn logs_of_all_versions_stay_readable_and_go_on() {
+    let open = |dir: &Path, records: &mut Vec<(u64, Vec<u8>)>| {
+        let mut replay = |sequence, bytes: &[u8]| {
+            records.push((sequence, bytes.to_vec()));
+            Ok(())
+        };
+        let vfs = std::sync::Arc::new(DiskVfs);
+        elanus_storage::Wal::open(vfs, dir, elanus_storage::WalOptions::default(), 0, &mut replay).unwrap().0
     };
-    let vfs = std::sync::Arc::new(DiskVfs);
-    elanus_storage::Wal::open(vfs, dir.path(), elanus_storage::WalOptions::default(), 0, &mut replay)
-        .unwrap();
-    assert_eq!(records, [(1, b"one".to_vec()), (2, vec![]), (3, b"three".to_vec())]);
+    for version in ["v1", "v2"] {
+        let folder = fixture(version).join("wal");
+        if std::env::var_os("ELANUS_WRITE_FIXTURES").is_some() && !folder.exists() {
+            std::fs::create_dir_all(&folder).unwrap();
+            let mut wal = open(&folder, &mut Vec::new());
+            wal.append(&[b"one", b"", b"three"]).unwrap();
+            wal.sync().unwrap();
+        }
+        // Opening a log may cut it: look at a copy.
+        let dir = tempfile::tempdir().unwrap();
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+        }
+        let mut records = Vec::new();
+        let mut wal = open(dir.path(), &mut records);
+        assert_eq!(records, [(1, b"one".to_vec()), (2, vec![]), (3, b"three".to_vec())], "{version}");
+        wal.append(&[b"four"]).unwrap();
+        wal.sync().unwrap();
+        drop(wal);
+        records.clear();
+        drop(open(dir.path(), &mut records));
+        assert_eq!(records.last(), Some(&(4, b"four".to_vec())), "{version}");
+    }
 }

@@ -10,7 +10,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::Engine;
 use crate::collection::{Collection, Durability};
-use crate::error::{EngineError, Result};
+use crate::error::{EngineError, ErrorClass, Result};
 
 /// How often the disk is measured and collections are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -42,14 +42,16 @@ impl Background {
             every(TICK, &weak, &stop, |engine| rest.compact(engine));
         })?;
         let weak = Arc::downgrade(engine);
-        let tick = match engine.shared.options.durability {
-            Durability::EveryWrite => TICK,
-            Durability::Interval(interval) => interval.clamp(Duration::from_millis(1), TICK),
+        let interval = match engine.shared.options.durability {
+            Durability::EveryWrite => None,
+            Durability::Interval(interval) => Some(interval.max(Duration::from_millis(1))),
         };
+        let tick = interval.map_or(TICK, |interval| interval.min(TICK));
         background.spawn("ticker", move |stop| {
-            let mut measured = Instant::now();
+            let (mut measured, mut synced) = (Instant::now(), Instant::now());
             every(tick, &weak, &stop, |engine| {
-                if tick < TICK {
+                if interval.is_some_and(|interval| synced.elapsed() >= interval) {
+                    synced = Instant::now();
                     sync_all(engine);
                 }
                 if measured.elapsed() >= TICK {
@@ -101,13 +103,19 @@ fn seal_on_request(engine: &Weak<Engine>, requests: &Receiver<u64>, stop: &Recei
         };
         let (Ok(id), Some(engine)) = (id, engine.upgrade()) else { return };
         let Some(collection) = engine.slots.open().into_iter().find(|c| c.id() == id) else { continue };
-        match collection.seal() {
+        match shielded(|| collection.seal()) {
             Ok(()) | Err(EngineError::Closing) => {}
             Err(error) => {
                 tracing::error!(collection = collection.name(), %error, "sealing failed; rows stay in the log");
             }
         }
     }
+}
+
+/// A bug in one rewriting must not end all later ones.
+fn shielded<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
+        .unwrap_or_else(|_| Err(EngineError::Internal("a rewriting of segments panicked".into())))
 }
 
 fn request_seals(engine: &Engine) {
@@ -138,25 +146,36 @@ impl Rest {
             self.failed.clear();
             self.until = None;
         }
-        for collection in engine.slots.open() {
-            if !self.failed.contains(&collection.id()) && collection.take_compaction_due() {
-                self.compact_all(&collection);
+        // Each collection in turn, one rewriting at a time: one that is never done does not keep the others waiting.
+        let mut more = true;
+        while more && !engine.is_closing() {
+            more = false;
+            for collection in engine.slots.open() {
+                if !self.failed.contains(&collection.id()) && collection.take_compaction_due() {
+                    more |= self.compact_once(engine, &collection);
+                }
             }
         }
     }
 
-    fn compact_all(&mut self, collection: &Collection) {
-        loop {
-            match collection.compact() {
-                Ok(true) => {}
-                Ok(false) | Err(EngineError::Closing) => return,
-                Err(error) => {
-                    tracing::error!(collection = collection.name(), %error, "compaction failed; it is tried again");
-                    collection.put_compaction_due();
-                    self.failed.insert(collection.id());
-                    self.until.get_or_insert(Instant::now() + RETRY);
-                    return;
-                }
+    fn compact_once(&mut self, engine: &Engine, collection: &Collection) -> bool {
+        let name = collection.name();
+        match shielded(|| collection.compact()) {
+            Ok(true) => {
+                collection.put_compaction_due();
+                true
+            }
+            Ok(false) | Err(EngineError::Closing) => false,
+            Err(error) if error.class() == ErrorClass::Corrupt => {
+                engine.take_out_of_service(collection, &error.to_string());
+                false
+            }
+            Err(error) => {
+                tracing::error!(collection = name, %error, "compaction failed; it is tried again");
+                collection.put_compaction_due();
+                self.failed.insert(collection.id());
+                self.until.get_or_insert(Instant::now() + RETRY);
+                false
             }
         }
     }

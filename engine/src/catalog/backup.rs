@@ -44,6 +44,19 @@ pub struct BackupCollection {
     pub sequence: u64,
 }
 
+impl BackupCollection {
+    /// Gives back what was restored, if it is what the backup says it holds.
+    fn require(&self, restored: Collection) -> Result<Collection> {
+        match restored.count() {
+            rows if rows == self.rows => Ok(restored),
+            rows => Err(EngineError::invalid(format!(
+                "the backup is damaged: collection {} has {rows} rows instead of {}",
+                self.name, self.rows
+            ))),
+        }
+    }
+}
+
 impl BackupInfo {
     /// Reads what the backup in `dir` holds.
     ///
@@ -64,6 +77,13 @@ impl BackupInfo {
             return Err(StorageError::UnsupportedVersion { path, found, supported }.into());
         }
         Ok(info)
+    }
+}
+
+fn check_free(catalog: &CatalogFile, name: &str) -> Result<()> {
+    match catalog.collections.contains_key(name) {
+        true => Err(EngineError::CollectionExists { name: name.to_owned() }),
+        false => Ok(()),
     }
 }
 
@@ -103,21 +123,34 @@ impl Engine {
         let mut open = self.slots.open();
         open.sort_by_key(|collection| collection.id());
         let held: Vec<_> = open.iter().map(|collection| collection.hold()).collect();
-        let cuts = crate::collection::Held::cut(&held)?;
+        let cuts = crate::collection::Held::cut(&held);
         let mut file = CatalogFile { next_id: catalog.1.next_id, ..CatalogFile::default() };
         let mut info = BackupInfo {
             format: BACKUP_FORMAT,
             created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
             collections: Vec::new(),
-            left_out: self.slots.not_open(),
+            left_out: Vec::new(),
         };
         for ((collection, held), cut) in open.iter().zip(&held).zip(&cuts) {
+            let cut = match cut {
+                Ok(cut) => cut,
+                // Its reason is of its own log: the others go on.
+                Err(error) => {
+                    info.left_out.push((collection.name().to_owned(), error.to_string()));
+                    continue;
+                }
+            };
             held.copy_into(cut, &collection_folder(dir, collection.id()))?;
             let name = collection.name().to_owned();
             file.collections.insert(name.clone(), collection.id());
             info.collections.push(BackupCollection { name, rows: cut.rows, sequence: cut.sequence });
         }
         drop(held);
+        for name in catalog.1.collections.keys().filter(|name| !open.iter().any(|c| c.name() == *name)) {
+            let failed = self.slots.failed().into_iter().find(|(other, _)| other == name);
+            let reason = failed.map_or_else(|| "it was still being loaded".to_owned(), |(_, reason)| reason);
+            info.left_out.push((name.clone(), reason));
+        }
         drop(catalog);
         vfs.create_dir_all(&dir.join("collections"))?;
         file.store(vfs, dir, 1)?;
@@ -132,35 +165,41 @@ impl Engine {
     /// storage errors.
     pub fn restore(&self, from: &dyn Vfs, dir: &Path, name: &str, new_name: &str) -> Result<Arc<Collection>> {
         check_collection_name(new_name)?;
-        BackupInfo::load(from, dir)?;
+        let info = BackupInfo::load(from, dir)?;
         let (_, file) = CatalogFile::load(from, dir)?;
-        let Some(&old_id) = file.collections.get(name) else {
+        let described = info.collections.iter().find(|c| c.name == name);
+        let (Some(&old_id), Some(described)) = (file.collections.get(name), described) else {
             return Err(EngineError::invalid(format!("the backup holds no collection {name}")));
         };
-        let mut catalog = self.catalog.lock();
-        if catalog.1.collections.contains_key(new_name) {
-            return Err(EngineError::CollectionExists { name: new_name.to_owned() });
-        }
-        self.check_room_for_one_more()?;
         let source = collection_folder(dir, old_id);
         self.shared.quota.admit(check::folder_bytes(from, &source)?)?;
-        let (id, folder) = self.new_folder(&mut catalog)?;
+        let (id, folder) = {
+            let mut catalog = self.catalog.lock();
+            check_free(&catalog.1, new_name)?;
+            self.check_room_for_one_more()?;
+            self.new_folder(&mut catalog)?
+        };
+        // Others create and drop meanwhile: nobody else gets this number.
         let vfs = self.vfs();
         let opened = copy_folder(from, &source, vfs, &folder, new_name)
             .and_then(|()| check::require_sound(vfs, &folder))
-            .and_then(|()| Collection::open(self.shared.clone(), &folder, id, new_name.to_owned()));
+            .and_then(|()| Collection::open(self.shared.clone(), &folder, id, new_name.to_owned()))
+            .and_then(|collection| described.require(collection));
+        let mut naming = false;
         let named = opened.and_then(|collection| {
+            let mut catalog = self.catalog.lock();
+            check_free(&catalog.1, new_name)?;
+            naming = true;
             self.name(&mut catalog, new_name, id)?;
-            Ok(Arc::new(collection))
+            let collection = Arc::new(collection);
+            self.slots.put(new_name, Slot::Open(Arc::clone(&collection)));
+            Ok(collection)
         });
         match named {
-            Ok(collection) => {
-                self.slots.put(new_name, Slot::Open(Arc::clone(&collection)));
-                Ok(collection)
-            }
+            Ok(collection) => Ok(collection),
             Err(error) => {
                 // Best effort, and not where the catalog may name it after all: the next start sweeps what it does not.
-                if !matches!(error, EngineError::Storage(StorageError::Io { .. })) {
+                if !naming {
                     let _ = vfs.remove_dir_all(&folder);
                 }
                 Err(error)

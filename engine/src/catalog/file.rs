@@ -32,19 +32,29 @@ pub(crate) fn collection_folder(root: &Path, id: u64) -> PathBuf {
 }
 
 impl CatalogFile {
-    /// Generation and content, for whoever acts on it; an empty one where there is no file.
+    /// Generation and content, for whoever acts on it. Where nothing was ever stored an empty one is, so that a catalog
+    /// that is missing later is known to be lost.
     pub(super) fn adopt(vfs: &dyn Vfs, root: &Path) -> Result<(u64, Self)> {
-        Self::read(root, manifest::adopt(vfs, &root.join(CATALOG))?)
+        let (generation, file) = Self::read(vfs, root, manifest::adopt(vfs, &root.join(CATALOG))?)?;
+        if generation > 0 {
+            return Ok((generation, file));
+        }
+        file.store(vfs, root, 1)?;
+        Ok((1, file))
     }
 
     /// The same for whoever only looks.
     pub(crate) fn load(vfs: &dyn Vfs, root: &Path) -> Result<(u64, Self)> {
-        Self::read(root, manifest::load(vfs, &root.join(CATALOG))?)
+        Self::read(vfs, root, manifest::load(vfs, &root.join(CATALOG))?)
     }
 
-    fn read(root: &Path, stored: Option<Stored>) -> Result<(u64, Self)> {
+    fn read(vfs: &dyn Vfs, root: &Path, stored: Option<Stored>) -> Result<(u64, Self)> {
         let path = root.join(CATALOG);
         let Some(stored) = stored else {
+            if has_collections(vfs, root)? {
+                let reason = "it is missing, and there are collections".to_owned();
+                return Err(StorageError::Corrupt { path, offset: 0, reason }.into());
+            }
             return Ok((0, Self::default()));
         };
         let file = serde_json::from_slice(&stored.payload).map_err(|e| StorageError::Corrupt {
@@ -79,4 +89,17 @@ impl CatalogFile {
         }
         Ok(())
     }
+}
+
+fn has_collections(vfs: &dyn Vfs, root: &Path) -> Result<bool> {
+    let folder = root.join(COLLECTIONS);
+    if !vfs.exists(&folder)? {
+        return Ok(false);
+    }
+    for entry in vfs.list(&folder)?.iter().filter(|entry| entry.is_dir) {
+        if vfs.exists(&folder.join(&entry.name).join(crate::collection::MANIFEST))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

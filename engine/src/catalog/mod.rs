@@ -12,6 +12,7 @@ mod slots;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use elanus_storage::Resource;
 use elanus_storage::Vfs;
@@ -104,6 +105,8 @@ impl Engine {
     /// `QuotaExceeded`; storage errors.
     pub fn create(&self, definition: Definition) -> Result<Arc<Collection>> {
         definition.check()?;
+        // Waiting for one that is being opened is done before others have to wait for this.
+        self.slots.wait(&definition.name, self.shared.options.load_wait);
         let mut catalog = self.catalog.lock();
         if let Some(existing) = self.existing(&definition)? {
             return Ok(existing);
@@ -217,15 +220,19 @@ impl Engine {
     /// Storage errors before the catalog has changed; `CollectionLoading`. Files that cannot be removed afterwards are
     /// swept at the next start.
     pub fn drop_collection(&self, name: &str) -> Result<bool> {
+        self.slots.wait(name, self.shared.options.load_wait);
         let mut catalog = self.catalog.lock();
         let mut next = catalog.1.clone();
         let Some(id) = next.collections.remove(name) else {
             return Ok(false);
         };
-        if let Err(loading @ EngineError::CollectionLoading { .. }) = self.collection(name) {
+        if let Err(loading @ EngineError::CollectionLoading { .. }) = self.slots.get(name, Duration::ZERO) {
             return Err(loading);
         }
-        self.store(&mut catalog, next)?;
+        if let Err(error) = self.store(&mut catalog, next) {
+            self.undo_drop(&mut catalog, name);
+            return Err(error);
+        }
         let slot = self.slots.remove(name);
         drop(catalog);
         if let Some(Slot::Open(collection)) = &slot {
@@ -235,6 +242,27 @@ impl Engine {
             tracing::warn!(collection = name, %error, "files of a dropped collection are left for the next start");
         }
         Ok(true)
+    }
+
+    /// After storing a catalog without `name` has failed nobody knows which catalog is in place. Either the old one is put
+    /// back, or the collection takes nothing more that a start could lose.
+    fn undo_drop(&self, catalog: &mut (u64, CatalogFile), name: &str) {
+        catalog.0 += 1;
+        let old = catalog.1.clone();
+        if let (Err(error), Ok(collection)) = (self.store(catalog, old), self.slots.get(name, Duration::ZERO))
+        {
+            self.take_out_of_service(&collection, &format!("dropping it has failed halfway: {error}"));
+        }
+    }
+
+    /// Requests for the collection get the reason from now on; the others go on.
+    fn take_out_of_service(&self, collection: &Collection, reason: &str) {
+        self.slots.put(collection.name(), slots::failed(collection.name(), reason.to_owned()));
+        collection.begin_closing();
+    }
+
+    fn is_closing(&self) -> bool {
+        self.slots.is_stopped()
     }
 
     /// Ends background work and refuses further writes; returns when writes under way are done. Everything
@@ -252,7 +280,7 @@ impl Engine {
     }
 
     fn existing(&self, definition: &Definition) -> Result<Option<Arc<Collection>>> {
-        let existing = match self.collection(&definition.name) {
+        let existing = match self.slots.get(&definition.name, Duration::ZERO) {
             Err(EngineError::CollectionNotFound { .. }) => return Ok(None),
             other => other?,
         };

@@ -47,12 +47,17 @@ pub(super) struct Slots {
 struct State {
     slots: BTreeMap<String, Slot>,
     stopped: bool,
+    /// Requests that wait for a collection to be opened.
+    waiting: usize,
 }
+
+/// More than so many requests do not wait: each holds a thread that requests for open collections need.
+const MOST_WAITING: usize = 16;
 
 impl Slots {
     pub(super) fn new(file: &CatalogFile) -> Self {
         let slots = file.collections.iter().map(|(name, &id)| (name.clone(), Slot::Waiting { id })).collect();
-        Self { state: Mutex::new(State { slots, stopped: false }), changed: Condvar::new() }
+        Self { state: Mutex::new(State { slots, stopped: false, waiting: 0 }), changed: Condvar::new() }
     }
 
     /// Opens what waits, one after the other; several threads may do so at once.
@@ -85,6 +90,7 @@ impl Slots {
 
     pub(super) fn stop_loading(&self) {
         self.state.lock().stopped = true;
+        self.changed.notify_all();
     }
 
     pub(super) fn put(&self, name: &str, slot: Slot) {
@@ -111,11 +117,26 @@ impl Slots {
                 None => return Err(EngineError::CollectionNotFound { name: name.to_owned() }),
                 Some(Slot::Waiting { .. } | Slot::Opening) => {}
             }
-            if state.stopped || self.changed.wait_until(&mut state, until).timed_out() {
+            let give_up = state.stopped || wait.is_zero() || state.waiting >= MOST_WAITING || {
+                state.waiting += 1;
+                let timed_out = self.changed.wait_until(&mut state, until).timed_out();
+                state.waiting -= 1;
+                timed_out
+            };
+            if give_up {
                 let Loading { done, total } = state.loading().unwrap_or(Loading { done: 0, total: 0 });
                 return Err(EngineError::CollectionLoading { name: name.to_owned(), done, total });
             }
         }
+    }
+
+    /// Waits for a collection to be opened, if it is being, for whoever needs it without waiting later.
+    pub(super) fn wait(&self, name: &str, wait: Duration) {
+        drop(self.get(name, wait));
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state.lock().stopped
     }
 
     pub(super) fn len(&self) -> usize {
@@ -130,17 +151,6 @@ impl Slots {
         let reason = |slot: &Slot| match slot {
             Slot::Failed { reason } => Some(reason.clone()),
             _ => None,
-        };
-        let state = self.state.lock();
-        state.slots.iter().filter_map(|(name, slot)| Some((name.clone(), reason(slot)?))).collect()
-    }
-
-    /// Collections that are not open, with the reason.
-    pub(super) fn not_open(&self) -> Vec<(String, String)> {
-        let reason = |slot: &Slot| match slot {
-            Slot::Open(_) => None,
-            Slot::Failed { reason } => Some(reason.clone()),
-            Slot::Waiting { .. } | Slot::Opening => Some("it is still being loaded".into()),
         };
         let state = self.state.lock();
         state.slots.iter().filter_map(|(name, slot)| Some((name.clone(), reason(slot)?))).collect()
@@ -165,7 +175,7 @@ impl State {
     }
 }
 
-fn failed(name: &str, reason: String) -> Slot {
+pub(super) fn failed(name: &str, reason: String) -> Slot {
     tracing::error!(collection = name, reason, "collection is out of service; the others go on");
     Slot::Failed { reason }
 }

@@ -1,6 +1,7 @@
 //! One collection: manifest, segments, dead rows, key orders, log, and that each key names one row.
 
-use std::collections::HashSet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +10,6 @@ use elanus_storage::{StorageError, Vfs, Wal};
 use super::{Examined, Quarantine, Report, Severity, folder_bytes};
 use crate::collection::{Manifest, Replay, Snapshot};
 use crate::error::{EngineError, Result};
-use crate::row::Key;
 use crate::schema::Schema;
 use crate::segment::{
     KeyFile, SegmentEntry, SegmentView, live_rows, open_segment, read_deletes, segment_paths, verify_keys,
@@ -60,6 +60,7 @@ pub(super) fn check(
     }
     check_keys(folder, &snapshot, report);
     report.rows += snapshot.live();
+    report.rows_of.insert(manifest.definition().name.clone(), snapshot.live());
     visit(&Examined { definition: manifest.definition(), snapshot: &snapshot })?;
     Ok(true)
 }
@@ -152,9 +153,14 @@ fn bury_risen(
     manifest.store(vfs, folder)
 }
 
-/// Whether the error is the machine's now, and not of what is stored. A missing file is damage.
+/// Whether the error is the machine's now, or this program's, and not of what is stored. A missing file is damage; one
+/// that a newer program wrote is none.
 fn is_trouble(error: &EngineError) -> bool {
-    matches!(error, EngineError::Storage(error @ StorageError::Io { .. }) if !error.is_not_found())
+    match error {
+        EngineError::Storage(StorageError::UnsupportedVersion { .. }) => true,
+        EngineError::Storage(error @ StorageError::Io { .. }) => !error.is_not_found(),
+        _ => false,
+    }
 }
 
 fn check_log(
@@ -212,15 +218,37 @@ fn cut_log(vfs: &dyn Vfs, dir: &Path, path: &Path, offset: u64, quarantine: &Qua
     Ok(true)
 }
 
+/// Goes through the key orders of all segments side by side, so that equal keys meet.
 fn check_keys(folder: &Path, snapshot: &Snapshot, report: &mut Report) {
-    let mut seen: HashSet<Key> = HashSet::new();
-    for view in snapshot.views() {
-        for row in live_rows(view) {
-            let key = view.segment.key(row as usize).to_key();
-            if !seen.insert(key.clone()) {
-                let what = format!("key {key} names more than one live row");
-                report.add(Severity::Damage, folder, what, None);
+    let views = snapshot.views();
+    let live = |view: usize, from: usize| {
+        let SegmentView { segment, deleted } = &views[view];
+        let keys = segment.keys();
+        let rank = (from..keys.len()).find(|&rank| !deleted.contains(keys.row_at(rank)))?;
+        Some(Reverse((segment.key(keys.row_at(rank) as usize), view, rank)))
+    };
+    let mut next: BinaryHeap<_> = (0..views.len()).filter_map(|view| live(view, 0)).collect();
+    let mut last = None;
+    let mut repeated = 0u64;
+    while let Some(Reverse((key, view, rank))) = next.pop() {
+        if last == Some(key) {
+            repeated += 1;
+            if repeated <= MOST_TOLD {
+                report.add(
+                    Severity::Damage,
+                    folder,
+                    format!("key {} names more than one live row", key.to_key()),
+                    None,
+                );
             }
         }
+        last = Some(key);
+        next.extend(live(view, rank + 1));
+    }
+    if repeated > MOST_TOLD {
+        report.add(Severity::Damage, folder, format!("{repeated} keys do so in all"), None);
     }
 }
+
+/// Most repeated keys that are told one by one.
+const MOST_TOLD: u64 = 10;

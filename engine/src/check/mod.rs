@@ -16,7 +16,7 @@ use crate::collection::{Definition, Manifest, Snapshot};
 use crate::error::{EngineError, Result};
 use crate::exec;
 use crate::row::{Projection, Rows};
-pub use repair::Quarantine;
+pub use repair::{QUARANTINE, Quarantine};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +49,8 @@ pub struct Report {
     pub collections: usize,
     /// Live rows in them.
     pub rows: u64,
+    /// The same by name.
+    pub rows_of: BTreeMap<String, u64>,
     /// Bytes of the files that were read.
     pub bytes: u64,
 }
@@ -102,9 +104,7 @@ pub fn check(
     let mut report = Report::default();
     let quarantine = Quarantine::new(vfs, root, repair);
     let (generation, mut file) = match CatalogFile::load(vfs, root) {
-        Err(EngineError::Storage(
-            error @ (StorageError::Corrupt { .. } | StorageError::UnsupportedVersion { .. }),
-        )) => {
+        Err(EngineError::Storage(error @ StorageError::Corrupt { .. })) => {
             let rebuilt = quarantine.active().then(|| rebuild_catalog(vfs, root)).transpose()?;
             let done =
                 rebuilt.as_ref().map(|file| format!("rebuilt from {} manifests", file.collections.len()));

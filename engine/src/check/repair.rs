@@ -7,7 +7,8 @@ use elanus_storage::{Vfs, copy_file};
 
 use crate::error::Result;
 
-const FOLDER: &str = "quarantine";
+/// Name of the folder in the data directory.
+pub const QUARANTINE: &str = "quarantine";
 
 /// The place for broken files, or nothing when repair was not asked for.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ impl<'a> Quarantine<'a> {
     /// A path that is free.
     fn place(&self, path: &Path) -> Result<PathBuf> {
         let below = path.strip_prefix(&self.root).unwrap_or(path);
-        let wanted = self.root.join(FOLDER).join(below);
+        let wanted = self.root.join(QUARANTINE).join(below);
         if let Some(folder) = wanted.parent() {
             self.vfs.create_dir_all(folder)?;
         }

@@ -65,11 +65,9 @@ impl Waiting {
 
     fn weight(&self) -> usize {
         match &self.change {
-            Change::Insert(batch) => {
-                let floats: usize = batch.schema().vector_fields().filter_map(|f| f.dim).sum();
-                batch.rows() * (floats * 4 + 64)
-            }
-            Change::Delete(keys) => keys.len() * 16,
+            Change::Insert(batch) => batch.bytes() + batch.rows() * 16,
+            Change::Delete(Keys::Int(keys)) => keys.len() * 8,
+            Change::Delete(Keys::Text(keys)) => keys.iter().map(|key| key.len() + 8).sum(),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::Collection;
 use super::rewrite::Rewrite;
 use crate::compact::{Candidate, choose};
 use crate::error::Result;
-use crate::segment::SegmentView;
+use crate::segment::{SegmentView, verify_vectors};
 
 /// Compaction of one collection, as metrics show it.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl Collection {
     /// Rewrites what is most worth it, once; false when nothing is.
     ///
     /// # Errors
-    /// Storage errors; the segments stay as they are.
+    /// `Corrupt` when a segment to be rewritten is damaged; storage errors. The segments stay as they are.
     pub fn compact(&self) -> Result<bool> {
         let _one_at_a_time = self.compacting.lock();
         self.check_open()?;
@@ -73,8 +73,13 @@ impl Collection {
             progress.written.fetch_add(bytes, Ordering::Relaxed);
             self.shared.pace.after(bytes);
         };
-        let done = self
-            .write_rows(&inputs, &pace)
+        // What is damaged must not be copied under a fresh checksum.
+        let sound = inputs.iter().try_for_each(|input| {
+            self.check_open()?;
+            verify_vectors(self.shared.vfs.as_ref(), &self.dir, input.segment.id())
+        });
+        let done = sound
+            .and_then(|()| self.write_rows(&inputs, &pace))
             .and_then(|fresh| self.commit_rewrite(Rewrite { inputs, fresh, sealed: None }));
         progress.running.store(false, Ordering::Relaxed);
         done?;

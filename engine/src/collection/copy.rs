@@ -8,7 +8,7 @@ use elanus_storage::{Vfs, copy_file};
 use parking_lot::MutexGuard;
 
 use super::manifest::Manifest;
-use super::{Collection, FOLDERS};
+use super::{Collection, FOLDERS, Writer};
 use crate::error::Result;
 use crate::segment::{SegmentEntry, segment_paths};
 
@@ -36,18 +36,18 @@ impl Collection {
 }
 
 impl Held<'_> {
-    /// Stops all writers of several collections for a moment and notes where their logs are.
-    pub(crate) fn cut(all: &[Held<'_>]) -> Result<Vec<Cut>> {
+    /// Stops all writers of several collections for a moment and notes where their logs are. A collection whose log takes
+    /// nothing more has no cut but an error.
+    pub(crate) fn cut(all: &[Held<'_>]) -> Vec<Result<Cut>> {
         let mut writers: Vec<_> = all.iter().map(|held| held.collection.writer.lock()).collect();
-        let mut cuts = Vec::with_capacity(all.len());
-        for (held, writer) in all.iter().zip(&mut writers) {
+        let cut = |(held, writer): (&Held<'_>, &mut MutexGuard<'_, Writer>)| {
             let rotated = writer.wal.rotate();
             held.collection.note_poison(writer);
             rotated?;
             let rows = held.collection.snapshot().live();
-            cuts.push(Cut { sequence: writer.wal.last_sequence(), rows, log: writer.wal.finished() });
-        }
-        Ok(cuts)
+            Ok(Cut { sequence: writer.wal.last_sequence(), rows, log: writer.wal.finished() })
+        };
+        all.iter().zip(&mut writers).map(cut).collect()
     }
 
     /// Puts a copy as it was at the cut into `dir`; durable when it returns.

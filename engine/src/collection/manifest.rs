@@ -18,7 +18,8 @@ use crate::error::{EngineError, Result};
 use crate::schema::Schema;
 use crate::segment::{KeyFile, SegmentEntry, SegmentView, open_segment, read_deletes, segment_paths};
 
-const FILE: &str = "MANIFEST";
+/// Its name in the folder of the collection.
+pub(crate) const FILE: &str = "MANIFEST";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Payload {
@@ -70,6 +71,12 @@ impl Manifest {
         manifest::store(vfs, &dir.join(FILE), self.generation + 1, &bytes)?;
         self.generation += 1;
         Ok(())
+    }
+
+    /// Whether the file is this manifest, and not one that was stored halfway after it.
+    pub(super) fn is_in_place(&self, vfs: &dyn Vfs, dir: &Path) -> bool {
+        let found = manifest::load(vfs, &dir.join(FILE));
+        matches!(found, Ok(Some(stored)) if stored.generation == self.generation)
     }
 
     pub(crate) fn definition(&self) -> &Definition {

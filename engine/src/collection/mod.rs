@@ -33,7 +33,7 @@ pub use compact::CompactionStats;
 use compact::Progress;
 pub(crate) use copy::{Held, copy_folder};
 pub use definition::{Definition, IndexDefinition};
-pub(crate) use manifest::Manifest;
+pub(crate) use manifest::{FILE as MANIFEST, Manifest};
 pub(crate) use replay::{Replay, Replayed};
 pub use snapshot::Snapshot;
 
@@ -106,6 +106,8 @@ struct Writer {
     fixed: HashSet<u64>,
     /// When the oldest record that no file covers was written.
     unsealed_since: Option<Instant>,
+    /// When sealing last failed.
+    seal_failed: Option<Instant>,
 }
 
 /// Numbers for people and metrics.
@@ -185,7 +187,13 @@ impl Collection {
             definition: RwLock::new(Arc::new(manifest.definition().clone())),
             published: RwLock::new(Arc::new(snapshot)),
             commits: CommitQueue::default(),
-            writer: Mutex::new(Writer { wal, next_id, fixed: HashSet::new(), unsealed_since }),
+            writer: Mutex::new(Writer {
+                wal,
+                next_id,
+                fixed: HashSet::new(),
+                unsealed_since,
+                seal_failed: None,
+            }),
             manifest: Mutex::new(manifest),
             sealing: Mutex::new(()),
             compacting: Mutex::new(()),
@@ -229,8 +237,8 @@ impl Collection {
     /// # Errors
     /// `InvalidParameter` when there are too many; storage errors.
     pub fn set_property(&self, key: &str, value: &str) -> Result<()> {
-        self.check_open()?;
         let mut manifest = self.manifest.lock();
+        self.check_open()?;
         let mut next = manifest.clone();
         next.definition_mut().properties.insert(key.to_owned(), value.to_owned());
         if next.definition().properties.len() > limits::MAX_PROPERTIES {
@@ -276,6 +284,7 @@ impl Collection {
         self.begin_closing();
         drop(self.sealing.lock());
         drop(self.compacting.lock());
+        drop(self.manifest.lock());
         let mut writer = self.writer.lock();
         // Nothing acknowledged waits for a sync that never comes. Its failure has nobody to be told to any more.
         if let Err(error) = writer.wal.sync() {

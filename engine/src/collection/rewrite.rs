@@ -4,8 +4,8 @@
 //! writer for the moment of the exchange.
 //!
 //! Two rules keep every crash harmless. Files that a manifest may name are never removed before a later manifest is
-//! durable; when storing one fails, nobody knows which of the two is there, so nothing is removed at all until the next
-//! start. And what a manifest says of dead rows was in the log, durably, before.
+//! durable; when storing one fails halfway, nobody knows which of the two a crash leaves, so the files of both stay until
+//! the next start. And what a manifest says of dead rows was in the log, durably, before.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 
 use roaring::RoaringBitmap;
 
+use super::manifest::Manifest;
 use super::{Collection, Snapshot};
 use crate::error::{EngineError, Result};
 use crate::segment::{
@@ -28,6 +29,15 @@ pub(super) struct Rewrite {
     pub(super) fresh: Option<(SegmentEntry, Arc<Segment>)>,
     /// For a sealing: everything the log holds up to this number is now in files.
     pub(super) sealed: Option<Sealed>,
+}
+
+/// Files that come and go with a commit.
+#[derive(Default)]
+struct Change {
+    /// Made for the next manifest.
+    made: Vec<PathBuf>,
+    /// Not named by it any more.
+    obsolete: Vec<PathBuf>,
 }
 
 /// How far the log is covered by files.
@@ -48,7 +58,7 @@ impl Collection {
     }
 
     /// Writes the live rows of `inputs` as one segment and maps it; none when no row is alive. `pace` hears of each
-    /// piece. What a failure leaves behind is swept at the next start.
+    /// piece.
     pub(super) fn write_rows(
         &self,
         inputs: &[SegmentView],
@@ -63,46 +73,81 @@ impl Collection {
             pace(bytes);
             Ok(())
         };
-        let entry = write_segment(vfs, &self.dir, self.segment_id(), &self.schema, inputs, &mut step)?;
-        let segment = open_segment(vfs, &self.dir, &self.schema, &entry, KeyFile::Rebuild)?;
-        Ok(Some((entry, Arc::new(segment))))
+        let id = self.segment_id();
+        let written = write_segment(vfs, &self.dir, id, &self.schema, inputs, &mut step).and_then(|entry| {
+            let segment = open_segment(vfs, &self.dir, &self.schema, &entry, KeyFile::Rebuild)?;
+            Ok((entry, Arc::new(segment)))
+        });
+        match written {
+            Ok(fresh) => Ok(Some(fresh)),
+            Err(error) => {
+                // On a full disk, attempt after attempt would leave its files.
+                self.remove(self.files_of(id));
+                Err(error)
+            }
+        }
     }
 
     /// The commit point: stores the manifest, then shows readers the new segment.
     pub(super) fn commit_rewrite(&self, mut rewrite: Rewrite) -> Result<()> {
+        let vfs = self.shared.vfs.as_ref();
         let mut manifest = self.manifest.lock();
+        let mut change = Change::default();
+        let stored = self.stage(&manifest, &mut rewrite, &mut change).and_then(|mut next| {
+            next.store(vfs, &self.dir)?;
+            Ok(next)
+        });
+        match stored {
+            Ok(next) => *manifest = next,
+            Err(error) => {
+                // Only if the old manifest is certainly the one in place does nothing name the new files.
+                if manifest.is_in_place(vfs, &self.dir) {
+                    let fresh = rewrite.fresh.map(|(entry, _)| self.files_of(entry.id));
+                    self.remove(change.made.into_iter().chain(fresh.into_iter().flatten()));
+                }
+                return Err(error);
+            }
+        }
+        self.exchange(rewrite)?;
+        // Readers that still map them keep their bytes until they are done.
+        self.remove(change.obsolete);
+        Ok(())
+    }
+
+    /// What the next manifest says; writes the files of dead rows that it needs.
+    fn stage(&self, manifest: &Manifest, rewrite: &mut Rewrite, change: &mut Change) -> Result<Manifest> {
+        self.check_open()?;
         let now = self.durable_snapshot()?;
         let views: HashMap<u64, &SegmentView> = now.views().iter().map(|v| (v.segment.id(), v)).collect();
         let mut entries = Vec::new();
-        let mut obsolete = Vec::new();
         for entry in manifest.segments() {
-            let view = views.get(&entry.id);
             if rewrite.inputs.iter().any(|input| input.segment.id() == entry.id) {
-                obsolete.extend(self.files_of(entry));
-            } else if let Some(view) = view {
-                let kept = self.with_deletes(entry.clone(), &view.deleted)?;
-                obsolete.extend(self.deletes_file(entry).filter(|_| kept.deletes != entry.deletes));
-                entries.push(kept);
-            } else {
-                return Err(EngineError::Internal(format!("no reader sees segment {}", entry.id)));
+                change.obsolete.extend(self.deletes_file(entry).into_iter().chain(self.files_of(entry.id)));
+                continue;
             }
+            let view = views
+                .get(&entry.id)
+                .ok_or_else(|| EngineError::Internal(format!("no reader sees segment {}", entry.id)))?;
+            let kept = self.with_deletes(entry.clone(), &view.deleted, change)?;
+            change.obsolete.extend(self.deletes_file(entry).filter(|_| kept.deletes != entry.deletes));
+            entries.push(kept);
         }
         if let Some((entry, _)) = &mut rewrite.fresh {
-            *entry = self.with_deletes(entry.clone(), &died_since(&rewrite.inputs, &now))?;
+            *entry = self.with_deletes(entry.clone(), &died_since(&rewrite.inputs, &now), change)?;
             entries.push(entry.clone());
         }
         let mut next = manifest.clone();
         next.set_segments(entries, rewrite.sealed, self.next_segment.load(Ordering::Relaxed));
-        next.store(self.shared.vfs.as_ref(), &self.dir)?;
-        *manifest = next;
-        self.exchange(rewrite)?;
-        for path in obsolete {
-            // Readers that still map it keep its bytes until they are done.
+        Ok(next)
+    }
+
+    /// Removes files that nothing names. One that stays is left for the next start.
+    fn remove(&self, paths: impl IntoIterator<Item = PathBuf>) {
+        for path in paths {
             if let Err(error) = self.shared.vfs.remove_file(&path) {
-                tracing::warn!(collection = self.name, %error, "a replaced file is left for the next start");
+                tracing::warn!(collection = self.name, %error, "a file without use is left for the next start");
             }
         }
-        Ok(())
     }
 
     /// Readers see the new segment instead of the inputs; rows that died meanwhile stay dead.
@@ -127,11 +172,17 @@ impl Collection {
     }
 
     /// The entry with its dead rows written down, if they are more than its file says.
-    fn with_deletes(&self, mut entry: SegmentEntry, deleted: &RoaringBitmap) -> Result<SegmentEntry> {
+    fn with_deletes(
+        &self,
+        mut entry: SegmentEntry,
+        deleted: &RoaringBitmap,
+        change: &mut Change,
+    ) -> Result<SegmentEntry> {
         if deleted.len() != entry.deleted {
             // A number never used before: whichever manifest survives a crash, the file it names is the one it meant.
             let number = self.segment_id();
             let path = segment_paths(&self.dir, entry.id).deletes(number);
+            change.made.push(path.clone());
             write_deletes(self.shared.vfs.as_ref(), &path, deleted)?;
             (entry.deletes, entry.deleted) = (Some(number), deleted.len());
         }
@@ -142,9 +193,9 @@ impl Collection {
         entry.deletes.map(|number| segment_paths(&self.dir, entry.id).deletes(number))
     }
 
-    fn files_of(&self, entry: &SegmentEntry) -> impl Iterator<Item = PathBuf> + use<> {
-        let paths = segment_paths(&self.dir, entry.id);
-        self.deletes_file(entry).into_iter().chain([paths.vectors, paths.columns, paths.keys])
+    fn files_of(&self, id: u64) -> [PathBuf; 3] {
+        let paths = segment_paths(&self.dir, id);
+        [paths.vectors, paths.columns, paths.keys]
     }
 }
 

@@ -99,11 +99,15 @@ impl Snapshot {
             if !joinable(a) || !joinable(b) || bytes > JOIN_BYTES || a.live() > 2 * b.live().max(1) {
                 break;
             }
-            let pair = self.views.split_off(self.views.len() - 2);
-            let chunk = merge(schema, &pair)?;
-            if chunk.scalars.num_rows() > 0 {
-                self.views.push(SegmentView::new(Arc::new(Segment::in_memory(segment_id(), schema, chunk)?)));
-            }
+            let rest = self.views.len() - 2;
+            let chunk = merge(schema, &self.views[rest..])?;
+            let joined = match chunk.scalars.num_rows() {
+                0 => None,
+                _ => Some(SegmentView::new(Arc::new(Segment::in_memory(segment_id(), schema, chunk)?))),
+            };
+            // Only now: after an error the pair is still there.
+            self.views.truncate(rest);
+            self.views.extend(joined);
         }
         Ok(())
     }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use elanus_storage::MAX_RECORD_BYTES;
+
 use super::commit::{self, Change, Outcome, Waiting};
 use super::record::Record;
 use super::snapshot::{self, Snapshot};
@@ -18,6 +20,8 @@ use crate::schema::Schema;
 
 /// How many times the sealing size may grow in memory before a writer has to wait for the sealing.
 const MOST_GROWING: usize = 4;
+/// Text keys of one deletion by filter, in bytes.
+const MOST_KEY_BYTES: usize = 64 << 20;
 
 impl Collection {
     /// Adds rows; durable and visible when it returns. A key that exists is replaced: a key names one row, the newest.
@@ -124,7 +128,7 @@ impl Collection {
         let mut writers = Vec::with_capacity(group.len());
         for waiting in group {
             let (change, reply) = waiting.split();
-            match self.to_record(&mut writer, change).and_then(|record| Ok((record.encode()?, record))) {
+            match self.to_record(&mut writer, change).and_then(encode) {
                 Ok((bytes, record)) => {
                     encoded.push(bytes);
                     accepted.push(record);
@@ -182,8 +186,14 @@ impl Collection {
                 if fresh_keys {
                     writer.next_id = first.saturating_add(rows);
                 } else if self.schema.primary().auto_id {
-                    writer.next_id = snapshot::after_largest(&chunk_keys(&self.schema, &chunk)?)
-                        .map_or(first, |n| n.max(first));
+                    let next = snapshot::after_largest(&chunk_keys(&self.schema, &chunk)?);
+                    if next.is_some_and(|next| next > limits::MAX_GIVEN_AUTO_ID) {
+                        return Err(EngineError::invalid(format!(
+                            "keys given to an autoID collection are at most {}: later ones are generated above them",
+                            limits::MAX_GIVEN_AUTO_ID
+                        )));
+                    }
+                    writer.next_id = next.map_or(first, |n| n.max(first));
                 }
                 Record::Insert { chunk, next_id: writer.next_id, fresh_keys }
             }
@@ -214,6 +224,18 @@ impl Collection {
     }
 }
 
+/// A record with its bytes, if they fit the log.
+fn encode(record: Record) -> Result<(Vec<u8>, Record)> {
+    let bytes = record.encode()?;
+    if bytes.len() > MAX_RECORD_BYTES {
+        return Err(EngineError::invalid(format!(
+            "a batch of {} bytes is larger than the limit of {MAX_RECORD_BYTES}: send it in parts",
+            bytes.len()
+        )));
+    }
+    Ok((bytes, record))
+}
+
 fn chunk_keys(schema: &Schema, chunk: &crate::row::Chunk) -> Result<Keys> {
     let name = &schema.primary().name;
     let column = chunk.scalars.column_by_name(name);
@@ -226,7 +248,21 @@ fn chunk_keys(schema: &Schema, chunk: &crate::row::Chunk) -> Result<Keys> {
 fn split_keys(keys: Keys, most: usize) -> Vec<Keys> {
     match keys {
         Keys::Int(keys) => keys.chunks(most).map(|part| Keys::Int(part.to_vec())).collect(),
-        Keys::Text(keys) => keys.chunks(most).map(|part| Keys::Text(part.to_vec())).collect(),
+        Keys::Text(keys) => {
+            let mut parts = vec![Vec::new()];
+            let mut bytes = 0;
+            for key in keys {
+                bytes += key.len();
+                match parts.last_mut() {
+                    Some(part) if part.len() < most && bytes <= MOST_KEY_BYTES => part.push(key),
+                    _ => {
+                        bytes = key.len();
+                        parts.push(vec![key]);
+                    }
+                }
+            }
+            parts.into_iter().filter(|part| !part.is_empty()).map(Keys::Text).collect()
+        }
     }
 }
 

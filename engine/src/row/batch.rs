@@ -298,7 +298,9 @@ impl BatchBuilder {
         }
         if field.nullable {
             self.columns[index].append_null();
-            return Ok(());
+            // A null takes as much room as a number.
+            self.bytes += 8;
+            return self.check_size();
         }
         let reason = if field.data_type.is_vector() {
             format!(

@@ -45,6 +45,8 @@ impl Model {
 
     pub(crate) fn acknowledged(&mut self, change: Change, synced: bool) {
         self.pending.clear();
+        // Whoever acknowledges a write keeps the collection.
+        self.may_be_gone = false;
         self.unsynced.push(change);
         if synced {
             self.synced();

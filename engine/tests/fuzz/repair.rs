@@ -28,7 +28,9 @@ pub(crate) fn container(bytes: &mut [u8]) {
     bytes[footer + 8..footer + 16].copy_from_slice(&total.to_le_bytes());
     let directory = u64_at(bytes, footer).unwrap_or(0) as usize;
     for entry in (directory..footer).step_by(24) {
-        let (Some(offset), Some(len)) = (u64_at(bytes, entry + 8), u64_at(bytes, entry + 16)) else { continue };
+        let (Some(offset), Some(len)) = (u64_at(bytes, entry + 8), u64_at(bytes, entry + 16)) else {
+            continue;
+        };
         let end = (offset as usize).saturating_add(len as usize);
         if let Some(block) = bytes.get(offset as usize..end) {
             let crc = crc32c(block);

@@ -81,7 +81,8 @@ fn disk(files: &Files) -> SimVfs {
 pub(crate) fn run(target: &Target, corpus: &Files, seed: u64) -> Result<(), String> {
     let mut random = Random::new(seed);
     let mut files = corpus.clone();
-    let paths: Vec<PathBuf> = files.keys().filter(|p| (target.matches)(&p.to_string_lossy())).cloned().collect();
+    let paths: Vec<PathBuf> =
+        files.keys().filter(|p| (target.matches)(&p.to_string_lossy())).cloned().collect();
     let path = paths[random.below(paths.len() as u64) as usize].clone();
     let bytes = files.get_mut(&path).unwrap();
     mutate(bytes, &mut random);
@@ -102,7 +103,9 @@ pub(crate) fn run(target: &Target, corpus: &Files, seed: u64) -> Result<(), Stri
     let Ok(report) = examine(&vfs, true) else { return Ok(()) };
     let engine = open(&vfs).map_err(|e| format!("after repair: {e}"))?;
     match engine.failed().first() {
-        Some((name, reason)) if report.is_sound() => Err(format!("repaired, but {name} does not open: {reason}")),
+        Some((name, reason)) if report.is_sound() => {
+            Err(format!("repaired, but {name} does not open: {reason}"))
+        }
         _ => {
             use_all(&engine);
             Ok(())

@@ -70,7 +70,10 @@ fn allowed(app: Option<Arc<App>>, headers: &HeaderMap, path: &Path) -> Result<Ar
         return Err(ApiError::forbidden(format!("this needs the header {ADMIN_HEADER} and no host name")));
     }
     let plain = path.components().all(|part| !matches!(part, Component::ParentDir | Component::CurDir));
-    let below_root = app.config.backup_root.as_ref().is_some_and(|root| plain && path.starts_with(root));
+    // Where it really leads, links followed, as far as it is there.
+    let real = path.ancestors().find_map(|path| path.canonicalize().ok()).unwrap_or_default();
+    let root = app.config.backup_root.as_ref().and_then(|root| root.canonicalize().ok());
+    let below_root = plain && root.is_some_and(|root| real.starts_with(root));
     if app.config.admin_listen.ip().is_loopback() || below_root {
         return Ok(app);
     }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use elanus_engine::catalog::BACKUP_FILE;
 use elanus_storage::{DiskVfs, Vfs};
 
 use super::failed;
@@ -24,7 +25,7 @@ pub(super) fn pack(from: &Path, target: &Path) -> Result<(), ApiError> {
     }
     packed?;
     let folder = target.parent().unwrap_or(Path::new("/"));
-    Ok(DiskVfs.sync_dir(folder).map_err(elanus_engine::EngineError::from)?)
+    Ok(DiskVfs.sync_dir(folder)?)
 }
 
 fn pack_into(from: &Path, file: &Path) -> std::io::Result<()> {
@@ -33,7 +34,16 @@ fn pack_into(from: &Path, file: &Path) -> std::io::Result<()> {
     }
     let mut archive = tar::Builder::new(BufWriter::with_capacity(BUFFER, File::create(file)?));
     // Hard links to one file become two whole copies: an archive stands for itself.
-    archive.append_dir_all(".", from)?;
+    for entry in DiskVfs.list(from).map_err(std::io::Error::other)? {
+        let path = from.join(&entry.name);
+        if entry.is_dir {
+            archive.append_dir_all(&entry.name, path)?;
+        } else if entry.name != BACKUP_FILE {
+            archive.append_path_with_name(path, &entry.name)?;
+        }
+    }
+    // Last: an archive that was cut off holds no finished backup.
+    archive.append_path_with_name(from.join(BACKUP_FILE), BACKUP_FILE)?;
     let mut writer = archive.into_inner()?;
     writer.flush()?;
     writer.get_ref().sync_all()
@@ -70,5 +80,18 @@ fn unpack_into(file: &Path, into: &Path) -> std::io::Result<()> {
     if entries == 0 {
         return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "it is empty"));
     }
-    Ok(())
+    sync_tree(into)
+}
+
+/// Makes a folder with all it holds durable.
+fn sync_tree(folder: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sync_tree(&path)?;
+        } else {
+            File::open(&path)?.sync_all()?;
+        }
+    }
+    DiskVfs.sync_dir(folder).map_err(std::io::Error::other)
 }

@@ -17,10 +17,18 @@ pub(crate) use make::make;
 pub(crate) use request::{BackupRequest, RestoreRequest};
 pub(crate) use restore::{restore_collection, restore_directory};
 
+use parking_lot::{Mutex, MutexGuard};
+
 use crate::error::ApiError;
 
 /// Folder in the data directory for what is being put together; emptied at each start.
 const STAGING: &str = "staging";
+
+/// Two at once would double what they need, and could mix at one target.
+fn one_at_a_time() -> Result<MutexGuard<'static, ()>, ApiError> {
+    static RUNNING: Mutex<()> = Mutex::new(());
+    RUNNING.try_lock().ok_or_else(|| ApiError::unavailable("another backup or restore is under way"))
+}
 
 /// Whether a backup is one archive file, by its name.
 fn is_archive(path: &Path) -> bool {
@@ -61,10 +69,6 @@ pub(crate) fn sweep_staging(root: &Path) {
 }
 
 fn failed(what: &'static str, path: &Path, error: &std::io::Error) -> ApiError {
-    elanus_engine::EngineError::from(elanus_storage::StorageError::io(
-        what,
-        path,
-        std::io::Error::new(error.kind(), error.to_string()),
-    ))
-    .into()
+    let copy = std::io::Error::new(error.kind(), error.to_string());
+    elanus_storage::StorageError::io(what, path, copy).into()
 }

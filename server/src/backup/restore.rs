@@ -1,12 +1,16 @@
 //! The way back: a whole backup into an empty place, or one collection of it into a running server.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use elanus_engine::check::Severity;
 use elanus_engine::{BackupInfo, Engine, EngineError};
-use elanus_storage::{DiskVfs, Vfs};
+use elanus_storage::data_dir::{self, DataDir};
+use elanus_storage::{DiskVfs, StorageError, Vfs};
 
-use super::make::copy_tree;
-use super::{Staging, archive, failed, is_archive};
+use super::make::copy_backup;
+use super::{Staging, archive, failed, is_archive, one_at_a_time};
 use crate::check;
 use crate::error::ApiError;
 use crate::images::ImageService;
@@ -18,6 +22,8 @@ use crate::images::ImageService;
 /// 400 for a source that is no backup or a target that is taken; what the check finds; storage errors. The target is
 /// then as it was.
 pub(crate) fn restore_directory(source: &Path, target: &Path) -> Result<BackupInfo, ApiError> {
+    // Without a slash at its end, so that the folder beside it is beside it.
+    let target: &Path = &target.components().collect::<PathBuf>();
     if target.exists() && target.read_dir().map_or(true, |mut entries| entries.next().is_some()) {
         return Err(ApiError::invalid(format!("{} exists and is not empty", target.display())));
     }
@@ -31,12 +37,12 @@ pub(crate) fn restore_directory(source: &Path, target: &Path) -> Result<BackupIn
         )));
     }
     let restored = fill(source, &staging).and_then(|info| {
-        require_sound(&staging)?;
+        require_sound(&staging, &info)?;
         std::fs::remove_file(staging.join(elanus_engine::catalog::BACKUP_FILE))
             .and_then(|()| std::fs::rename(&staging, target))
             .map_err(|error| failed("rename", &staging, &error))?;
         let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        DiskVfs.sync_dir(folder).map_err(EngineError::from)?;
+        DiskVfs.sync_dir(folder)?;
         Ok(info)
     });
     if restored.is_err() {
@@ -51,17 +57,34 @@ fn fill(source: &Path, staging: &Path) -> Result<BackupInfo, ApiError> {
         BackupInfo::load(&DiskVfs, staging).map_err(ApiError::from)
     } else {
         let info = BackupInfo::load(&DiskVfs, source)?;
-        copy_tree(&DiskVfs, source, staging)?;
+        let _nobody_changes_it = lock(source)?;
+        copy_backup(&DiskVfs, source, staging)?;
         Ok(info)
     }
 }
 
-fn require_sound(folder: &Path) -> Result<(), ApiError> {
-    let report = check::examine(folder, false)?;
-    match report.findings.iter().find(|f| f.severity == elanus_engine::check::Severity::Damage) {
-        Some(finding) => Err(ApiError::invalid(format!("the backup is damaged: {}", finding.what))),
-        None => Ok(()),
+/// Keeps servers away from a backup folder while it is read. One on a disk that can't be written to needs none.
+fn lock(source: &Path) -> Result<Option<DataDir>, ApiError> {
+    match data_dir::open_to_examine(Arc::new(DiskVfs), source) {
+        Ok(held) => Ok(Some(held)),
+        Err(error @ StorageError::Locked { .. }) => Err(error.into()),
+        Err(_) => Ok(None),
     }
+}
+
+/// Whether the folder is whole and holds what the backup says.
+fn require_sound(folder: &Path, info: &BackupInfo) -> Result<(), ApiError> {
+    let report = check::examine(folder, false)?;
+    let damaged = |what: String| Err(ApiError::invalid(format!("the backup is damaged: {what}")));
+    if let Some(finding) = report.findings.iter().find(|f| f.severity == Severity::Damage) {
+        return damaged(finding.what.clone());
+    }
+    let described: BTreeMap<String, u64> =
+        info.collections.iter().map(|c| (c.name.clone(), c.rows)).collect();
+    if report.rows_of != described {
+        return damaged(format!("it should hold {described:?} and holds {:?}", report.rows_of));
+    }
+    Ok(())
 }
 
 /// Takes collection `name` of the backup `source` into a running engine as `new_name`; returns its rows. Blocking.
@@ -80,19 +103,30 @@ pub(crate) fn restore_collection(
     if !source.is_absolute() {
         return Err(ApiError::invalid(format!("{} is no absolute path", source.display())));
     }
-    let staging;
+    let _one_at_a_time = one_at_a_time()?;
+    let (staging, _nobody_changes_it);
     let folder = if is_archive(source) {
+        let len = std::fs::metadata(source).map_err(|error| failed("look at", source, &error))?.len();
+        engine.quota().admit(len)?;
         staging = Staging::new(root)?;
         archive::unpack(source, &staging.path)?;
         staging.path.as_path()
     } else {
+        _nobody_changes_it = lock(source)?;
         source
     };
+    let info = BackupInfo::load(&DiskVfs, folder)?;
+    if !info.collections.iter().any(|collection| collection.name == name) {
+        return Err(ApiError::invalid(format!("the backup holds no collection {name}")));
+    }
+    if engine.names().iter().any(|taken| taken == new_name) {
+        return Err(EngineError::CollectionExists { name: new_name.to_owned() }.into());
+    }
     // From before the originals are there until their rows are.
-    let _kept = images.keep_originals();
+    let kept = images.keep_originals();
     images.take_originals(&folder.join("images"))?;
     let restored = engine.restore(&DiskVfs, folder, name, new_name);
-    drop(_kept);
+    drop(kept);
     // What the collection does not refer to goes again, also when it could not be restored.
     images.request_sweep();
     Ok(restored?.count())

@@ -24,6 +24,7 @@ mod sweep;
 mod thumbs;
 mod upload;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -64,6 +65,8 @@ pub struct ImageService {
     decode_limits: DecodeLimits,
     runtime: Handle,
     sweep_gate: SweepGate,
+    /// What a repair took out of service; its rows refer to originals.
+    quarantine: PathBuf,
     sweeper: Mutex<Option<Sweeper>>,
     metrics: Arc<Metrics>,
 }
@@ -115,6 +118,7 @@ impl ImageService {
             },
             runtime: Handle::current(),
             sweep_gate: SweepGate::default(),
+            quarantine: config.data.join(elanus_engine::check::QUARANTINE),
             sweeper: Mutex::new(None),
             metrics: Arc::clone(metrics),
         });

@@ -4,15 +4,15 @@ use std::path::Path;
 
 use elanus_engine::{EngineError, Result};
 use elanus_storage::{Digest, DiskVfs, Vfs, copy_file};
-use parking_lot::RwLockReadGuard;
 
 use super::ImageService;
+use super::sweep::KeepAll;
 use crate::error::ApiError;
 
 impl ImageService {
     /// No original is removed while this is held.
-    pub(crate) fn keep_originals(&self) -> RwLockReadGuard<'_, ()> {
-        self.sweep_gate.store(&[])
+    pub(crate) fn keep_originals(&self) -> KeepAll<'_> {
+        self.sweep_gate.keep_all()
     }
 
     /// Gives every original a second name below `folder`, or makes copies where the disk has no hard links. Durable when

@@ -117,6 +117,25 @@ pub(super) struct SweepGate {
     storing: RwLock<()>,
     /// Contents announced since the running sweep began; none while there is no sweep.
     announced: Mutex<Option<HashSet<Digest>>>,
+    /// Who wants all originals to stay.
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    now: usize,
+    /// Rises with each that comes: a sweep that began before it has judged without it.
+    total: u64,
+}
+
+/// All originals stay while this is held; storing images goes on.
+#[derive(Debug)]
+pub(crate) struct KeepAll<'a>(&'a SweepGate);
+
+impl Drop for KeepAll<'_> {
+    fn drop(&mut self) {
+        self.0.kept.lock().now -= 1;
+    }
 }
 
 impl SweepGate {
@@ -129,23 +148,40 @@ impl SweepGate {
         storing
     }
 
+    /// Keeps every original, also from a sweep that has judged already.
+    pub(super) fn keep_all(&self) -> KeepAll<'_> {
+        let mut kept = self.kept.lock();
+        kept.now += 1;
+        kept.total += 1;
+        drop(kept);
+        // A removal under way has not seen it: it is over when this is given.
+        drop(self.storing.read());
+        KeepAll(self)
+    }
+
     /// Begins a sweep: what is being stored now is finished when this returns, what comes later is announced.
     fn begin(&self) -> Sweep<'_> {
         let _stores_are_done = self.storing.write();
         *self.announced.lock() = Some(HashSet::new());
-        Sweep { gate: self }
+        Sweep { gate: self, kept_before: self.kept.lock().total }
     }
 }
 
 /// A sweep under way.
 struct Sweep<'a> {
     gate: &'a SweepGate,
+    kept_before: u64,
 }
 
 impl Sweep<'_> {
     /// Lets `remove` have those of `contents` that were not announced, while nothing is being stored.
     fn remove<E>(&self, contents: &[Digest], remove: impl FnMut(&Digest) -> Result<(), E>) -> Result<(), E> {
         let _nobody_stores = self.gate.storing.write();
+        let kept = self.gate.kept.lock();
+        if kept.now > 0 || kept.total != self.kept_before {
+            return Ok(());
+        }
+        drop(kept);
         let announced = self.gate.announced.lock().clone().unwrap_or_default();
         contents.iter().filter(|content| !announced.contains(content)).try_for_each(remove)
     }
@@ -165,6 +201,10 @@ impl ImageService {
     pub(super) fn sweep(&self) -> Result<usize, ApiError> {
         if !self.collections.engine().failed().is_empty() {
             tracing::info!("a collection is out of service: unused originals stay");
+            return Ok(0);
+        }
+        if self.quarantine.exists() {
+            tracing::info!("something is in quarantine, which may refer to them: unused originals stay");
             return Ok(0);
         }
         let sweep = self.sweep_gate.begin();
@@ -229,6 +269,23 @@ mod tests {
         assert_eq!(removed(&sweep, &[old, new]), [old]);
         drop(sweep);
         assert_eq!(removed(&gate.begin(), &[new]), [new], "the next sweep judges anew");
+    }
+
+    #[test]
+    fn whoever_keeps_all_keeps_them_from_a_sweep_under_way() {
+        let gate = SweepGate::default();
+        let content = Digest::of(b"x");
+        let sweep = gate.begin();
+        let kept = gate.keep_all();
+        assert_eq!(removed(&sweep, &[content]), []);
+        drop(kept);
+        assert_eq!(removed(&sweep, &[content]), [], "it judged before");
+        drop(sweep);
+        let kept = gate.keep_all();
+        drop(gate.store(&[content]));
+        assert_eq!(removed(&gate.begin(), &[content]), []);
+        drop(kept);
+        assert_eq!(removed(&gate.begin(), &[content]), [content]);
     }
 
     #[test]

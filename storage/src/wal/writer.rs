@@ -24,6 +24,8 @@ pub struct Wal {
     salt: Salt,
     next_sequence: u64,
     synced: u64,
+    /// The end of a failed write was cut off, which is not durable yet.
+    cut: bool,
     buffer: Vec<u8>,
     poisoned: Option<String>,
 }
@@ -82,6 +84,7 @@ impl Wal {
             salt,
             next_sequence,
             synced,
+            cut: false,
             buffer: Vec::new(),
             poisoned: None,
         };
@@ -112,6 +115,7 @@ impl Wal {
             if let Err(second) = self.active.truncate(len) {
                 self.poison(&second);
             }
+            self.cut = true;
             return Err(error);
         }
         if let Some(file) = self.files.back_mut() {
@@ -130,7 +134,7 @@ impl Wal {
     /// `Io`; from then on every append and sync gives `Poisoned`.
     pub fn sync(&mut self) -> Result<()> {
         self.check_poison()?;
-        if self.synced + 1 == self.next_sequence {
+        if self.synced + 1 == self.next_sequence && !self.cut {
             return Ok(());
         }
         if let Err(error) = self.active.sync() {
@@ -138,6 +142,7 @@ impl Wal {
             return Err(error);
         }
         self.synced = self.next_sequence - 1;
+        self.cut = false;
         Ok(())
     }
 

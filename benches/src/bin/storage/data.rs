@@ -13,8 +13,10 @@ use crate::Result;
 /// Opens an engine and its one collection, made if it is not there.
 pub(crate) fn open(dir: &Path, dim: usize, options: EngineOptions) -> Result<(Arc<Engine>, Arc<Collection>)> {
     let engine = Engine::open(data_dir::open(dir)?, options)?;
-    let fields =
-        vec![Field::new("id", DataType::Int64).primary(false), Field::new("vector", DataType::FloatVector).dim(dim)];
+    let fields = vec![
+        Field::new("id", DataType::Int64).primary(false),
+        Field::new("vector", DataType::FloatVector).dim(dim),
+    ];
     let definition = Definition::new("bench", Schema::new(fields, false, "")?).index("vector", Metric::L2);
     let collection = engine.create(definition)?;
     Ok((engine, collection))

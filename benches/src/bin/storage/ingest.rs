@@ -32,7 +32,10 @@ pub(crate) fn measure(dir: &Path, rows: usize) -> Result<()> {
                 }
             };
             let threads: Vec<_> = (0..writers).map(|_| scope.spawn(write)).collect();
-            threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("a writer panicked".into()))).collect()
+            threads
+                .into_iter()
+                .map(|t| t.join().unwrap_or_else(|_| Err("a writer panicked".into())))
+                .collect()
         });
         written?;
         let acknowledged = started.elapsed().as_secs_f64();

@@ -19,8 +19,10 @@ pub(crate) fn measure(dir: &Path, rows: usize) -> Result<()> {
     // Spread over all segments, in no order.
     let stride = 7_919;
     let keys: Vec<i64> = (0..CHANGED).map(|i| i * stride % rows as i64).collect();
-    let batches: Result<Vec<_>> =
-        keys.chunks(BATCH).map(|part| data::batch(collection.schema(), part.iter().copied(), &pool)).collect();
+    let batches: Result<Vec<_>> = keys
+        .chunks(BATCH)
+        .map(|part| data::batch(collection.schema(), part.iter().copied(), &pool))
+        .collect();
     let started = Instant::now();
     for batch in batches? {
         collection.upsert(batch)?;
@@ -31,7 +33,10 @@ pub(crate) fn measure(dir: &Path, rows: usize) -> Result<()> {
         collection.delete_keys(Keys::Int(part.to_vec()))?;
     }
     let deletes = keys.len() as f64 / started.elapsed().as_secs_f64();
-    println!("keys: {} of {rows} rows x {DIM}: {upserts:.0} upserts/s, {deletes:.0} deletes/s, batches of {BATCH}", keys.len());
+    println!(
+        "keys: {} of {rows} rows x {DIM}: {upserts:.0} upserts/s, {deletes:.0} deletes/s, batches of {BATCH}",
+        keys.len()
+    );
     engine.close();
     Ok(())
 }

@@ -47,7 +47,10 @@ pub(crate) fn measure(dir: &Path, rows: usize) -> Result<()> {
     let compactions = collection.stats().compaction.finished - before;
     let rate = written.load(Ordering::Relaxed) as f64 / seconds;
     let (idle99, busy99) = (data::quantile(&idle, 0.99), data::quantile(&busy, 0.99));
-    println!("search over {rows} x {DIM}, idle: median {:.2} ms, p99 {idle99:.2} ms", data::quantile(&idle, 0.5));
+    println!(
+        "search over {rows} x {DIM}, idle: median {:.2} ms, p99 {idle99:.2} ms",
+        data::quantile(&idle, 0.5)
+    );
     println!(
         "while {rate:.0} rows/s come and as many go ({compactions} compactions): median {:.2} ms, p99 {busy99:.2} ms ({:.1} x)",
         data::quantile(&busy, 0.5),

@@ -18,7 +18,8 @@ pub(crate) fn measure(dir: &Path, rows: usize) -> Result<()> {
     drop((collection, engine));
     for round in 0..3 {
         let started = Instant::now();
-        let output = Command::new(std::env::current_exe()?).args(["--open-child", "--dir"]).arg(dir).output()?;
+        let output =
+            Command::new(std::env::current_exe()?).args(["--open-child", "--dir"]).arg(dir).output()?;
         let whole = started.elapsed().as_secs_f64() * 1e3;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());

@@ -27,8 +27,10 @@ pub(crate) fn measure(dir: &Path, rows: usize) -> Result<()> {
     let (server, base) = start(dir)?;
     let agent: ureq::Agent = ureq::Agent::config_builder().build().into();
     let post = |path: &str, body: &str| -> Result<serde_json::Value> {
-        let mut response =
-            agent.post(format!("{base}/v2/vectordb/{path}")).header("content-type", "application/json").send(body)?;
+        let mut response = agent
+            .post(format!("{base}/v2/vectordb/{path}"))
+            .header("content-type", "application/json")
+            .send(body)?;
         let answer: serde_json::Value = response.body_mut().read_json()?;
         if answer["code"] == 0 { Ok(answer) } else { Err(answer.to_string().into()) }
     };
