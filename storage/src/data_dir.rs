@@ -1,5 +1,6 @@
 //! The data directory: one process at a time, one format version. Whoever holds a [`DataDir`] owns everything below it.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +18,8 @@ pub const FORMAT_VERSION: u32 = 1;
 pub struct DataDir {
     vfs: Arc<dyn Vfs>,
     root: PathBuf,
-    _lock: Box<dyn LockGuard>,
+    /// None where the disk can't be written to: then nobody works on it.
+    _lock: Option<Box<dyn LockGuard>>,
 }
 
 impl DataDir {
@@ -56,7 +58,7 @@ pub fn open_on(vfs: Arc<dyn Vfs>, root: &Path) -> Result<DataDir> {
         self::stamp(vfs.as_ref(), root)?;
     }
     sweep_temporary(vfs.as_ref(), root)?;
-    Ok(DataDir { vfs, root: root.to_owned(), _lock: lock })
+    Ok(DataDir { vfs, root: root.to_owned(), _lock: Some(lock) })
 }
 
 /// Makes a folder that is not in use into an empty data directory, without taking it.
@@ -78,7 +80,10 @@ pub fn open_to_examine(vfs: Arc<dyn Vfs>, root: &Path) -> Result<DataDir> {
         let reason = "no Elanus data directory".to_owned();
         return Err(StorageError::NotADataDir { path: root.to_owned(), reason });
     }
-    let lock = vfs.lock(&root.join(LOCK))?;
+    let lock = match vfs.lock(&root.join(LOCK)) {
+        Err(StorageError::Io { source, .. }) if source.kind() == ErrorKind::ReadOnlyFilesystem => None,
+        other => Some(other?),
+    };
     check_stamp(&stamp, &vfs.read(&stamp)?)?;
     Ok(DataDir { vfs, root: root.to_owned(), _lock: lock })
 }

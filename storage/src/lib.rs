@@ -9,7 +9,8 @@
 //!      ├── wal        framed records, group commit            append, sync, replay, cut
 //!      ├── container  immutable files: aligned blocks + CRC   write beside, rename into place, map
 //!      ├── blob       originals by SHA-256                    put = durable
-//!      └── quota      how much may be in use                  asked before data grows
+//!      ├── quota      how much may be in use                  asked before data grows
+//!      └── reserve    a file to give away                     the way out of a full disk
 //!                 │
 //!                vfs  the only door to the disk; each method says what is durable
 //!                 └── mmap  shared read-only bytes [unsafe]
@@ -22,6 +23,7 @@ mod error;
 pub mod manifest;
 mod mmap;
 pub mod quota;
+mod reserve;
 mod vfs;
 mod wal;
 
@@ -30,6 +32,7 @@ pub use container::{CONTAINER_VERSION, Container, ContainerWriter, FileKind};
 pub use crc32c::crc32c;
 pub use error::{Resource, Result, StorageError};
 pub use mmap::{ALIGNMENT, Bytes};
+pub use reserve::Reserve;
 #[cfg(feature = "sim")]
 pub use vfs::sim;
 pub use vfs::{

@@ -133,6 +133,8 @@ impl Quota {
     /// Somebody was told that the disk is full, whatever was measured: nothing is admitted until the next measurement.
     pub fn disk_is_full(&self) {
         self.disk.over.store(true, Ordering::SeqCst);
+        // What was measured is not true any more.
+        self.disk.used.store(self.disk.limit.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 
     /// What nothing more is admitted of now.

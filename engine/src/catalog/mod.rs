@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use elanus_storage::Resource;
 use elanus_storage::Vfs;
 use elanus_storage::data_dir::DataDir;
 use elanus_storage::quota::{Quota, Usage};
+use elanus_storage::{Reserve, Resource};
 use parking_lot::Mutex;
 
 pub use backup::{BACKUP_FILE, BackupInfo};
@@ -32,6 +32,8 @@ use crate::error::{EngineError, Result};
 use crate::limits;
 use background::Background;
 use slots::{Slot, Slots};
+
+const RESERVE: &str = "RESERVE";
 
 /// All collections of a data directory. Blocking; share it as an `Arc`.
 pub struct Engine {
@@ -69,10 +71,13 @@ impl Engine {
             .build()
             .map_err(|e| EngineError::Internal(format!("search pool: {e}")))?;
         let (seal_requests, requests) = crossbeam::channel::unbounded();
+        let reserve = Reserve::new(Arc::clone(&vfs), root.join(RESERVE), options.reserve_bytes);
+        let reserve = Arc::new(reserve);
         let shared = Shared {
             vfs,
             pool: Arc::new(pool),
             quota: Arc::new(Quota::new(options.quota)),
+            reserve,
             pace: Arc::new(Pace::new(options.compaction_rate)),
             options,
             seal_requests,
@@ -207,6 +212,7 @@ impl Engine {
         let data = self.data_bytes();
         match self.shared.vfs.space(&self.root) {
             Ok(space) => {
+                self.shared.reserve.replenish();
                 let memory = self.shared.options.memory.and_then(|measure| measure());
                 self.shared.quota.measured(Usage { data, space, memory });
             }
@@ -229,7 +235,13 @@ impl Engine {
         if let Err(loading @ EngineError::CollectionLoading { .. }) = self.slots.get(name, Duration::ZERO) {
             return Err(loading);
         }
-        if let Err(error) = self.store(&mut catalog, next) {
+        let stored = match self.store(&mut catalog, next.clone()) {
+            Err(EngineError::Storage(error)) if error.is_disk_full() && self.shared.reserve.release() => {
+                self.store(&mut catalog, next)
+            }
+            other => other,
+        };
+        if let Err(error) = stored {
             self.undo_drop(&mut catalog, name);
             return Err(error);
         }

@@ -23,6 +23,8 @@ pub struct EngineOptions {
     pub compaction_rate: u64,
     /// How much disk and memory may be in use.
     pub quota: QuotaLimits,
+    /// Bytes of a file that is given away when deletes and drops find no room on the disk; 0: none.
+    pub reserve_bytes: u64,
     /// Measures the memory of this process that no file backs, and how much it may have; none: memory is not guarded.
     pub memory: Option<fn() -> Option<(u64, u64)>>,
     /// How long a request waits for a collection that is still being opened.
@@ -45,6 +47,7 @@ impl Default for EngineOptions {
             segment_bytes: 512 << 20,
             compaction_rate: 64 << 20,
             quota: QuotaLimits::default(),
+            reserve_bytes: 4 << 20,
             memory: None,
             load_wait: Duration::from_secs(10),
             search_threads: 0,

@@ -31,7 +31,7 @@ pub(super) fn check(
         Err(error) => {
             quarantine.take(folder)?;
             let done = quarantine.active().then(|| format!("collection {name} was moved to the quarantine"));
-            report.add(Severity::Damage, folder, error.to_string(), done);
+            report.add_damage(folder, &error, done);
             return Ok(false);
         }
     };
@@ -87,7 +87,7 @@ fn check_segment(
             }
             let done =
                 quarantine.active().then(|| format!("its {} rows were moved to the quarantine", entry.rows));
-            report.add(Severity::Damage, &paths.vectors, error.to_string(), done);
+            report.add_damage(&paths.vectors, &error, done);
             return Ok(None);
         }
     };
@@ -113,7 +113,7 @@ fn check_segment(
                 let done = quarantine
                     .active()
                     .then(|| "rows that were deleted, not replaced, are visible again".to_owned());
-                report.add(Severity::Damage, &path, error.to_string(), done);
+                report.add_damage(&path, &error, done);
             }
         }
     }

@@ -61,6 +61,19 @@ impl Report {
         self.findings.iter().all(|f| f.severity == Severity::Note || f.repaired.is_some())
     }
 
+    /// Adds damage as an error describes it; `path` is where it was met, if the error does not know better.
+    pub(crate) fn add_damage(&mut self, path: &Path, error: &EngineError, repaired: Option<String>) {
+        match error {
+            EngineError::Storage(StorageError::Corrupt { path, offset, reason }) => {
+                self.add(Severity::Damage, path, format!("at byte {offset}: {reason}"), repaired);
+            }
+            EngineError::Storage(StorageError::Io { path, source, .. }) => {
+                self.add(Severity::Damage, path, source.to_string(), repaired);
+            }
+            other => self.add(Severity::Damage, path, other.to_string(), repaired),
+        }
+    }
+
     /// Adds a finding.
     pub fn add(
         &mut self,
@@ -108,7 +121,7 @@ pub fn check(
             let rebuilt = quarantine.active().then(|| rebuild_catalog(vfs, root)).transpose()?;
             let done =
                 rebuilt.as_ref().map(|file| format!("rebuilt from {} manifests", file.collections.len()));
-            report.add(Severity::Damage, &root.join(CATALOG), error.to_string(), done);
+            report.add_damage(&root.join(CATALOG), &error.into(), done);
             let Some(file) = rebuilt else { return Ok(report) };
             quarantine.take(&root.join(CATALOG))?;
             file.store(vfs, root, 1)?;

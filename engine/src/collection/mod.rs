@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use elanus_storage::quota::Quota;
-use elanus_storage::{Recovery, Vfs, Wal, WalOptions};
+use elanus_storage::{Recovery, Reserve, Vfs, Wal, WalOptions};
 use parking_lot::{Mutex, RwLock};
 
 use commit::CommitQueue;
@@ -65,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) options: Arc<EngineOptions>,
     /// Asked before data grows.
     pub(crate) quota: Arc<Quota>,
+    /// Given away when deletes find no room.
+    pub(crate) reserve: Arc<Reserve>,
     /// Slows compaction down beside foreground work.
     pub(crate) pace: Arc<Pace>,
     /// Asks for a collection to be sealed in the background.

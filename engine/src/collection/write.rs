@@ -137,7 +137,8 @@ impl Collection {
                 Err(error) => reply.answer(Err(error)),
             }
         }
-        if let Err(error) = self.log(&mut writer, &encoded) {
+        let shrinks = accepted.iter().all(|record| matches!(record, Record::Delete(_)));
+        if let Err(error) = self.log(&mut writer, &encoded, shrinks) {
             return commit::refuse(writers, error);
         }
         drop(encoded);
@@ -160,9 +161,15 @@ impl Collection {
         }
     }
 
-    fn log(&self, writer: &mut Writer, records: &[Vec<u8>]) -> Result<()> {
+    /// Puts records into the log. Those that only delete may use the last room there is.
+    fn log(&self, writer: &mut Writer, records: &[Vec<u8>], shrinks: bool) -> Result<()> {
         let payloads: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
-        let appended = writer.wal.append(&payloads);
+        let appended = match writer.wal.append(&payloads) {
+            Err(error) if shrinks && error.is_disk_full() && self.shared.reserve.release() => {
+                writer.wal.append(&payloads)
+            }
+            other => other,
+        };
         let logged = match self.shared.options.durability {
             Durability::EveryWrite => appended.and_then(|_| writer.wal.sync()),
             Durability::Interval(_) => appended.map(drop),

@@ -39,7 +39,7 @@ pub(crate) const TARGETS: [Target; 8] = [
 const ROOT: &str = "data";
 
 fn options() -> EngineOptions {
-    EngineOptions { background: false, search_threads: 1, ..EngineOptions::default() }
+    EngineOptions { background: false, search_threads: 1, reserve_bytes: 0, ..EngineOptions::default() }
 }
 
 fn open(vfs: &SimVfs) -> Result<Arc<Engine>, String> {

@@ -54,7 +54,8 @@ pub(super) fn unpack(file: &Path, into: &Path) -> Result<(), ApiError> {
     let unpacked = unpack_into(file, into);
     unpacked.map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::Other => {
-            ApiError::invalid(format!("{} is no whole archive: {error}", file.display()))
+            // Its own words quote what it found, which can be anything.
+            ApiError::invalid(format!("{} is no whole archive of a backup", file.display()))
         }
         _ => failed("unpack", file, &error),
     })
