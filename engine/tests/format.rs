@@ -18,7 +18,8 @@ fn fixture(version: &str) -> PathBuf {
 }
 
 fn open(dir: &Path) -> Arc<Engine> {
-    let options = EngineOptions { background: false, search_threads: 1, ..EngineOptions::default() };
+    let options =
+        EngineOptions { background: false, search_threads: 1, reserve_bytes: 0, ..EngineOptions::default() };
     Engine::open(data_dir::open(dir).unwrap(), options).unwrap()
 }
 

@@ -52,6 +52,11 @@ impl Reserve {
         }
     }
 
+    /// Bytes that it takes now.
+    pub fn bytes(&self) -> u64 {
+        if *self.held.lock() { self.bytes } else { 0 }
+    }
+
     /// Makes the file again if there is plenty of room.
     pub fn replenish(&self) {
         let mut held = self.held.lock();

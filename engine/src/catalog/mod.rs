@@ -204,7 +204,7 @@ impl Engine {
     /// Bytes of all collections' files and of what is beside them.
     pub fn data_bytes(&self) -> u64 {
         let collections = self.slots.open().iter().map(|c| c.stats().disk_bytes).sum::<u64>();
-        collections + self.other_bytes.load(Ordering::Relaxed)
+        collections + self.other_bytes.load(Ordering::Relaxed) + self.shared.reserve.bytes()
     }
 
     /// Measures what is in use, for the quota. The background does it every second.

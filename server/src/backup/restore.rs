@@ -77,7 +77,7 @@ fn require_sound(folder: &Path, info: &BackupInfo) -> Result<(), ApiError> {
     let report = check::examine(folder, false)?;
     let damaged = |what: String| Err(ApiError::invalid(format!("the backup is damaged: {what}")));
     if let Some(finding) = report.findings.iter().find(|f| f.severity == Severity::Damage) {
-        return damaged(finding.what.clone());
+        return damaged(format!("{}: {}", finding.path.display(), finding.what));
     }
     let described: BTreeMap<String, u64> =
         info.collections.iter().map(|c| (c.name.clone(), c.rows)).collect();

@@ -38,6 +38,16 @@ fn removed(op: &'static str, path: &Path, result: io::Result<()>) -> Result<()> 
     }
 }
 
+/// After a sync that succeeded. When ext4 meets an error it turns read-only, and from then on its syncs say yes and do
+/// nothing (`ext4_sync_file` in Linux): what was written before was not saved.
+fn still_writable(file: &File) -> io::Result<()> {
+    let flags = rustix::fs::fstatvfs(file)?.f_flag;
+    if flags.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
+        return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+    }
+    Ok(())
+}
+
 impl Vfs for DiskVfs {
     fn create_dir_all(&self, path: &Path) -> Result<()> {
         if path.is_dir() {
@@ -117,7 +127,7 @@ impl Vfs for DiskVfs {
 
     fn sync_dir(&self, path: &Path) -> Result<()> {
         let folder = wrap("open folder", path, File::open(path))?;
-        wrap("sync folder", path, folder.sync_all())
+        wrap("sync folder", path, folder.sync_all().and_then(|()| still_writable(&folder)))
     }
 
     fn space(&self, path: &Path) -> Result<Space> {
@@ -171,7 +181,7 @@ impl VfsFile for DiskFile {
     }
 
     fn sync(&mut self) -> Result<()> {
-        wrap("sync", &self.path, self.file.sync_data())
+        wrap("sync", &self.path, self.file.sync_data().and_then(|()| still_writable(&self.file)))
     }
 
     fn truncate(&mut self, len: u64) -> Result<()> {
