@@ -13,6 +13,9 @@ use crate::error::{EngineError, Result};
 pub(crate) const CATALOG: &str = "catalog";
 const COLLECTIONS: &str = "collections";
 
+/// Numbers that are counted up stay far from their end.
+const MOST: u64 = 1 << 62;
+
 /// What it says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct CatalogFile {
@@ -57,11 +60,13 @@ impl CatalogFile {
             }
             return Ok((0, Self::default()));
         };
-        let file = serde_json::from_slice(&stored.payload).map_err(|e| StorageError::Corrupt {
-            path,
-            offset: 0,
-            reason: format!("payload: {e}"),
-        })?;
+        let corrupt = |reason: String| StorageError::Corrupt { path: path.clone(), offset: 0, reason };
+        let file: Self =
+            serde_json::from_slice(&stored.payload).map_err(|e| corrupt(format!("payload: {e}")))?;
+        let given_out = |id: &u64| *id < file.next_id;
+        if file.next_id > MOST || stored.generation > MOST || !file.collections.values().all(given_out) {
+            return Err(corrupt("a number that was not given out".into()).into());
+        }
         Ok((stored.generation, file))
     }
 

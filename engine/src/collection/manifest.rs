@@ -30,6 +30,33 @@ struct Payload {
     segments: Vec<SegmentEntry>,
 }
 
+/// Numbers that are counted up stay far from their end.
+const MOST: u64 = 1 << 62;
+
+impl Payload {
+    /// Whether its numbers fit each other: what reads them counts on that.
+    fn check(&self, generation: u64) -> std::result::Result<(), &'static str> {
+        if generation > MOST || self.next_segment > MOST || self.replay_after > MOST {
+            return Err("a number is out of all proportion");
+        }
+        let mut seen = HashSet::new();
+        for entry in &self.segments {
+            if entry.id >= self.next_segment
+                || entry.deletes.is_some_and(|number| number >= self.next_segment)
+            {
+                return Err("a segment has a number that was not given out");
+            }
+            if !seen.insert(entry.id) {
+                return Err("two segments have one number");
+            }
+            if entry.rows > u32::MAX as usize || entry.deleted > entry.rows as u64 {
+                return Err("a segment with more rows than there can be");
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The manifest in memory: always what the file says.
 #[derive(Debug, Clone)]
 pub(crate) struct Manifest {
@@ -59,8 +86,9 @@ impl Manifest {
         let path = dir.join(FILE);
         let corrupt = |reason: String| StorageError::Corrupt { path: path.clone(), offset: 0, reason };
         let stored = stored.ok_or_else(|| corrupt("the manifest is missing".into()))?;
-        let payload =
+        let payload: Payload =
             serde_json::from_slice(&stored.payload).map_err(|e| corrupt(format!("payload: {e}")))?;
+        payload.check(stored.generation).map_err(|reason| corrupt(reason.to_owned()))?;
         Ok(Self { generation: stored.generation, payload })
     }
 

@@ -33,5 +33,7 @@ fn file_path(dir: &Path, first_sequence: u64) -> PathBuf {
 }
 
 fn parse_name(name: &str) -> Option<u64> {
-    u64::from_str_radix(name.strip_suffix(".log").filter(|digits| digits.len() == 16)?, 16).ok()
+    let digits = name.strip_suffix(".log").filter(|digits| digits.len() == 16)?;
+    // No log ever gets near the end of the numbers: such a name is somebody else's.
+    u64::from_str_radix(digits, 16).ok().filter(|first| *first < 1 << 62)
 }
