@@ -21,7 +21,7 @@ use elanus_storage::{Reserve, Resource};
 use parking_lot::Mutex;
 
 pub use backup::{BACKUP_FILE, BackupInfo};
-pub use options::EngineOptions;
+pub use options::{EngineOptions, MemoryProbe};
 pub use slots::Loading;
 
 pub(crate) use file::{CATALOG, CatalogFile, collection_folder};

@@ -6,6 +6,9 @@ use elanus_storage::quota::QuotaLimits;
 
 use crate::collection::Durability;
 
+/// Gives bytes of memory in use and the most there may be, where the system tells them.
+pub type MemoryProbe = fn() -> Option<(u64, u64)>;
+
 /// How an engine stores, seals, compacts and searches.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
@@ -26,7 +29,7 @@ pub struct EngineOptions {
     /// Bytes of a file that is given away when deletes and drops find no room on the disk; 0: none.
     pub reserve_bytes: u64,
     /// Measures the memory of this process that no file backs, and how much it may have; none: memory is not guarded.
-    pub memory: Option<fn() -> Option<(u64, u64)>>,
+    pub memory: Option<MemoryProbe>,
     /// How long a request waits for a collection that is still being opened.
     pub load_wait: Duration,
     /// Threads that search; 0: one a core.

@@ -13,6 +13,8 @@
 #[path = "../model/mod.rs"]
 mod model;
 mod oracle;
+mod steps;
+mod verify;
 mod world;
 
 use std::ops::Range;
@@ -99,7 +101,7 @@ fn run(seed: u64, settings: Settings) -> Result<Outcome, String> {
         })
     };
     let first = once()?;
-    if seed % TWICE_EVERY == 0 && !settings.verbose {
+    if seed.is_multiple_of(TWICE_EVERY) && !settings.verbose {
         let second = once()?;
         if first != second {
             return Err(format!("not the same twice: {first:?}, then {second:?}"));

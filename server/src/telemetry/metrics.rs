@@ -237,6 +237,9 @@ impl Metrics {
     }
 }
 
+/// One number of a collection.
+type Reading = fn(&CollectionStats) -> u64;
+
 impl Collections {
     fn read(&self, engine: &Engine) {
         let names = engine.names();
@@ -261,7 +264,7 @@ impl Collections {
         }
     }
 
-    fn by_collection(&self) -> [(&IntGaugeVec, fn(&CollectionStats) -> u64); 13] {
+    fn by_collection(&self) -> [(&IntGaugeVec, Reading); 13] {
         [
             (&self.rows, |s| s.rows),
             (&self.growing_rows, |s| s.growing_rows),
