@@ -9,6 +9,9 @@ use crate::Result;
 
 const PIECE: usize = 2 << 20;
 const PIECES: usize = 512;
+/// Bytes that differ from each other, as those of an ingest: one piece over and over would come from the processor's
+/// cache.
+const SOURCE: usize = 256 << 20;
 
 /// MB/s of one long write, synced at its end.
 pub(crate) fn sequential(dir: &Path) -> Result<f64> {
@@ -22,11 +25,11 @@ pub(crate) fn synced(dir: &Path) -> Result<f64> {
 
 fn write(dir: &Path, each: bool) -> Result<f64> {
     let path = dir.join("raw");
-    let piece: Vec<u8> = (0..PIECE).map(|i| (i * 31 % 251) as u8).collect();
+    let source: Vec<u8> = (0..SOURCE).map(|i| (i * 31 % 251) as u8).collect();
     let mut file = File::create(&path)?;
     let started = Instant::now();
-    for _ in 0..PIECES {
-        file.write_all(&piece)?;
+    for piece in source.chunks_exact(PIECE).cycle().take(PIECES) {
+        file.write_all(piece)?;
         if each {
             file.sync_data()?;
         }

@@ -12,20 +12,20 @@ const DIM: usize = 512;
 const BATCH: usize = 1000;
 
 /// How often disk and engine take turns: disks are not equally fast at all times.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
-pub(crate) fn measure(dir: &Path, rows: usize) -> Result<()> {
+pub(crate) fn measure(dir: &Path, rows: usize, seal_bytes: usize) -> Result<()> {
     let pool = data::floats(1, DIM * BATCH * 4);
     for writers in [1, 4] {
         let mut shares = Vec::new();
         for round in 0..ROUNDS {
             let (sequential, synced) = (disk::sequential(dir)?, disk::synced(dir)?);
-            let (acknowledged, sealed) = ingest(&dir.join("data"), rows / 2, writers, &pool)?;
+            let (acknowledged, sealed) = ingest(&dir.join("data"), rows / 4, writers, seal_bytes, &pool)?;
             let share = 100.0 * acknowledged / sequential;
             println!(
                 "ingest {} x {DIM}, {writers} writers, round {round}: {acknowledged:.0} MB/s acknowledged, {sealed:.0} MB/s until all is in segment files; \
                  the disk: {sequential:.0} MB/s in one write, {synced:.0} MB/s synced every 2 MiB: {share:.0} %",
-                rows / 2
+                rows / 4
             );
             shares.push(share);
         }
@@ -36,8 +36,9 @@ pub(crate) fn measure(dir: &Path, rows: usize) -> Result<()> {
 }
 
 /// MB/s of vectors until the last batch is acknowledged, and until all rows are in segment files.
-fn ingest(folder: &Path, rows: usize, writers: usize, pool: &[f32]) -> Result<(f64, f64)> {
-    let (engine, collection) = data::open(folder, DIM, EngineOptions::default())?;
+fn ingest(folder: &Path, rows: usize, writers: usize, seal_bytes: usize, pool: &[f32]) -> Result<(f64, f64)> {
+    let (engine, collection) =
+        data::open(folder, DIM, EngineOptions { seal_bytes, ..EngineOptions::default() })?;
     let next = AtomicUsize::new(0);
     let started = Instant::now();
     let written: Result<Vec<()>> = std::thread::scope(|scope| {

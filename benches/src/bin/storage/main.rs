@@ -47,6 +47,9 @@ struct Options {
     /// Rows, as a share of the full size.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
+    /// Rows in memory become files at so many MiB.
+    #[arg(long, default_value_t = 64)]
+    seal_mib: usize,
     /// Used by the program itself: opens this data directory, searches once, prints what that took.
     #[arg(long, hide = true)]
     open_child: bool,
@@ -80,7 +83,7 @@ fn run(options: &Options) -> Result<()> {
         let folder = tempfile::Builder::new().prefix("elanus-bench-").tempdir_in(&options.dir)?;
         measure(folder.path())
     };
-    measure(Part::Ingest, &|dir| ingest::measure(dir, rows(1_000_000)))?;
+    measure(Part::Ingest, &|dir| ingest::measure(dir, rows(1_000_000), options.seal_mib << 20))?;
     measure(Part::Rest, &|dir| rest::measure(dir, rows(50_000)))?;
     measure(Part::Open, &|dir| open::measure(dir, rows(1_000_000)))?;
     measure(Part::Keys, &|dir| keys::measure(dir, rows(1_000_000)))?;
