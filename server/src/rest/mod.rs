@@ -6,6 +6,7 @@ mod call;
 mod collections;
 mod entities;
 mod indexes;
+mod json;
 mod number;
 
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Rows of an insert or upsert: from the raw JSON array straight into a [`BatchBuilder`], value by value, no tree in
-//! between. A wrong row refuses the whole request; nothing of it is stored.
+//! between: the body has been read once, and is only walked here. A wrong row refuses the whole request; nothing of it is stored.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -9,13 +9,13 @@ use axum::http::StatusCode;
 use elanus_engine::EngineError;
 use elanus_engine::row::{Batch, BatchBuilder, Key, KeySource};
 use elanus_engine::schema::Schema;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::scalar::{self, Scalar};
-use super::vector::Floats;
+use super::vector;
 use crate::body::bad_json;
 use crate::error::{ApiError, code};
+use crate::rest::json;
 
 /// What a request does with its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +32,8 @@ pub(super) enum Write {
 /// 1801 when it is no array of objects, 1804 when a row does not fit the schema, 1100 for keys that must not be there.
 pub(super) fn read(schema: &Arc<Schema>, write: Write, data: &RawValue) -> Result<Batch, ApiError> {
     let mut reader = Reader::new(schema, write);
-    let outcome = serde_json::Deserializer::from_str(data.get()).deserialize_seq(AllRows(&mut reader));
-    if let Err(error) = outcome {
-        return Err(reader.fault.take().unwrap_or_else(|| bad_json(error)));
-    }
+    let rows = json::elements(data.get()).ok_or_else(|| bad_json("expected data as an array of rows"))?;
+    rows.into_iter().try_for_each(|row| reader.row(row))?;
     if reader.builder.rows() == 0 {
         return Err(refused_rows("no rows are given: invalid parameter"));
     }
@@ -48,7 +46,7 @@ fn refused_rows(reason: impl fmt::Display) -> ApiError {
     ApiError::new(code::BAD_ROWS, StatusCode::BAD_REQUEST, message)
 }
 
-/// State between the visitors. They report faults of rows here, because serde's errors carry text only.
+/// State from row to row.
 struct Reader {
     builder: BatchBuilder,
     positions: HashMap<String, usize>,
@@ -59,7 +57,6 @@ struct Reader {
     undeclared: HashSet<String>,
     /// Primary keys of all rows of an upsert.
     keys: HashSet<Key>,
-    fault: Option<ApiError>,
 }
 
 impl Reader {
@@ -74,52 +71,58 @@ impl Reader {
             seen: vec![false; schema.fields().len()],
             undeclared: HashSet::new(),
             keys: HashSet::new(),
-            fault: None,
         }
     }
 
-    /// Keeps the fault and gives serde an error that ends the reading.
-    fn fail<E: serde::de::Error>(&mut self, fault: ApiError) -> E {
-        let error = E::custom(&fault.message);
-        self.fault = Some(fault);
-        error
+    /// Reads one row.
+    fn row(&mut self, row: &str) -> Result<(), ApiError> {
+        let members = json::members(row).ok_or_else(|| bad_json("expected a row as an object"))?;
+        for (key, value) in members {
+            let key = key.ok_or_else(|| bad_json("a key of a row is no text"))?;
+            match self.positions.get(key.as_ref()).copied() {
+                Some(position) if self.is_vector(position) => self.vector(position, value)?,
+                Some(position) => self.scalar(position, value)?,
+                None => self.undeclared(&key, value)?,
+            }
+        }
+        self.end_row()
     }
 
-    fn fail_engine<E: serde::de::Error>(&mut self, error: EngineError) -> E {
-        let fault = match error {
-            EngineError::InvalidRow { .. } => refused_rows(error),
-            other => other.into(),
-        };
-        self.fail(fault)
+    fn is_vector(&self, position: usize) -> bool {
+        self.builder.schema().fields().get(position).is_some_and(|f| f.data_type.is_vector())
     }
 
-    fn refuse<E: serde::de::Error>(&mut self, field: &str, reason: String) -> E {
-        let row = self.builder.rows();
-        self.fail_engine(EngineError::InvalidRow { field: field.to_owned(), row, reason })
+    fn refuse(&self, field: &str, reason: String) -> ApiError {
+        told(EngineError::InvalidRow { field: field.to_owned(), row: self.builder.rows(), reason })
     }
 
     /// Notes that the row carries this field; twice is a fault.
-    fn carry<E: serde::de::Error>(&mut self, position: usize) -> Result<(), E> {
+    fn carry(&mut self, position: usize) -> Result<(), ApiError> {
         match self.seen.get_mut(position) {
             Some(seen) if !*seen => {
                 *seen = true;
                 Ok(())
             }
-            _ => Err(self.twice(position)),
+            _ => Err(self.refuse(&self.field_name(position), "the key appears twice in the row".into())),
         }
-    }
-
-    fn twice<E: serde::de::Error>(&mut self, position: usize) -> E {
-        let name = self.field_name(position);
-        self.refuse(&name, "the key appears twice in the row".into())
     }
 
     fn field_name(&self, position: usize) -> String {
         self.builder.schema().fields().get(position).map(|f| f.name.clone()).unwrap_or_default()
     }
 
+    /// Reads a vector into the builder's matrix.
+    fn vector(&mut self, position: usize, json: &str) -> Result<(), ApiError> {
+        self.carry(position)?;
+        let (field, row) = (self.field_name(position), self.builder.rows());
+        let fill = |matrix: &mut Vec<f32>| {
+            vector::append(matrix, json).map_err(|reason| EngineError::InvalidRow { field, row, reason })
+        };
+        self.builder.set_vector(position, fill).map_err(told)
+    }
+
     /// Sets a scalar field of the row under construction.
-    fn scalar<E: serde::de::Error>(&mut self, position: usize, json: &str) -> Result<(), E> {
+    fn scalar(&mut self, position: usize, json: &str) -> Result<(), ApiError> {
         self.carry(position)?;
         let schema = Arc::clone(self.builder.schema());
         let Some(field) = schema.fields().get(position) else { return Ok(()) };
@@ -132,17 +135,17 @@ impl Reader {
         if field.primary {
             self.key(&field.name, field.auto_id, &scalar)?;
         }
-        self.builder.set(position, scalar.value()).map_err(|e| self.fail_engine(e))
+        self.builder.set(position, scalar.value()).map_err(told)
     }
 
     /// Checks a primary key against what the request may carry.
-    fn key<E: serde::de::Error>(&mut self, name: &str, auto_id: bool, key: &Scalar<'_>) -> Result<(), E> {
+    fn key(&mut self, name: &str, auto_id: bool, key: &Scalar<'_>) -> Result<(), ApiError> {
         if self.write == Write::Insert {
             if auto_id {
                 let message = format!(
                     "no need to pass pk field({name}) when autoid == true in insert: invalid parameter"
                 );
-                return Err(self.fail(ApiError::invalid(message)));
+                return Err(ApiError::invalid(message));
             }
             return Ok(());
         }
@@ -155,132 +158,32 @@ impl Reader {
         if self.keys.insert(key) {
             return Ok(());
         }
-        Err(self.fail(ApiError::invalid(
-            "duplicate primary keys are not allowed in the same batch: invalid parameter",
-        )))
+        Err(ApiError::invalid("duplicate primary keys are not allowed in the same batch: invalid parameter"))
     }
 
     /// Adds an undeclared key to the row under construction.
-    fn undeclared<E: serde::de::Error>(&mut self, key: String, json: &str) -> Result<(), E> {
-        scalar::check_json(json).map_err(|reason| self.refuse(&key, reason))?;
-        self.builder.set_dynamic(&key, json).map_err(|e| self.fail_engine(e))?;
-        if self.undeclared.contains(&key) {
-            return Err(self.refuse(&key, "the key appears twice in the row".into()));
+    fn undeclared(&mut self, key: &str, json: &str) -> Result<(), ApiError> {
+        scalar::check_json(json).map_err(|reason| self.refuse(key, reason))?;
+        self.builder.set_dynamic(key, json).map_err(told)?;
+        if self.undeclared.contains(key) {
+            return Err(self.refuse(key, "the key appears twice in the row".into()));
         }
-        self.undeclared.insert(key);
+        self.undeclared.insert(key.to_owned());
         Ok(())
     }
 
-    fn end_row<E: serde::de::Error>(&mut self) -> Result<(), E> {
+    fn end_row(&mut self) -> Result<(), ApiError> {
         self.seen.fill(false);
         self.undeclared.clear();
-        self.builder.end_row().map_err(|e| self.fail_engine(e))
+        self.builder.end_row().map_err(told)
     }
 }
 
-struct AllRows<'r>(&'r mut Reader);
-
-impl<'de> Visitor<'de> for AllRows<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("data as an array of rows")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
-        while rows.next_element_seed(OneRow(self.0))?.is_some() {}
-        Ok(())
-    }
-}
-
-struct OneRow<'r>(&'r mut Reader);
-
-impl<'de> DeserializeSeed<'de> for OneRow<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for OneRow<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a row as an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut row: A) -> Result<(), A::Error> {
-        let reader = self.0;
-        while let Some(target) = row.next_key_seed(TargetOf(&reader.positions))? {
-            match target {
-                Target::Field(position) if reader.is_vector(position) => {
-                    row.next_value_seed(VectorOf { reader, position })?;
-                }
-                Target::Field(position) => reader.scalar(position, row.next_value::<&RawValue>()?.get())?,
-                Target::Undeclared(key) => reader.undeclared(key, row.next_value::<&RawValue>()?.get())?,
-            }
-        }
-        reader.end_row()
-    }
-}
-
-impl Reader {
-    fn is_vector(&self, position: usize) -> bool {
-        self.builder.schema().fields().get(position).is_some_and(|f| f.data_type.is_vector())
-    }
-}
-
-/// Where the value of a key goes.
-enum Target {
-    Field(usize),
-    Undeclared(String),
-}
-
-struct TargetOf<'r>(&'r HashMap<String, usize>);
-
-impl<'de> DeserializeSeed<'de> for TargetOf<'_> {
-    type Value = Target;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Target, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for TargetOf<'_> {
-    type Value = Target;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a field")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Target, E> {
-        Ok(self
-            .0
-            .get(key)
-            .map_or_else(|| Target::Undeclared(key.to_owned()), |&position| Target::Field(position)))
-    }
-}
-
-/// Reads a vector into the builder's matrix.
-struct VectorOf<'r> {
-    reader: &'r mut Reader,
-    position: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for VectorOf<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        let Self { reader, position } = self;
-        reader.carry(position)?;
-        let name = reader.field_name(position);
-        let row = reader.builder.rows();
-        let fill = |matrix: &mut Vec<f32>| {
-            let read = Floats(matrix).deserialize(deserializer);
-            read.map_err(|e| EngineError::InvalidRow { field: name, row, reason: e.to_string() })
-        };
-        reader.builder.set_vector(position, fill).map_err(|e| reader.fail_engine(e))
+/// An error of the engine as the client is told.
+fn told(error: EngineError) -> ApiError {
+    match error {
+        EngineError::InvalidRow { .. } => refused_rows(error),
+        other => other.into(),
     }
 }
 

@@ -6,11 +6,10 @@ use elanus_engine::limits::MAX_RESULT_WINDOW;
 use elanus_engine::row::{ColumnData, Projection};
 use elanus_engine::schema::{Field, Schema};
 use elanus_engine::{Collection, SearchRequest};
-use serde::de::DeserializeSeed;
 use serde_json::value::RawValue;
 
 use super::search_params::SearchParams;
-use super::vector::Floats;
+use super::vector;
 use super::{check_read, keys, read_filter};
 use crate::body::{Object, bad_json};
 use crate::error::{ApiError, code};
@@ -150,10 +149,9 @@ fn read_vectors(field: &Field, data: &RawValue) -> Result<Vec<f32>, ApiError> {
     check_number_of_queries(vectors.len())?;
     let dim = field.dim.unwrap_or_default();
     let mut matrix = Vec::with_capacity(vectors.len() * dim);
-    for vector in vectors {
+    for query in vectors {
         let start = matrix.len();
-        let read = Floats(&mut matrix).deserialize(&mut serde_json::Deserializer::from_str(vector.get()));
-        read.map_err(|e| bad_json(format!("data: {e}")))?;
+        vector::append(&mut matrix, query.get()).map_err(|reason| bad_json(format!("data: {reason}")))?;
         let length = matrix.len() - start;
         if length != dim {
             return Err(bad_json(format!(
