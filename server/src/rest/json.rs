@@ -86,35 +86,32 @@ fn string_end(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-/// Where an array or object that begins at the start ends.
+/// Where an array or object that begins at the start ends. Numbers, which are most of what comes, are jumped over.
 fn nested_end(bytes: &[u8]) -> usize {
-    // An array of numbers, which is most of what comes, ends at the first bracket.
-    if bytes[0] == b'['
-        && let Some(end) = memchr(b']', bytes)
-        && memchr3(b'[', b'{', b'"', &bytes[1..end]).is_none()
-    {
-        return end + 1;
-    }
     let mut depth = 0usize;
     let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'"' => {
-                at += string_end(&bytes[at..]);
-                continue;
-            }
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => {
-                depth -= 1;
-                if depth == 0 {
-                    return at + 1;
-                }
-            }
-            _ => {}
+    // The next place where something begins, kept until it is reached: looked for again at each end, it would cost the
+    // square of the length where ends come in rows.
+    let mut begin = 0;
+    loop {
+        if begin < at || at == 0 {
+            begin = memchr3(b'"', b'[', b'{', &bytes[at..]).map_or(bytes.len(), |found| at + found);
         }
-        at += 1;
+        if let Some(found) = memchr2(b']', b'}', &bytes[at..begin]) {
+            at += found + 1;
+            depth = depth.saturating_sub(1);
+            if depth == 0 {
+                return at;
+            }
+        } else if begin == bytes.len() {
+            return begin;
+        } else if bytes[begin] == b'"' {
+            at = (begin + string_end(&bytes[begin..])).min(bytes.len());
+        } else {
+            depth += 1;
+            at = begin + 1;
+        }
     }
-    bytes.len()
 }
 
 #[cfg(test)]
