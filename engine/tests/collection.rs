@@ -7,10 +7,12 @@ mod model;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use elanus_engine::row::{KeySource, Keys};
 use elanus_engine::{
-    Collection, Definition, Engine, EngineError, EngineOptions, Filter, Metric, QueryRequest, SearchRequest,
+    Collection, Definition, Durability, Engine, EngineError, EngineOptions, ErrorClass, Filter, Metric,
+    QueryRequest, SearchRequest, check,
 };
 use model::{all, batch, check_search, create, request, schema};
 use proptest::prelude::*;
@@ -284,4 +286,99 @@ fn everything_at_once() {
     drop((c, engine));
     let engine = open();
     assert_eq!(all(&engine.collection("c").unwrap()), expected);
+}
+
+/// A byte of the only `.vectors` file changes, as a failing disk would have it.
+fn damage_vectors(dir: &Path) {
+    let truth = dir.join("collections").join("00000001").join("truth");
+    let files = std::fs::read_dir(truth).unwrap().map(|entry| entry.unwrap().path());
+    let path = files.into_iter().find(|path| path.extension().is_some_and(|e| e == "vectors")).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[100] ^= 0x40;
+    // Over the file that is mapped, not beside it.
+    std::io::Write::write_all(&mut std::fs::OpenOptions::new().write(true).open(&path).unwrap(), &bytes)
+        .unwrap();
+}
+
+#[test]
+fn damage_is_not_copied_under_a_fresh_checksum() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = EngineOptions { background: false, search_threads: 1, ..EngineOptions::default() };
+    let data = elanus_storage::data_dir::open(dir.path()).unwrap();
+    let engine = Engine::open(data, options).unwrap();
+    let c = create(&engine, false, Metric::L2);
+    c.insert(batch(c.schema(), KeySource::Given, &(0..50).map(|i| (i, i)).collect::<Vec<_>>())).unwrap();
+    c.flush().unwrap();
+    c.delete_keys(Keys::Int((0..25).collect())).unwrap();
+    damage_vectors(dir.path());
+    let refused = c.compact().unwrap_err();
+    assert_eq!(refused.class(), ErrorClass::Corrupt, "{refused}");
+    assert_eq!(c.count(), 25);
+}
+
+#[test]
+fn a_collection_whose_files_turn_out_damaged_is_taken_out_of_service() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    let c = create(&engine, false, Metric::L2);
+    let other = engine.create(Definition::new("other", schema(false))).unwrap();
+    c.insert(batch(c.schema(), KeySource::Given, &(0..50).map(|i| (i, i)).collect::<Vec<_>>())).unwrap();
+    c.flush().unwrap();
+    damage_vectors(dir.path());
+    c.delete_keys(Keys::Int((0..25).collect())).unwrap();
+    // The compactor comes by every second.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while engine.faults().is_empty() {
+        assert!(std::time::Instant::now() < until, "nobody noticed");
+        std::thread::yield_now();
+    }
+    assert!(matches!(engine.collection("c"), Err(EngineError::CollectionFailed { .. })));
+    assert!(matches!(c.delete_keys(Keys::Int(vec![30])), Err(EngineError::Closing)));
+    other.insert(batch(other.schema(), KeySource::Given, &[(1, 1)])).unwrap();
+}
+
+#[test]
+fn a_lost_catalog_is_damage_and_no_empty_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    let c = create(&engine, false, Metric::L2);
+    c.insert(batch(c.schema(), KeySource::Given, &[(1, 1), (2, 2)])).unwrap();
+    engine.close();
+    drop((c, engine));
+    std::fs::remove_file(dir.path().join("catalog")).unwrap();
+    let data = elanus_storage::data_dir::open(dir.path()).unwrap();
+    let refused = Engine::open(data, EngineOptions::default()).unwrap_err();
+    assert_eq!(refused.class(), ErrorClass::Corrupt, "{refused}");
+    let disk =
+        || elanus_storage::data_dir::open_to_examine(Arc::new(elanus_storage::DiskVfs), dir.path()).unwrap();
+    assert!(!check::check(&disk(), false, &mut |_| Ok(())).unwrap().is_sound());
+    assert!(check::check(&disk(), true, &mut |_| Ok(())).unwrap().is_sound());
+    assert_eq!(all(&open(dir.path()).collection("c").unwrap()), BTreeMap::from([(1, 1), (2, 2)]));
+}
+
+/// With an interval, a write is acknowledged before its log is synced, and the log is synced soon, whatever the interval.
+#[test]
+fn writes_of_an_interval_are_synced_in_the_background() {
+    for millis in [20, 1000, 1500] {
+        let vfs = elanus_storage::sim::SimVfs::new(millis);
+        let data = elanus_storage::data_dir::open_on(Arc::new(vfs.clone()), Path::new("data")).unwrap();
+        let durability = Durability::Interval(std::time::Duration::from_millis(millis));
+        let engine =
+            Engine::open(data, EngineOptions { durability, reserve_bytes: 0, ..EngineOptions::default() })
+                .unwrap();
+        let c = create(&engine, false, Metric::L2);
+        let synced = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&synced);
+        vfs.set_interlude(Some(Box::new(move |op, path| {
+            if op == "sync" && path.to_string_lossy().contains("wal") {
+                seen.store(true, Ordering::SeqCst);
+            }
+        })));
+        c.insert(batch(c.schema(), KeySource::Given, &[(1, 1)])).unwrap();
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while !synced.load(Ordering::SeqCst) {
+            assert!(std::time::Instant::now() < until, "never synced at {millis} ms");
+            std::thread::yield_now();
+        }
+    }
 }
