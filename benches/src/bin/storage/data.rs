@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use elanus_engine::row::{Batch, BatchBuilder, KeySource, Value};
+use elanus_engine::row::{Batch, BatchBuilder, KeySource, Projection, Value};
 use elanus_engine::schema::{DataType, Field, Schema};
-use elanus_engine::{Collection, Definition, Engine, EngineOptions, Metric};
+use elanus_engine::{Collection, Definition, Engine, EngineOptions, Metric, SearchRequest};
 use elanus_storage::data_dir;
 
 use crate::Result;
@@ -59,6 +59,21 @@ pub(crate) fn fill(collection: &Collection, rows: usize, pool: &[f32]) -> Result
         collection.insert(batch(collection.schema(), (start..end).map(|i| i as i64), pool)?)?;
     }
     Ok(collection.flush()?)
+}
+
+/// A search for the 10 nearest rows to a vector made from `seed`.
+pub(crate) fn search(collection: &Collection, dim: usize, seed: u64) -> Result<SearchRequest> {
+    Ok(SearchRequest {
+        field: "vector".into(),
+        metric: None,
+        queries: floats(seed, dim),
+        limit: 10,
+        offset: 0,
+        filter: None,
+        radius: None,
+        range_filter: None,
+        projection: Projection::resolve::<&str>(collection.schema(), &[])?,
+    })
 }
 
 /// The value below which `share` of the sorted values lie.

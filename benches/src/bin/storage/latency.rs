@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use elanus_engine::row::{Keys, Projection};
-use elanus_engine::{Collection, EngineOptions, SearchRequest};
+use elanus_engine::row::Keys;
+use elanus_engine::{Collection, EngineOptions};
 
 use crate::{Result, data};
 
@@ -64,17 +64,7 @@ pub(crate) fn measure(dir: &Path, rows: usize) -> Result<()> {
 fn searches(collection: &Collection, count: usize) -> Result<Vec<f64>> {
     let mut times = Vec::with_capacity(count);
     for seed in 0..count {
-        let request = SearchRequest {
-            field: "vector".into(),
-            metric: None,
-            queries: data::floats(seed as u64 + 100, DIM),
-            limit: 10,
-            offset: 0,
-            filter: None,
-            radius: None,
-            range_filter: None,
-            projection: Projection::resolve::<&str>(collection.schema(), &[])?,
-        };
+        let request = data::search(collection, DIM, seed as u64 + 100)?;
         let started = Instant::now();
         collection.search(&request)?;
         times.push(started.elapsed().as_secs_f64() * 1e3);

@@ -4,8 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use elanus_engine::row::Projection;
-use elanus_engine::{EngineOptions, SearchRequest};
+use elanus_engine::EngineOptions;
 
 use crate::{Result, data};
 
@@ -35,17 +34,7 @@ pub(crate) fn child(dir: &Path) -> Result<()> {
     let started = Instant::now();
     let (engine, collection) = data::open(dir, DIM, EngineOptions::default())?;
     let opened = started.elapsed().as_secs_f64() * 1e3;
-    let request = SearchRequest {
-        field: "vector".into(),
-        metric: None,
-        queries: data::floats(3, DIM),
-        limit: 10,
-        offset: 0,
-        filter: None,
-        radius: None,
-        range_filter: None,
-        projection: Projection::resolve::<&str>(collection.schema(), &[])?,
-    };
+    let request = data::search(&collection, DIM, 3)?;
     collection.search(&request)?;
     let searched = started.elapsed().as_secs_f64() * 1e3;
     let touched = (collection.count() as usize * (DIM * 4 + 8)) as f64 / 1e6;
