@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use elanus_engine::Result;
 use elanus_engine::check::{Examined, Quarantine, Report, Severity, check};
 use elanus_engine::row::Projection;
-use elanus_engine::{EngineError, Result};
 use elanus_storage::{Digest, DiskVfs, Vfs, data_dir};
 
 use crate::images::layout::{Layout, SHA256};
@@ -93,10 +93,4 @@ fn originals(vfs: &dyn Vfs, root: &Path, repair: bool, report: &mut Report) -> R
 fn original_path(root: &Path, digest: &Digest) -> std::path::PathBuf {
     let name = digest.to_string();
     root.join("images").join(&name[..2]).join(name)
-}
-
-impl From<elanus_storage::StorageError> for crate::error::ApiError {
-    fn from(error: elanus_storage::StorageError) -> Self {
-        EngineError::from(error).into()
-    }
 }

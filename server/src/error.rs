@@ -145,6 +145,12 @@ impl From<EngineError> for ApiError {
     }
 }
 
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        EngineError::from(error).into()
+    }
+}
+
 impl From<ImageError> for ApiError {
     fn from(error: ImageError) -> Self {
         let (code, status) = match &error {

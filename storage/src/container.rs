@@ -231,15 +231,6 @@ impl Container {
         })
     }
 
-    /// Compares a block that must be there with its checksum.
-    ///
-    /// # Errors
-    /// `Corrupt` with the block's offset when it does not match.
-    pub fn verify_block(&self, tag: [u8; 4]) -> Result<()> {
-        let entry = self.entries.iter().find(|entry| entry.tag == tag);
-        entry.map_or(Ok(()), |entry| self.verify_entry(entry))
-    }
-
     /// Reads every block and compares it with its checksum.
     ///
     /// # Errors

@@ -108,7 +108,7 @@ impl Collection {
                 return Err(error);
             }
         }
-        self.exchange(rewrite)?;
+        self.exchange(rewrite);
         // Readers that still map them keep their bytes until they are done.
         self.remove(change.obsolete);
         Ok(())
@@ -151,7 +151,7 @@ impl Collection {
     }
 
     /// Readers see the new segment instead of the inputs; rows that died meanwhile stay dead.
-    fn exchange(&self, rewrite: Rewrite) -> Result<()> {
+    fn exchange(&self, rewrite: Rewrite) {
         let mut writer = self.writer.lock();
         let now = self.snapshot();
         let died = died_since(&rewrite.inputs, &now);
@@ -162,13 +162,12 @@ impl Collection {
         let (sealed, growing): (Vec<_>, Vec<_>) = rest.partition(|view| view.segment.is_sealed());
         let views = sealed.into_iter().chain(fresh).chain(growing).collect();
         *self.published.write() = Arc::new(Snapshot::new(views));
-        let Some(sealed) = rewrite.sealed else { return Ok(()) };
+        let Some(sealed) = rewrite.sealed else { return };
         writer.fixed.clear();
         // The rows are safe already: a log file too many is replayed for nothing, and removed the next time.
         if let Err(error) = writer.wal.truncate_before(sealed.sequence + 1) {
             tracing::warn!(collection = self.name, %error, "the log could not be shortened");
         }
-        Ok(())
     }
 
     /// The entry with its dead rows written down, if they are more than its file says.

@@ -215,11 +215,6 @@ impl Wal {
         self.next_sequence - 1
     }
 
-    /// Number of the last record that is durable.
-    pub fn synced_sequence(&self) -> u64 {
-        self.synced
-    }
-
     /// Bytes in all files.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.len).sum()
