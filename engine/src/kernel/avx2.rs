@@ -14,6 +14,9 @@ const SUMS: usize = 4;
 const ROUND: usize = WIDTH * SUMS;
 /// Bytes that are fetched ahead of the loads of a stream: the processor's own prefetcher stops at each page's end.
 const AHEAD: usize = 512;
+/// Scattered rows that are fetched ahead of being scored, and how many lines of each.
+const FETCHED_ROWS: usize = 3;
+const FETCHED_LINES: usize = 16;
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
@@ -24,6 +27,10 @@ pub(super) static KERNEL: Kernel = Kernel {
     l2: one::<true>,
     dot_many: many::<false>,
     l2_many: many::<true>,
+    dot_gather: gather::<false>,
+    l2_gather: gather::<true>,
+    codes: &super::codes::avx2::LOOPS,
+    tile: &super::tile::avx2::LOOPS,
 };
 
 /// Whether this processor (and operating system) can run the kernel.
@@ -46,6 +53,28 @@ unsafe fn many<const L2: bool>(query: &[f32], rows: &[f32], out: &mut [f32]) {
     for (i, out) in out.iter_mut().enumerate() {
         // SAFETY: i is below the number of rows, so a whole row starts there.
         *out = unsafe { score::<L2, true>(query, rows.as_ptr().add(i * query.len())) };
+    }
+}
+
+/// # Safety
+/// The processor has AVX2 and FMA; each number is of a row of `query.len()` floats within `rows`.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn gather<const L2: bool>(query: &[f32], rows: &[f32], ids: &[u32], out: &mut [f32]) {
+    // SAFETY (of the additions below): each number is of a row within `rows`.
+    let row = |id: u32| unsafe { rows.as_ptr().add(id as usize * query.len()) };
+    let fetch = |id: u32| {
+        for line in 0..size_of_val(query).div_ceil(LINE).min(FETCHED_LINES) {
+            // Only a hint.
+            _mm_prefetch::<_MM_HINT_T0>(row(id).wrapping_byte_add(line * LINE).cast());
+        }
+    };
+    ids.iter().take(FETCHED_ROWS).for_each(|&id| fetch(id));
+    for (i, (&id, score)) in ids.iter().zip(out).enumerate() {
+        if let Some(&next) = ids.get(i + FETCHED_ROWS) {
+            fetch(next);
+        }
+        // SAFETY: a whole row starts there.
+        *score = unsafe { self::score::<L2, false>(query, row(id)) };
     }
 }
 

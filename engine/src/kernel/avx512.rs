@@ -1,4 +1,4 @@
-//! AVX-512F: 16 floats a register, four sums in flight, tails by masked loads. As in `avx2`, many rows are one stream
+//! AVX-512 (F and BW): 16 floats a register, four sums in flight, tails by masked loads. As in `avx2`, many rows are one stream
 //! through memory.
 
 use std::arch::x86_64::*;
@@ -19,11 +19,15 @@ pub(super) static KERNEL: Kernel = Kernel {
     l2: one::<true>,
     dot_many: many::<false>,
     l2_many: many::<true>,
+    dot_gather: gather::<false>,
+    l2_gather: gather::<true>,
+    codes: &super::codes::avx512::LOOPS,
+    tile: &super::tile::avx512::LOOPS,
 };
 
 /// Whether this processor (and operating system) can run the kernel.
 pub(super) fn detected() -> bool {
-    is_x86_feature_detected!("avx512f")
+    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")
 }
 
 /// # Safety
@@ -41,6 +45,16 @@ unsafe fn many<const L2: bool>(query: &[f32], rows: &[f32], out: &mut [f32]) {
     for (i, out) in out.iter_mut().enumerate() {
         // SAFETY: i is below the number of rows, so a whole row starts there.
         *out = unsafe { score::<L2>(query, rows.as_ptr().add(i * query.len())) };
+    }
+}
+
+/// # Safety
+/// The processor has AVX-512F; each number is of a row of `query.len()` floats within `rows`.
+#[target_feature(enable = "avx512f")]
+unsafe fn gather<const L2: bool>(query: &[f32], rows: &[f32], ids: &[u32], out: &mut [f32]) {
+    for (&id, out) in ids.iter().zip(out) {
+        // SAFETY: a whole row starts there.
+        *out = unsafe { score::<L2>(query, rows.as_ptr().add(id as usize * query.len())) };
     }
 }
 

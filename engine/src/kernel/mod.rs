@@ -22,12 +22,14 @@ use std::sync::OnceLock;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub mod codes;
 mod metric;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
 #[cfg(test)]
 mod tests;
+pub mod tile;
 mod topk;
 
 pub use metric::{Metric, UnknownMetric};
@@ -51,6 +53,11 @@ type Pair = unsafe fn(&[f32], &[f32]) -> f32;
 /// the third has scores.
 type Many = unsafe fn(&[f32], &[f32], &mut [f32]);
 
+/// A query and scattered rows to a score for each row.
+///
+/// Unsafe: the processor must have the instruction set, and each number must be of a row within the second slice.
+type Gather = unsafe fn(&[f32], &[f32], &[u32], &mut [f32]);
+
 /// The loops of one instruction set. Those handed out by [`active`] and [`available`] can run on this machine; there is
 /// no other way to get one.
 pub struct Kernel {
@@ -59,6 +66,10 @@ pub struct Kernel {
     l2: Pair,
     dot_many: Many,
     l2_many: Many,
+    dot_gather: Gather,
+    l2_gather: Gather,
+    codes: &'static codes::Loops,
+    tile: &'static tile::Loops,
 }
 
 impl Kernel {
@@ -111,6 +122,47 @@ impl Kernel {
         // SAFETY: a `Kernel` in anyone's hands was detected (`available`), and the shape was checked.
         unsafe { (self.l2_many)(query, rows, out) };
         mend(out, |i| scalar::l2_f64(query, row_of(rows, query.len(), i)));
+    }
+
+    /// `out[i]` = [`dot`](Self::dot) of `query` and row `ids[i]` of `rows`.
+    ///
+    /// # Panics
+    /// When a number is of no row, or `ids` and `out` differ in length.
+    pub fn dot_gather(&self, query: &[f32], rows: &[f32], ids: &[u32], out: &mut [f32]) {
+        check_ids(query.len(), rows.len(), ids, out.len());
+        // SAFETY: a `Kernel` in anyone's hands was detected (`available`), and the numbers were checked.
+        unsafe { (self.dot_gather)(query, rows, ids, out) };
+        mend(out, |i| scalar::dot_f64(query, row_of(rows, query.len(), ids[i] as usize)));
+    }
+
+    /// `out[i]` = [`l2`](Self::l2) of `query` and row `ids[i]` of `rows`.
+    ///
+    /// # Panics
+    /// When a number is of no row, or `ids` and `out` differ in length.
+    pub fn l2_gather(&self, query: &[f32], rows: &[f32], ids: &[u32], out: &mut [f32]) {
+        check_ids(query.len(), rows.len(), ids, out.len());
+        // SAFETY: a `Kernel` in anyone's hands was detected (`available`), and the numbers were checked.
+        unsafe { (self.l2_gather)(query, rows, ids, out) };
+        mend(out, |i| scalar::l2_f64(query, row_of(rows, query.len(), ids[i] as usize)));
+    }
+
+    /// `out[i]` = [`cosine`](Self::cosine) of `unit_query` and row `ids[i]` of `rows`, whose inverse norms are given.
+    ///
+    /// # Panics
+    /// When a number is of no row or has no inverse norm, or `ids` and `out` differ in length.
+    pub fn cosine_gather(
+        &self,
+        unit_query: &[f32],
+        rows: &[f32],
+        inverse_norms: &[f32],
+        ids: &[u32],
+        out: &mut [f32],
+    ) {
+        self.dot_gather(unit_query, rows, ids, out);
+        for (score, &id) in out.iter_mut().zip(ids) {
+            let row = row_of(rows, unit_query.len(), id as usize);
+            *score = cosine_of(*score, unit_query, row, inverse_norms[id as usize]);
+        }
     }
 
     /// Cosine of a query of length 1 (see [`unit`](Self::unit)) and a row whose
@@ -193,6 +245,12 @@ fn choose(available: &[&'static Kernel], wanted: Option<&str>) -> &'static Kerne
 fn check_shape(query: &[f32], rows: &[f32], out: &[f32]) {
     // Checked: a product that wrapped around would let the loops read past the rows.
     assert_eq!(query.len().checked_mul(out.len()), Some(rows.len()), "as many rows as scores");
+}
+
+fn check_ids(dim: usize, values: usize, ids: &[u32], scores: usize) {
+    assert_eq!(ids.len(), scores, "as many rows as scores");
+    let rows = values.checked_div(dim).unwrap_or(usize::MAX);
+    assert!(ids.iter().all(|&id| (id as usize) < rows), "a number of no row");
 }
 
 fn row_of(rows: &[f32], dim: usize, row: usize) -> &[f32] {

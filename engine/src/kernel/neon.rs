@@ -18,6 +18,10 @@ pub(super) static KERNEL: Kernel = Kernel {
     l2: one::<true>,
     dot_many: many::<false>,
     l2_many: many::<true>,
+    dot_gather: gather::<false>,
+    l2_gather: gather::<true>,
+    codes: &super::codes::neon::LOOPS,
+    tile: &super::tile::neon::LOOPS,
 };
 
 /// Whether this processor can run the kernel; every arm64 server and desktop can.
@@ -40,6 +44,16 @@ unsafe fn many<const L2: bool>(query: &[f32], rows: &[f32], out: &mut [f32]) {
     for (i, out) in out.iter_mut().enumerate() {
         // SAFETY: i is below the number of rows, so a whole row starts there.
         *out = unsafe { score::<L2>(query, rows.as_ptr().add(i * query.len())) };
+    }
+}
+
+/// # Safety
+/// The processor has NEON; each number is of a row of `query.len()` floats within `rows`.
+#[target_feature(enable = "neon")]
+unsafe fn gather<const L2: bool>(query: &[f32], rows: &[f32], ids: &[u32], out: &mut [f32]) {
+    for (&id, out) in ids.iter().zip(out) {
+        // SAFETY: a whole row starts there.
+        *out = unsafe { score::<L2>(query, rows.as_ptr().add(id as usize * query.len())) };
     }
 }
 

@@ -13,6 +13,10 @@ pub(super) static KERNEL: Kernel = Kernel {
     l2: one::<true>,
     dot_many: many::<false>,
     l2_many: many::<true>,
+    dot_gather: gather::<false>,
+    l2_gather: gather::<true>,
+    codes: &super::codes::scalar::LOOPS,
+    tile: &super::tile::scalar::LOOPS,
 };
 
 fn many<const L2: bool>(query: &[f32], rows: &[f32], out: &mut [f32]) {
@@ -21,6 +25,12 @@ fn many<const L2: bool>(query: &[f32], rows: &[f32], out: &mut [f32]) {
     }
     for (score, row) in out.iter_mut().zip(rows.chunks_exact(query.len())) {
         *score = one::<L2>(query, row);
+    }
+}
+
+fn gather<const L2: bool>(query: &[f32], rows: &[f32], ids: &[u32], out: &mut [f32]) {
+    for (score, &id) in out.iter_mut().zip(ids) {
+        *score = one::<L2>(query, super::row_of(rows, query.len(), id as usize));
     }
 }
 

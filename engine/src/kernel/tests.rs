@@ -135,6 +135,31 @@ fn a_row_scores_the_same_alone_and_in_any_block() {
                         kernel.dot(&query, rows[i])
                     });
                     check("l2", &|out| kernel.l2_many(&query, block, out), &|i| kernel.l2(&query, rows[i]));
+                    let ids: Vec<u32> = (from as u32..to as u32).rev().collect();
+                    let mut gathered = vec![f32::NAN; ids.len()];
+                    for (l2, cosine) in [(false, false), (true, false), (false, true)] {
+                        match (l2, cosine) {
+                            (true, _) => kernel.l2_gather(&query, &matrix, &ids, &mut gathered),
+                            (_, true) => {
+                                kernel.cosine_gather(&unit, &matrix, &norms, &ids, &mut gathered);
+                            }
+                            _ => kernel.dot_gather(&query, &matrix, &ids, &mut gathered),
+                        }
+                        for (&id, score) in ids.iter().zip(&gathered) {
+                            let row = rows[id as usize];
+                            let alone = match (l2, cosine) {
+                                (true, _) => kernel.l2(&query, row),
+                                (_, true) => kernel.cosine(&unit, row, norms[id as usize]),
+                                _ => kernel.dot(&query, row),
+                            };
+                            assert_eq!(
+                                score.to_bits(),
+                                alone.to_bits(),
+                                "{} gather {dim} {what}",
+                                kernel.name()
+                            );
+                        }
+                    }
                     check("cosine", &|out| kernel.cosine_many(&unit, block, &norms[from..to], out), &|i| {
                         kernel.cosine(&unit, rows[i], norms[i])
                     });
@@ -213,6 +238,8 @@ fn wrong_shapes_are_refused_before_memory_is_touched() {
         let (four, three) = ([1.0; 4], [1.0; 3]);
         assert!(refused(&|| _ = kernel.dot(&four, &three)) && refused(&|| _ = kernel.l2(&three, &four)));
         assert!(refused(&|| kernel.dot_many(&four, &three, &mut [0.0])));
+        assert!(refused(&|| kernel.dot_gather(&three, &[1.0; 6], &[2], &mut [0.0])));
+        assert!(refused(&|| kernel.l2_gather(&three, &[1.0; 6], &[0], &mut [0.0, 0.0])));
         assert!(refused(&|| kernel.l2_many(&three, &four, &mut [0.0])));
         assert!(refused(&|| kernel.cosine_many(&four, &four, &[], &mut [0.0])));
     }
