@@ -87,6 +87,15 @@ pub enum EngineError {
     /// The stored data was made under a definition that contradicts the request (for example another embedding model).
     #[error("{0}")]
     Conflict(String),
+    /// As many searches run and wait as may.
+    #[error("too busy: {limit} searches are running or waiting: try again")]
+    Busy {
+        /// Searches at once.
+        limit: usize,
+    },
+    /// Whoever asked does not want the answer any more.
+    #[error("the search was cancelled")]
+    Cancelled,
     /// The engine is shutting down and takes no more writes.
     #[error("the engine is closing")]
     Closing,
@@ -124,9 +133,11 @@ impl EngineError {
             Self::CollectionNotFound { .. } | Self::FieldNotFound { .. } => ErrorClass::NotFound,
             Self::CollectionExists { .. } | Self::Conflict(_) => ErrorClass::Conflict,
             Self::TooManyCollections { .. } => ErrorClass::Exhausted,
-            Self::CollectionFailed { .. } | Self::CollectionLoading { .. } | Self::Closing => {
-                ErrorClass::Unavailable
-            }
+            Self::CollectionFailed { .. }
+            | Self::CollectionLoading { .. }
+            | Self::Busy { .. }
+            | Self::Cancelled
+            | Self::Closing => ErrorClass::Unavailable,
             Self::Storage(StorageError::QuotaExceeded { .. }) => ErrorClass::Exhausted,
             Self::Storage(e) if e.is_disk_full() => ErrorClass::Exhausted,
             Self::Storage(StorageError::Corrupt { .. } | StorageError::UnsupportedVersion { .. }) => {

@@ -19,6 +19,7 @@
 //! Read [`schema`] and [`row`] for the data, [`collection`] for how a write becomes durable and then visible,
 //! [`segment`] for what lies on disk, [`exec`] for how a search runs.
 
+mod array;
 pub mod catalog;
 pub mod check;
 pub mod collection;
@@ -26,11 +27,13 @@ mod compact;
 pub mod error;
 pub mod exec;
 pub mod filter;
+pub mod index;
 mod ipc;
 pub mod kernel;
 pub mod limits;
 pub mod plan;
 pub mod row;
+mod rowset;
 pub mod schema;
 pub mod segment;
 
@@ -39,4 +42,6 @@ pub use collection::{Collection, CollectionStats, CompactionStats, Definition, D
 pub use error::{EngineError, ErrorClass, Result};
 pub use exec::{QueryRequest, SearchHits, SearchRequest};
 pub use filter::Filter;
+pub use index::SearchStats;
 pub use kernel::Metric;
+pub use plan::Effort;

@@ -124,6 +124,7 @@ impl From<EngineError> for ApiError {
             (EngineError::MissingParameter(_), _) => (code::MISSING, StatusCode::BAD_REQUEST),
             (EngineError::InvalidRow { .. }, _) => (code::BAD_ROWS, StatusCode::BAD_REQUEST),
             (EngineError::InvalidQueryVector(_), _) => (code::BAD_JSON, StatusCode::BAD_REQUEST),
+            (EngineError::Busy { .. }, _) => (code::RATE_LIMIT, StatusCode::SERVICE_UNAVAILABLE),
             (EngineError::TooManyCollections { .. }, _) => (code::TOO_MANY_COLLECTIONS, StatusCode::CONFLICT),
             (EngineError::Storage(StorageError::QuotaExceeded { resource: Resource::Memory, .. }), _) => {
                 (code::MEMORY_EXHAUSTED, StatusCode::INSUFFICIENT_STORAGE)
@@ -138,7 +139,8 @@ impl From<EngineError> for ApiError {
             }
         };
         // One that comes with every write until there is room again would fill the log.
-        if status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE {
+        let expected = matches!(error, EngineError::Busy { .. } | EngineError::Cancelled);
+        if status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE && !expected {
             tracing::error!(%error, code, "a request failed");
         }
         Self::new(code, status, error.to_string())

@@ -82,16 +82,24 @@ pub(crate) struct Envelope<T> {
     message: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     topks: Option<Vec<usize>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<serde_json::Value>,
 }
 
 impl<T: Serialize> Envelope<T> {
     pub(crate) fn new(data: T) -> Self {
-        Self { code: 0, cost: None, data, message: None, topks: None }
+        Self { code: 0, cost: None, data, message: None, topks: None, explain: None }
     }
 
     /// With `"cost":0`, as entity calls have it: this server counts no cost.
     pub(crate) fn cost(mut self) -> Self {
         self.cost = Some(0);
+        self
+    }
+
+    /// With how a search was done: of our own, and only where it was asked for.
+    pub(crate) fn explain(mut self, explained: Option<serde_json::Value>) -> Self {
+        self.explain = explained;
         self
     }
 

@@ -1,4 +1,4 @@
-//! Threads of the engine: some open the collections at start, one seals what is asked for, one compacts, one ticks (measures for the quota, syncs logs that
+//! Threads of the engine: some open the collections at start, one seals what is asked for, one compacts, one indexes, one ticks (measures for the quota, syncs logs that
 //! are synced at intervals, asks for sealing by age). None of them keeps the engine alive.
 
 use std::collections::HashSet;
@@ -40,6 +40,11 @@ impl Background {
         background.spawn("compactor", move |stop| {
             let mut rest = Rest::default();
             every(TICK, &weak, &stop, |engine| rest.compact(engine));
+        })?;
+        let weak = Arc::downgrade(engine);
+        background.spawn("indexer", move |stop| {
+            let mut rest = Rest::default();
+            every(TICK, &weak, &stop, |engine| rest.index(engine));
         })?;
         let weak = Arc::downgrade(engine);
         let interval = match engine.shared.options.durability {
@@ -133,7 +138,7 @@ fn sync_all(engine: &Engine) {
     }
 }
 
-/// Collections whose last compaction failed, until the time given.
+/// Collections whose last compaction or indexing failed, until the time given.
 #[derive(Default)]
 struct Rest {
     failed: HashSet<u64>,
@@ -141,11 +146,42 @@ struct Rest {
 }
 
 impl Rest {
-    fn compact(&mut self, engine: &Engine) {
+    fn wake(&mut self) {
         if self.until.is_some_and(|until| Instant::now() >= until) {
             self.failed.clear();
             self.until = None;
         }
+    }
+
+    fn sleep(&mut self, collection: &Collection) {
+        self.failed.insert(collection.id());
+        self.until.get_or_insert(Instant::now() + RETRY);
+    }
+
+    /// Each collection in turn, one index at a time.
+    fn index(&mut self, engine: &Engine) {
+        self.wake();
+        let mut more = true;
+        while more && !engine.is_closing() {
+            more = false;
+            for collection in engine.slots.open() {
+                if self.failed.contains(&collection.id()) {
+                    continue;
+                }
+                match shielded(|| collection.build_index()) {
+                    Ok(built) => more |= built,
+                    Err(EngineError::Closing) => {}
+                    Err(error) => {
+                        tracing::error!(collection = collection.name(), %error, "indexing failed; it is tried again");
+                        self.sleep(&collection);
+                    }
+                }
+            }
+        }
+    }
+
+    fn compact(&mut self, engine: &Engine) {
+        self.wake();
         // Each collection in turn, one rewriting at a time: one that is never done does not keep the others waiting.
         let mut more = true;
         while more && !engine.is_closing() {
@@ -173,8 +209,7 @@ impl Rest {
             Err(error) => {
                 tracing::error!(collection = name, %error, "compaction failed; it is tried again");
                 collection.put_compaction_due();
-                self.failed.insert(collection.id());
-                self.until.get_or_insert(Instant::now() + RETRY);
+                self.sleep(collection);
                 false
             }
         }

@@ -29,6 +29,7 @@ pub(crate) use file::{CATALOG, CatalogFile, collection_folder};
 use crate::collection::{Collection, Definition, Shared};
 use crate::compact::Pace;
 use crate::error::{EngineError, Result};
+use crate::exec::SearchQueue;
 use crate::limits;
 use background::Background;
 use slots::{Slot, Slots};
@@ -65,17 +66,16 @@ impl Engine {
         let vfs: Arc<dyn Vfs> = Arc::clone(data.vfs());
         let root = data.root().to_owned();
         let options = Arc::new(options.checked());
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(options.search_threads)
-            .thread_name(|i| format!("search-{i}"))
-            .build()
-            .map_err(|e| EngineError::Internal(format!("search pool: {e}")))?;
+        let pool = thread_pool("search", options.search_threads)?;
+        let index_pool = thread_pool("index", options.index_threads)?;
         let (seal_requests, requests) = crossbeam::channel::unbounded();
         let reserve = Reserve::new(Arc::clone(&vfs), root.join(RESERVE), options.reserve_bytes);
         let reserve = Arc::new(reserve);
         let shared = Shared {
             vfs,
             pool: Arc::new(pool),
+            index_pool: Arc::new(index_pool),
+            queue: Arc::new(SearchQueue::new(options.search_queue)),
             quota: Arc::new(Quota::new(options.quota)),
             reserve,
             pace: Arc::new(Pace::new(options.compaction_rate)),
@@ -315,6 +315,14 @@ impl Engine {
     fn vfs(&self) -> &dyn Vfs {
         self.shared.vfs.as_ref()
     }
+}
+
+fn thread_pool(name: &'static str, threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(move |i| format!("{name}-{i}"))
+        .build()
+        .map_err(|e| EngineError::Internal(format!("{name} threads: {e}")))
 }
 
 impl Drop for Engine {

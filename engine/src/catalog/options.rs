@@ -34,6 +34,10 @@ pub struct EngineOptions {
     pub load_wait: Duration,
     /// Threads that search; 0: one a core.
     pub search_threads: usize,
+    /// Threads that build indexes; 0: one a core.
+    pub index_threads: usize,
+    /// Searches that run or wait at once; one more is refused.
+    pub search_queue: usize,
     /// Whether threads of the engine open collections, seal, compact and measure. Without them the owner calls
     /// [`Collection::flush`](crate::Collection::flush), [`Collection::compact`](crate::Collection::compact) and
     /// [`Engine::measure`](crate::Engine::measure).
@@ -54,6 +58,8 @@ impl Default for EngineOptions {
             memory: None,
             load_wait: Duration::from_secs(10),
             search_threads: 0,
+            index_threads: 0,
+            search_queue: 1024,
             background: true,
         }
     }

@@ -99,7 +99,7 @@ impl Collection {
     }
 }
 
-fn candidate(view: &SegmentView) -> Candidate {
+pub(super) fn candidate(view: &SegmentView) -> Candidate {
     Candidate {
         id: view.segment.id(),
         rows: view.segment.rows() as u64,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{EngineError, Result};
+use crate::index::Plan;
 use crate::kernel::Metric;
 use crate::limits;
 use crate::schema::{Schema, check_collection_name};
@@ -24,6 +25,14 @@ pub struct IndexDefinition {
     /// Build parameters as sent.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
+}
+
+/// What the index on a field says of searches.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Searching {
+    pub(crate) metric: Option<Metric>,
+    /// The recall of a search that says nothing.
+    pub(crate) recall: Option<f32>,
 }
 
 /// Name, schema, indexes and properties of a collection.
@@ -82,6 +91,13 @@ impl Definition {
         self.indexes.iter().find(|i| i.field == field).map(|i| i.metric)
     }
 
+    /// What the index on `field` says of searches.
+    pub(crate) fn searching(&self, field: &str) -> Searching {
+        let index = self.indexes.iter().find(|i| i.field == field);
+        let recall = index.and_then(|index| Plan::recall_of(index).ok().flatten());
+        Searching { metric: index.map(|i| i.metric), recall }
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         check_collection_name(&self.name)?;
         for index in &self.indexes {
@@ -98,7 +114,9 @@ impl Definition {
                         field.data_type, index.field
                     )));
                 }
-                Some(_) => {}
+                Some((_, field)) => {
+                    Plan::of(index, field.dim.unwrap_or(0))?;
+                }
             }
             if self.indexes.iter().filter(|other| other.field == index.field).count() > 1 {
                 return Err(EngineError::invalid(

@@ -15,6 +15,7 @@ use super::definition::Definition;
 use super::rewrite::Sealed;
 use super::snapshot::Snapshot;
 use crate::error::{EngineError, Result};
+use crate::index::index_path;
 use crate::schema::Schema;
 use crate::segment::{KeyFile, SegmentEntry, SegmentView, open_segment, read_deletes, segment_paths};
 
@@ -168,6 +169,8 @@ impl Manifest {
             let paths = segment_paths(dir, entry.id);
             alive.extend(entry.deletes.map(|number| paths.deletes(number)));
             alive.extend([paths.vectors, paths.columns, paths.keys]);
+            let fields = 0..self.payload.definition.schema.vector_fields().count();
+            alive.extend(fields.map(|field| index_path(dir, entry.id, field)));
         }
         let mut strays = Vec::new();
         for folder in ["truth", "derived"].map(|folder| dir.join(folder)) {

@@ -9,6 +9,7 @@ mod commit;
 mod compact;
 mod copy;
 mod definition;
+mod index;
 mod manifest;
 mod read;
 mod record;
@@ -32,7 +33,10 @@ use commit::CommitQueue;
 pub use compact::CompactionStats;
 use compact::Progress;
 pub(crate) use copy::{Held, copy_folder};
+pub(crate) use definition::Searching;
 pub use definition::{Definition, IndexDefinition};
+use index::Indexing;
+pub use index::{IndexState, IndexingStats};
 pub(crate) use manifest::{FILE as MANIFEST, Manifest};
 pub(crate) use replay::{Replay, Replayed};
 pub use snapshot::Snapshot;
@@ -40,6 +44,7 @@ pub use snapshot::Snapshot;
 use crate::catalog::EngineOptions;
 use crate::compact::Pace;
 use crate::error::{EngineError, Result};
+use crate::exec::SearchQueue;
 use crate::limits;
 use crate::schema::Schema;
 
@@ -62,6 +67,10 @@ pub(crate) struct Shared {
     pub(crate) vfs: Arc<dyn Vfs>,
     /// Searches run here, never on a caller's thread.
     pub(crate) pool: Arc<rayon::ThreadPool>,
+    /// Indexes are built here.
+    pub(crate) index_pool: Arc<rayon::ThreadPool>,
+    /// Bounds the searches that wait and run.
+    pub(crate) queue: Arc<SearchQueue>,
     pub(crate) options: Arc<EngineOptions>,
     /// Asked before data grows.
     pub(crate) quota: Arc<Quota>,
@@ -92,6 +101,9 @@ pub struct Collection {
     compacting: Mutex<()>,
     compaction: Progress,
     compaction_due: AtomicBool,
+    indexing: Indexing,
+    /// One index at a time.
+    indexing_turn: Mutex<()>,
     /// Why nothing is written any more.
     poison: Mutex<Option<String>>,
     replayed: Recovery,
@@ -133,6 +145,8 @@ pub struct CollectionStats {
     pub replayed_bytes: u64,
     /// Compaction.
     pub compaction: CompactionStats,
+    /// Indexes of all vector fields together.
+    pub indexing: IndexingStats,
 }
 
 impl std::fmt::Debug for Collection {
@@ -201,6 +215,8 @@ impl Collection {
             compacting: Mutex::new(()),
             compaction: Progress::default(),
             compaction_due: AtomicBool::new(true),
+            indexing: Indexing::default(),
+            indexing_turn: Mutex::new(()),
             poison: Mutex::new(None),
             replayed: recovery,
             seal_requested: AtomicBool::new(false),
@@ -265,9 +281,11 @@ impl Collection {
             log_bytes,
             segment_bytes: snapshot.views().iter().map(|v| v.segment.bytes() as u64).sum(),
             dead_rows: sealed.iter().map(|v| v.deleted.len()).sum(),
-            disk_bytes: log_bytes + sealed.iter().map(|v| v.segment.bytes() as u64).sum::<u64>(),
+            disk_bytes: log_bytes
+                + sealed.iter().map(|v| (v.segment.bytes() + v.segment.index_bytes()) as u64).sum::<u64>(),
             replayed_bytes: self.replayed.bytes,
             compaction: self.compaction.now(),
+            indexing: self.indexing_stats(),
         }
     }
 
@@ -279,6 +297,7 @@ impl Collection {
     /// Lets no further write begin, and a rewriting under way end at its next piece.
     pub(crate) fn begin_closing(&self) {
         self.closing.store(true, Ordering::SeqCst);
+        self.call_off_indexing();
     }
 
     /// Lets no further write begin; returns when those under way are done.
@@ -286,6 +305,7 @@ impl Collection {
         self.begin_closing();
         drop(self.sealing.lock());
         drop(self.compacting.lock());
+        drop(self.indexing_turn.lock());
         drop(self.manifest.lock());
         let mut writer = self.writer.lock();
         // Nothing acknowledged waits for a sync that never comes. Its failure has nobody to be told to any more.

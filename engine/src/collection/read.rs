@@ -55,14 +55,30 @@ impl Collection {
         exec::scan(&self.snapshot(), &self.schema, projection, visit)
     }
 
-    /// The nearest rows to each query vector, exactly.
+    /// The nearest rows to each query vector.
     ///
     /// # Errors
-    /// `FieldNotFound`, `InvalidQueryVector`, `InvalidParameter` for metric, window or range; filter errors.
+    /// `FieldNotFound`, `InvalidQueryVector`, `InvalidParameter` for metric, window, effort or range; filter errors;
+    /// `Busy`; `Cancelled`.
     pub fn search(&self, request: &exec::SearchRequest) -> Result<exec::SearchHits> {
+        let _place = self.shared.queue.enter()?;
         let _foreground = self.shared.pace.foreground();
-        let metric = self.definition.read().metric(&request.field);
+        let definition = Arc::clone(&self.definition.read());
+        let index_of = |field: &str| definition.searching(field);
         let snapshot = self.snapshot();
-        self.shared.pool.install(|| exec::search(&snapshot, &self.schema, metric, request))
+        self.shared.pool.install(|| exec::search(&snapshot, &self.schema, &index_of, request))
+    }
+
+    /// The best rows of several searches together.
+    ///
+    /// # Errors
+    /// As [`Collection::search`]; `InvalidParameter` for a fusion that does not fit.
+    pub fn hybrid_search(&self, request: &exec::HybridRequest) -> Result<exec::SearchHits> {
+        let _place = self.shared.queue.enter()?;
+        let _foreground = self.shared.pace.foreground();
+        let definition = Arc::clone(&self.definition.read());
+        let index_of = |field: &str| definition.searching(field);
+        let snapshot = self.snapshot();
+        self.shared.pool.install(|| exec::hybrid_search(&snapshot, &self.schema, &index_of, request))
     }
 }

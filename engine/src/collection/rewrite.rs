@@ -17,6 +17,7 @@ use roaring::RoaringBitmap;
 use super::manifest::Manifest;
 use super::{Collection, Snapshot};
 use crate::error::{EngineError, Result};
+use crate::index::index_path;
 use crate::segment::{
     KeyFile, Segment, SegmentEntry, SegmentView, live_rows, open_segment, segment_paths, write_deletes,
     write_segment,
@@ -123,6 +124,7 @@ impl Collection {
         for entry in manifest.segments() {
             if rewrite.inputs.iter().any(|input| input.segment.id() == entry.id) {
                 change.obsolete.extend(self.deletes_file(entry).into_iter().chain(self.files_of(entry.id)));
+                change.obsolete.extend(self.indexes_of(entry.id)?);
                 continue;
             }
             let view = views
@@ -190,6 +192,18 @@ impl Collection {
 
     fn deletes_file(&self, entry: &SegmentEntry) -> Option<PathBuf> {
         entry.deletes.map(|number| segment_paths(&self.dir, entry.id).deletes(number))
+    }
+
+    /// Files of its indexes, those that are there.
+    fn indexes_of(&self, id: u64) -> Result<Vec<PathBuf>> {
+        let paths = (0..self.schema.vector_fields().count()).map(|field| index_path(&self.dir, id, field));
+        let mut found = Vec::new();
+        for path in paths {
+            if self.shared.vfs.exists(&path)? {
+                found.push(path);
+            }
+        }
+        Ok(found)
     }
 
     fn files_of(&self, id: u64) -> [PathBuf; 3] {

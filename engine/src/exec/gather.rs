@@ -37,7 +37,12 @@ pub(crate) fn gather(
     Ok(Rows { columns, dynamic, dynamic_keys: projection.dynamic.clone(), len: rows.len() })
 }
 
-fn gather_scalars(snapshot: &Snapshot, schema: &Schema, name: &str, rows: &[RowAddress]) -> Result<ArrayRef> {
+pub(super) fn gather_scalars(
+    snapshot: &Snapshot,
+    schema: &Schema,
+    name: &str,
+    rows: &[RowAddress],
+) -> Result<ArrayRef> {
     let arrow = schema.arrow();
     let (index, field) =
         arrow.column_with_name(name).ok_or_else(|| EngineError::FieldNotFound { name: name.to_owned() })?;

@@ -4,18 +4,21 @@
 mod gather;
 mod matches;
 mod query;
+mod queue;
 mod search;
 
 pub use query::QueryRequest;
 pub(crate) use query::{count, get, matching_keys, query, scan};
-pub(crate) use search::search;
-pub use search::{SearchHits, SearchRequest};
+pub use queue::Cancel;
+pub(crate) use queue::SearchQueue;
+pub use search::{Explained, Fusion, GroupBy, HybridRequest, SearchHits, SearchRequest, SegmentPlan};
+pub(crate) use search::{hybrid_search, search};
 
 use crate::error::{EngineError, Result};
 use crate::limits::MAX_RESULT_WINDOW;
 
 /// Where a row of a snapshot is: segment by position, row by number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RowAddress {
     pub(crate) view: u32,
     pub(crate) row: u32,

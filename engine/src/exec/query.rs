@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::gather::gather;
-use super::matches::{Matches, matches};
+use super::matches::matches;
 use super::{RowAddress, check_window};
 use crate::collection::Snapshot;
 use crate::error::Result;
 use crate::filter::Filter;
 use crate::row::{Keys, Projection, Rows};
+use crate::rowset::RowSet;
 use crate::schema::Schema;
 use crate::segment::SegmentView;
 
@@ -41,9 +42,9 @@ pub(crate) fn query(snapshot: &Snapshot, schema: &Arc<Schema>, request: &QueryRe
     gather(snapshot, schema, &request.projection, rows)
 }
 
-fn in_key_order<'a>(view: &'a SegmentView, matching: &'a Matches) -> impl Iterator<Item = u32> + 'a {
+fn in_key_order<'a>(view: &'a SegmentView, matching: &'a RowSet) -> impl Iterator<Item = u32> + 'a {
     let keys = view.segment.keys();
-    let rows = if matching.len() == 0 { 0 } else { keys.len() };
+    let rows = if matching.is_empty() { 0 } else { keys.len() };
     (0..rows).map(|rank| keys.row_at(rank)).filter(|&row| matching.contains(row as usize))
 }
 

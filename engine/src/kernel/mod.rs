@@ -24,6 +24,7 @@ mod avx2;
 mod avx512;
 pub mod codes;
 mod metric;
+pub mod narrow;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
@@ -240,6 +241,19 @@ fn choose(available: &[&'static Kernel], wanted: Option<&str>) -> &'static Kerne
     let named =
         available.iter().find(|k| wanted.is_some_and(|name| name.trim().eq_ignore_ascii_case(k.name)));
     named.or(available.first()).copied().unwrap_or(&scalar::KERNEL)
+}
+
+/// Asks for the memory that holds `slice[index]`, which is wanted soon. Only a hint: an index beyond the end is fine.
+#[inline]
+pub fn prefetch<T>(slice: &[T], index: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every x86-64 processor has SSE; a prefetch of any address does nothing but fetch.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(slice.as_ptr().wrapping_add(index).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (slice, index);
 }
 
 fn check_shape(query: &[f32], rows: &[f32], out: &[f32]) {

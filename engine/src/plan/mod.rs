@@ -1,8 +1,14 @@
-//! Choosing how to reach the rows of a request: a pure function of the filter and what is known of the collection.
-//! Execution lives in [`crate::exec`].
+//! Choosing how to do what is asked: pure functions of the request and of what is known of the data. [`access_path`]
+//! chooses how the rows of a filter are found, [`segment_path`] how those of one segment are searched. Execution lives in
+//! [`crate::exec`].
+
+mod search;
 
 use crate::filter::Filter;
 use crate::row::Keys;
+
+pub use search::{Effort, SegmentPath};
+pub(crate) use search::{Facts, Indexed, segment_path};
 
 /// How to reach the rows that a filter can match.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -129,11 +129,6 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// No rows and no columns.
-    pub(crate) fn empty() -> Self {
-        Self { columns: Vec::new(), dynamic: None, dynamic_keys: DynamicKeys::None, len: 0 }
-    }
-
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.len == 0

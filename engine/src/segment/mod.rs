@@ -12,6 +12,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, RecordBatch};
+use parking_lot::RwLock;
 use roaring::RoaringBitmap;
 
 pub(crate) use build::{live_rows, merge, merge_scalars};
@@ -23,6 +24,7 @@ pub use keys::KeyIndex;
 pub use vectors::VectorColumn;
 
 use crate::error::{EngineError, Result};
+use crate::index::VectorIndex;
 use crate::row::{Chunk, KeyRef};
 use crate::schema::Schema;
 
@@ -36,6 +38,8 @@ pub struct Segment {
     keys: KeyIndex,
     sealed: bool,
     bytes: usize,
+    /// For each vector field, once there is one.
+    indexes: Vec<RwLock<Option<Arc<VectorIndex>>>>,
 }
 
 impl Segment {
@@ -66,7 +70,8 @@ impl Segment {
         // Mapped arrays all count the whole file as theirs.
         let scalar_bytes = file_bytes.unwrap_or_else(|| scalars.get_array_memory_size());
         let bytes = scalar_bytes + vectors.iter().map(VectorColumn::bytes).sum::<usize>();
-        Ok(Self { id, scalars, vectors, key_column, keys, sealed: file_bytes.is_some(), bytes })
+        let indexes = vectors.iter().map(|_| RwLock::default()).collect();
+        Ok(Self { id, scalars, vectors, key_column, keys, sealed: file_bytes.is_some(), bytes, indexes })
     }
 
     /// Number that names it and its files.
@@ -92,6 +97,23 @@ impl Segment {
     /// The matrix of a vector field, by its position among the vector fields.
     pub fn vectors(&self, index: usize) -> Option<&VectorColumn> {
         self.vectors.get(index)
+    }
+
+    /// The index over a vector field, by its position among the vector fields.
+    pub(crate) fn index(&self, field: usize) -> Option<Arc<VectorIndex>> {
+        self.indexes.get(field)?.read().clone()
+    }
+
+    /// Bytes of its indexes.
+    pub(crate) fn index_bytes(&self) -> usize {
+        self.indexes.iter().filter_map(|slot| Some(slot.read().as_ref()?.bytes())).sum()
+    }
+
+    /// From now on searches use the index.
+    pub(crate) fn set_index(&self, field: usize, index: Option<Arc<VectorIndex>>) {
+        if let Some(slot) = self.indexes.get(field) {
+            *slot.write() = index;
+        }
     }
 
     /// Rows in ascending key order, and look-up by key.

@@ -73,16 +73,10 @@ pub(crate) fn all(c: &Collection) -> BTreeMap<i64, i64> {
 }
 
 pub(crate) fn request(c: &Collection, seed: i64, limit: usize, filter: Option<&str>) -> SearchRequest {
+    let projection = Projection::resolve::<&str>(c.schema(), &[]).unwrap();
     SearchRequest {
-        field: "vector".into(),
-        metric: None,
-        queries: vector_of(seed).to_vec(),
-        limit,
-        offset: 0,
         filter: filter.map(|f| Filter::compile(f, c.schema()).unwrap()),
-        radius: None,
-        range_filter: None,
-        projection: Projection::resolve::<&str>(c.schema(), &[]).unwrap(),
+        ..SearchRequest::new("vector", vector_of(seed).to_vec(), limit, projection)
     }
 }
 

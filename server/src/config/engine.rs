@@ -5,17 +5,18 @@ use std::time::Duration;
 use elanus_engine::{Durability, EngineOptions};
 use elanus_storage::quota::QuotaLimits;
 
-use super::settings::{QuotaSettings, StorageSettings, refuse};
+use super::settings::{QuotaSettings, SearchSettings, StorageSettings, refuse};
 use super::{Config, ConfigError};
 
 /// Smallest sealing size that makes sense: below it every batch would become a file.
 const MIN_SEAL_BYTES: usize = 64 << 10;
 
-/// Options from the three places that say them.
+/// Options from the places that say them.
 pub(super) fn options(
     sync: Option<&str>,
     storage: StorageSettings,
-    quota: QuotaSettings,
+    search: SearchSettings,
+    quota: &QuotaSettings,
 ) -> Result<EngineOptions, ConfigError> {
     let default = Config::default().engine;
     let seal_bytes = storage.seal_bytes.unwrap_or(default.seal_bytes);
@@ -33,7 +34,10 @@ pub(super) fn options(
         seal_age: storage.seal_age_s.map_or(default.seal_age, Duration::from_secs),
         segment_bytes: storage.segment_bytes.unwrap_or(default.segment_bytes),
         compaction_rate: storage.compaction_bytes_per_s.unwrap_or(default.compaction_rate),
-        quota: quota_limits(&quota)?,
+        search_threads: search.threads.unwrap_or(default.search_threads),
+        index_threads: search.index_threads.unwrap_or(default.index_threads),
+        search_queue: search.queue.unwrap_or(default.search_queue).max(1),
+        quota: quota_limits(quota)?,
         ..default
     })
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use elanus_embed::{DeviceChoice, Pooling};
 use elanus_engine::EngineOptions;
 
-pub use settings::{LimitSettings, QuotaSettings, Settings, StorageSettings};
+pub use settings::{LimitSettings, QuotaSettings, SearchSettings, Settings, StorageSettings};
 
 /// Complete configuration of one server.
 #[derive(Debug, Clone)]
@@ -55,6 +55,8 @@ pub struct Limits {
     pub body_idle_timeout: Duration,
     /// A connection that moves no byte for this long, and for which nothing is being computed, is closed.
     pub connection_idle_timeout: Duration,
+    /// A search that takes this long is logged with all that is known of it.
+    pub slow_search: Duration,
     /// Time that requests in flight have to finish at the end.
     pub shutdown_grace: Duration,
 }
@@ -70,6 +72,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(30),
             body_idle_timeout: Duration::from_secs(30),
             connection_idle_timeout: Duration::from_secs(120),
+            slow_search: Duration::from_secs(1),
             shutdown_grace: Duration::from_secs(10),
         }
     }

@@ -39,6 +39,8 @@ pub struct Settings {
     pub limits: Option<LimitSettings>,
     /// The table `[storage]`; in the file only.
     pub storage: Option<StorageSettings>,
+    /// The table `[search]`; in the file only.
+    pub search: Option<SearchSettings>,
     /// The table `[quota]`; in the file only.
     pub quota: Option<QuotaSettings>,
 }
@@ -53,6 +55,16 @@ pub struct StorageSettings {
     pub seal_age_s: Option<u64>,
     pub segment_bytes: Option<u64>,
     pub compaction_bytes_per_s: Option<u64>,
+}
+
+/// The table `[search]` of the file; see [`EngineOptions`](elanus_engine::EngineOptions) for the meanings.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs)] // Each field is documented where it takes effect.
+pub struct SearchSettings {
+    pub threads: Option<usize>,
+    pub index_threads: Option<usize>,
+    pub queue: Option<usize>,
 }
 
 /// The table `[quota]` of the file; see [`QuotaLimits`](elanus_storage::quota::QuotaLimits) for the meanings.
@@ -80,6 +92,7 @@ pub struct LimitSettings {
     pub body_idle_timeout_s: Option<u64>,
     pub connection_idle_timeout_s: Option<u64>,
     pub shutdown_grace_s: Option<u64>,
+    pub slow_search_ms: Option<u64>,
 }
 
 impl Settings {
@@ -132,6 +145,7 @@ impl Settings {
             backup_root: self.backup_root.or(lower.backup_root),
             limits: self.limits.or(lower.limits),
             storage: self.storage.or(lower.storage),
+            search: self.search.or(lower.search),
             quota: self.quota.or(lower.quota),
         }
     }
@@ -156,7 +170,8 @@ impl Settings {
             engine: super::engine::options(
                 self.sync.as_deref(),
                 self.storage.unwrap_or_default(),
-                self.quota.unwrap_or_default(),
+                self.search.unwrap_or_default(),
+                &self.quota.unwrap_or_default(),
             )?,
             backup_root: self.backup_root,
         })
@@ -198,6 +213,7 @@ impl LimitSettings {
                 self.connection_idle_timeout_s,
                 default.connection_idle_timeout,
             )?,
+            slow_search: self.slow_search_ms.map_or(default.slow_search, Duration::from_millis),
             shutdown_grace: self.shutdown_grace_s.map_or(default.shutdown_grace, Duration::from_secs),
         })
     }

@@ -85,16 +85,11 @@ fn search(
     };
     let filter = request.filter.filter(|filter| !filter.trim().is_empty());
     let filter = filter.map(|expression| Filter::compile(&expression, schema)).transpose()?;
+    let projection = projection(schema, request.output_fields.as_deref())?;
     let hits = collection.rows.search(&SearchRequest {
-        field: collection.layout.vector_name().to_owned(),
-        metric: None,
-        queries,
-        limit: request.limit,
         offset: request.offset,
         filter,
-        radius: None,
-        range_filter: None,
-        projection: projection(schema, request.output_fields.as_deref())?,
+        ..SearchRequest::new(collection.layout.vector_name(), queries, request.limit, projection)
     })?;
     let metric =
         collection.rows.definition().metric(collection.layout.vector_name()).unwrap_or(Metric::Cosine);

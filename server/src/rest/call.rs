@@ -10,7 +10,8 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::MethodRouter;
-use elanus_engine::Collection;
+use elanus_engine::exec::Cancel;
+use elanus_engine::{Collection, SearchHits};
 
 use crate::app::{App, blocking};
 use crate::body::{Object, bad_json};
@@ -32,6 +33,17 @@ pub(super) struct Call<'a> {
     pub(super) app: &'a App,
     headers: &'a HeaderMap,
     body: &'a [u8],
+    /// Ends the call's searches when nobody waits for the answer any more.
+    pub(super) cancel: Cancel,
+}
+
+/// Cancels when dropped: after a timeout, and when the client has gone.
+struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 /// The route of an action.
@@ -54,9 +66,11 @@ async fn run(
         (Err(rejection), _) => return unreadable(&rejection),
         (_, Err(error)) => return reply::milvus(Err(error)),
     };
-    let call = blocking(move || action(&Call { app: &app, headers: &headers, body: &body }));
+    let cancel = Cancel::default();
+    let _waited_for = CancelOnDrop(cancel.clone());
+    let call = blocking(move || action(&Call { app: &app, headers: &headers, body: &body, cancel }));
     let outcome = tokio::time::timeout(limit, call).await;
-    // After a timeout the call still runs to its end: whether a write happened is then unknown to the client.
+    // After a timeout a write still runs to its end: whether a write happened is then unknown to the client.
     reply::milvus(outcome.unwrap_or_else(|_| {
         Err(ApiError::new(code::TIMEOUT, StatusCode::REQUEST_TIMEOUT, "request timeout"))
     }))
@@ -100,6 +114,21 @@ impl<'a> Call<'a> {
         }
         let message = format!("database not found[database={name}]");
         Err(ApiError::new(code::DATABASE_NOT_FOUND, StatusCode::NOT_FOUND, message))
+    }
+
+    /// Counts a search, and logs a slow one with all that is known of it.
+    pub(super) fn searched(&self, collection: &Collection, hits: &SearchHits, took: Duration) {
+        self.app.metrics.searched(&hits.stats, took);
+        if took >= self.app.config.limits.slow_search {
+            let explained = serde_json::to_string(&hits.explained).unwrap_or_default();
+            tracing::warn!(
+                collection = collection.name(),
+                milliseconds = took.as_millis() as u64,
+                queries = hits.topks.len(),
+                explained,
+                "slow search"
+            );
+        }
     }
 
     /// The collection that the body names, after everything else of the body was checked.

@@ -1,11 +1,12 @@
-//! `/v2/vectordb/indexes`: what indexes a collection was created with. Searches are exact whatever an index is called,
-//! so an index is always finished.
+//! `/v2/vectordb/indexes`: what indexes a collection has. They are built in the background, and searches need not wait
+//! for them.
 
 use axum::http::StatusCode;
-use elanus_engine::collection::IndexDefinition;
+use elanus_engine::collection::{IndexDefinition, IndexState};
 use serde::Serialize;
 
-use super::call::Call;
+use super::call::{Call, done};
+use super::collections::read_indexes;
 use crate::error::{ApiError, code};
 use crate::reply::{Envelope, KeyValue};
 
@@ -33,9 +34,11 @@ struct Description {
     pending_rows: u64,
     indexed_rows: u64,
     index_state: &'static str,
-    fail_reason: &'static str,
+    fail_reason: String,
     min_index_version: u32,
     max_index_version: u32,
+    /// Of our own: what the index type stands for here.
+    built_as: &'static str,
     index_params: Vec<KeyValue>,
 }
 
@@ -48,15 +51,43 @@ pub(super) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let unknown = || {
         ApiError::new(code::INDEX_NOT_FOUND, StatusCode::NOT_FOUND, format!("index not found[index={name}]"))
     };
-    Envelope::new([description(index.ok_or_else(unknown)?, collection.count())]).into_bytes()
+    let index = index.ok_or_else(unknown)?;
+    let state = collection.index_state(&index.field);
+    Envelope::new([description(index, state.as_ref(), collection.count())]).into_bytes()
 }
 
-fn description(index: IndexDefinition, rows: u64) -> Description {
+/// Adds indexes.
+pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
+    let body = call.body("IndexParamReq")?;
+    let collection = call.collection(&body)?;
+    let indexes = read_indexes(&body, collection.schema())?;
+    if indexes.is_empty() {
+        let message = "missing required parameters, error: Key: 'IndexParamReq.IndexParams' Error:Field validation for \
+                       'IndexParams' failed on the 'required' tag";
+        return Err(ApiError { code: code::MISSING_FIELD, ..ApiError::invalid(message) });
+    }
+    for index in indexes {
+        collection.create_index(index)?;
+    }
+    done()
+}
+
+/// Removes an index; removing an unknown one succeeds.
+pub(super) fn drop(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
+    let body = call.body("IndexReq")?;
+    let name = body.required_text("indexName")?;
+    call.collection(&body)?.drop_index(&name)?;
+    done()
+}
+
+fn description(index: IndexDefinition, state: Option<&IndexState>, rows: u64) -> Description {
     let mut params = vec![
         KeyValue::new("index_type", &index.index_type),
         KeyValue::new("metric_type", index.metric.name()),
     ];
     params.extend(index.params.into_iter().map(|(key, value)| KeyValue::new(key, value)));
+    let indexed = state.map_or(rows, |state| state.indexed_rows).min(rows);
+    let failure = state.and_then(|state| state.failure.clone()).filter(|_| indexed < rows);
     Description {
         index_name: index.name,
         field_name: index.field,
@@ -66,12 +97,17 @@ fn description(index: IndexDefinition, rows: u64) -> Description {
         offset_cache: "",
         warmup: "",
         total_rows: rows,
-        pending_rows: 0,
-        indexed_rows: rows,
-        index_state: "Finished",
-        fail_reason: "",
+        pending_rows: rows - indexed,
+        indexed_rows: indexed,
+        index_state: match &failure {
+            Some(_) => "Failed",
+            None if indexed < rows => "InProgress",
+            None => "Finished",
+        },
+        fail_reason: failure.unwrap_or_default(),
         min_index_version: 0,
         max_index_version: 0,
+        built_as: state.map_or("FLAT", |state| state.kind),
         index_params: params,
     }
 }

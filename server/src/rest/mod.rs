@@ -18,7 +18,7 @@ use crate::reply;
 use call::{Action, post};
 
 /// Every route: its path below `/v2/vectordb` and what it does.
-const ACTIONS: [(&str, Action); 18] = [
+const ACTIONS: [(&str, Action); 22] = [
     ("collections/create", collections::create),
     ("collections/list", collections::list),
     ("collections/has", collections::has),
@@ -34,9 +34,13 @@ const ACTIONS: [(&str, Action); 18] = [
     ("entities/get", entities::get),
     ("entities/query", entities::query),
     ("entities/search", entities::search),
+    ("entities/hybrid_search", entities::hybrid_search),
+    ("entities/advanced_search", entities::hybrid_search),
     ("entities/delete", entities::delete),
     ("indexes/list", indexes::list),
     ("indexes/describe", indexes::describe),
+    ("indexes/create", indexes::create),
+    ("indexes/drop", indexes::drop),
 ];
 
 /// Routes of this room. Other methods on them are unknown paths, as in Milvus.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
-use elanus_engine::{CollectionStats, Engine};
+use elanus_engine::{CollectionStats, Engine, SearchStats};
 use elanus_storage::Resource;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -37,7 +37,17 @@ pub struct Metrics {
     stored: IntCounter,
     refused: IntCounterVec,
     jobs_running: IntGauge,
+    searches: Searches,
     collections: Collections,
+}
+
+/// What searches did; the same counters that `explain` gives.
+#[derive(Debug)]
+struct Searches {
+    seconds: Histogram,
+    segments: IntCounterVec,
+    work: IntCounterVec,
+    bytes: IntCounter,
 }
 
 /// Read from the engine when metrics are asked for.
@@ -58,6 +68,10 @@ struct Collections {
     compaction_expected: IntGaugeVec,
     compactions: IntGaugeVec,
     dropped_rows: IntGaugeVec,
+    indexed_rows: IntGaugeVec,
+    pending_rows: IntGaugeVec,
+    index_bytes: IntGaugeVec,
+    index_builds: IntGaugeVec,
     loading: IntGauge,
     data_bytes: IntGauge,
     exhausted: IntGaugeVec,
@@ -105,6 +119,21 @@ impl Metrics {
             stored: make.counter("images_stored_total", "Images stored in collections")?,
             refused: make.counters("images_refused_total", "Files that gave no image", &["reason"])?,
             jobs_running: make.gauge("jobs_running", "Imports under way")?,
+            searches: Searches {
+                seconds: make.histogram("search_seconds", "Time of one search in the engine", &SECONDS)?,
+                segments: make.counters(
+                    "search_segments_total",
+                    "Segments searched, by an index or row by row",
+                    &["by"],
+                )?,
+                work: make.counters(
+                    "search_work_total",
+                    "What searches did: vectors scored in full precision, codes compared, filter questions, lists \
+                     scanned, hops over a graph",
+                    &["what"],
+                )?,
+                bytes: make.counter("search_read_bytes_total", "Bytes of vectors and codes read by searches")?,
+            },
             collections: Collections {
                 count: make.gauge("collections", "Collections")?,
                 failed: make.gauge("collections_failed", "Collections out of service")?,
@@ -159,6 +188,22 @@ impl Metrics {
                 dropped_rows: make.gauges(
                     "collection_compaction_dropped_rows_total",
                     "Dead rows that compactions left behind",
+                    collection,
+                )?,
+                indexed_rows: make.gauges(
+                    "collection_indexed_rows",
+                    "Live rows that searches reach through an index, or whose segments need none",
+                    collection,
+                )?,
+                pending_rows: make.gauges(
+                    "collection_index_pending_rows",
+                    "Live rows in segments that wait for an index",
+                    collection,
+                )?,
+                index_bytes: make.gauges("collection_index_bytes", "Bytes of indexes", collection)?,
+                index_builds: make.gauges(
+                    "collection_index_builds_total",
+                    "Indexes built or opened since the start",
                     collection,
                 )?,
                 loading: make.gauge("collections_loading", "Collections still being opened")?,
@@ -218,6 +263,25 @@ impl Metrics {
         self.refused.with_label_values(&[label(reason)]).inc();
     }
 
+    /// A search was done.
+    pub(crate) fn searched(&self, stats: &SearchStats, took: Duration) {
+        self.searches.seconds.observe(took.as_secs_f64());
+        let rows = stats.segments.saturating_sub(stats.indexed_segments);
+        for (by, count) in [("index", stats.indexed_segments), ("rows", rows)] {
+            self.searches.segments.with_label_values(&[by]).inc_by(count);
+        }
+        for (what, count) in [
+            ("scored", stats.scored),
+            ("compared", stats.compared),
+            ("checked", stats.checked),
+            ("lists", stats.lists),
+            ("hops", stats.hops),
+        ] {
+            self.searches.work.with_label_values(&[what]).inc_by(count);
+        }
+        self.searches.bytes.inc_by(stats.bytes);
+    }
+
     /// So many imports are under way.
     pub fn jobs_running(&self, count: i64) {
         self.jobs_running.set(count);
@@ -264,7 +328,7 @@ impl Collections {
         }
     }
 
-    fn by_collection(&self) -> [(&IntGaugeVec, Reading); 13] {
+    fn by_collection(&self) -> [(&IntGaugeVec, Reading); 17] {
         [
             (&self.rows, |s| s.rows),
             (&self.growing_rows, |s| s.growing_rows),
@@ -278,6 +342,10 @@ impl Collections {
             (&self.compaction_expected, |s| s.compaction.expected_bytes),
             (&self.compactions, |s| s.compaction.finished),
             (&self.dropped_rows, |s| s.compaction.dropped_rows),
+            (&self.indexed_rows, |s| s.indexing.indexed_rows),
+            (&self.pending_rows, |s| s.indexing.pending_rows),
+            (&self.index_bytes, |s| s.indexing.bytes),
+            (&self.index_builds, |s| s.indexing.finished),
             // Set by its own rule; here so that it is emptied with the others.
             (&self.read_only, |_| 0),
         ]

@@ -63,17 +63,8 @@ pub(crate) fn fill(collection: &Collection, rows: usize, pool: &[f32]) -> Result
 
 /// A search for the 10 nearest rows to a vector made from `seed`.
 pub(crate) fn search(collection: &Collection, dim: usize, seed: u64) -> Result<SearchRequest> {
-    Ok(SearchRequest {
-        field: "vector".into(),
-        metric: None,
-        queries: floats(seed, dim),
-        limit: 10,
-        offset: 0,
-        filter: None,
-        radius: None,
-        range_filter: None,
-        projection: Projection::resolve::<&str>(collection.schema(), &[])?,
-    })
+    let projection = Projection::resolve::<&str>(collection.schema(), &[])?;
+    Ok(SearchRequest::new("vector", floats(seed, dim), 10, projection))
 }
 
 /// The value below which `share` of the sorted values lie.

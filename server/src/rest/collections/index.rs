@@ -1,10 +1,11 @@
-//! The `indexParams` of a request. Names, types and parameters are kept and echoed; the metric decides searches, which
-//! are exact whatever type is asked for.
+//! The `indexParams` of a request. Names, types and parameters are kept and echoed; the engine says what they stand
+//! for.
 
 use std::collections::BTreeMap;
 
 use elanus_engine::Metric;
 use elanus_engine::collection::IndexDefinition;
+use elanus_engine::index::INDEX_TYPES;
 use elanus_engine::schema::Schema;
 use serde_json::value::RawValue;
 
@@ -12,27 +13,15 @@ use super::create::no_such_field;
 use crate::body::Object;
 use crate::error::ApiError;
 
-/// Index types of float vectors, by Milvus's names.
-const FLOAT_TYPES: [&str; 12] = [
-    "AUTOINDEX",
-    "FLAT",
-    "IVF_FLAT",
-    "IVF_SQ8",
-    "IVF_PQ",
-    "IVF_RABITQ",
-    "SCANN",
-    "HNSW",
-    "HNSW_SQ",
-    "HNSW_PQ",
-    "HNSW_PRQ",
-    "DISKANN",
-];
 /// Index types of other vectors.
 const OTHER_TYPES: [&str; 5] =
     ["BIN_FLAT", "BIN_IVF_FLAT", "SPARSE_INVERTED_INDEX", "SPARSE_WAND", "MINHASH_LSH"];
 
 /// The indexes that a request asks for, one a field.
-pub(super) fn read_indexes(body: &Object<'_>, schema: &Schema) -> Result<Vec<IndexDefinition>, ApiError> {
+pub(in crate::rest) fn read_indexes(
+    body: &Object<'_>,
+    schema: &Schema,
+) -> Result<Vec<IndexDefinition>, ApiError> {
     let raws = body.array("indexParams")?.unwrap_or_default();
     raws.into_iter().map(|raw| read_index(raw, schema)).collect()
 }
@@ -71,7 +60,7 @@ fn texts(object: &Object<'_>) -> BTreeMap<String, String> {
 
 fn check_type(index_type: &str) -> Result<(), ApiError> {
     let upper = index_type.to_ascii_uppercase();
-    if FLOAT_TYPES.contains(&upper.as_str()) || upper.starts_with("GPU_") {
+    if INDEX_TYPES.contains(&upper.as_str()) || upper.starts_with("GPU_") {
         return Ok(());
     }
     if OTHER_TYPES.contains(&upper.as_str()) {

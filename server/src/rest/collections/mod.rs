@@ -8,6 +8,7 @@ mod index;
 
 pub(super) use create::create;
 pub(super) use describe::describe;
+pub(super) use index::read_indexes;
 
 use elanus_engine::EngineError;
 

@@ -2,6 +2,7 @@
 //! ([`rows`]); answers are written straight from them ([`crate::reply`]).
 
 mod delete;
+mod hybrid;
 mod keys;
 mod read;
 mod rows;
@@ -12,6 +13,7 @@ mod vector;
 mod write;
 
 pub(super) use delete::delete;
+pub(super) use hybrid::hybrid_search;
 pub(super) use read::{get, query};
 pub(super) use search::search;
 pub(super) use write::{insert, upsert};

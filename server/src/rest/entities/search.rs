@@ -1,14 +1,16 @@
-//! Searching: query vectors, or the keys of stored rows whose vectors are the queries. Searches are exact.
+//! Searching: query vectors, or the keys of stored rows whose vectors are the queries.
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use elanus_engine::exec::GroupBy;
 use elanus_engine::limits::MAX_RESULT_WINDOW;
 use elanus_engine::row::{ColumnData, Projection};
 use elanus_engine::schema::{Field, Schema};
-use elanus_engine::{Collection, SearchRequest};
+use elanus_engine::{Collection, SearchHits, SearchRequest};
 use serde_json::value::RawValue;
 
-use super::search_params::SearchParams;
+use super::search_params::{SearchParams, group};
 use super::vector;
 use super::{check_read, keys, read_filter};
 use crate::body::{Object, bad_json};
@@ -20,16 +22,8 @@ use crate::rest::call::Call;
 const DEFAULT_LIMIT: i64 = 100;
 
 /// Features of Milvus's search that this version lacks: each would change the answer.
-const UNSUPPORTED: [&str; 8] = [
-    "groupingField",
-    "groupSize",
-    "strictGroupSize",
-    "exprParams",
-    "functionScore",
-    "orderByFields",
-    "searchAggregation",
-    "functionChains",
-];
+const UNSUPPORTED: [&str; 5] =
+    ["exprParams", "functionScore", "orderByFields", "searchAggregation", "functionChains"];
 
 /// What to search with.
 enum Queries<'a> {
@@ -59,22 +53,31 @@ pub(crate) fn search(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
         Queries::Vectors(raw) => read_vectors(field, raw)?,
         Queries::Ids(raw) => stored_vectors(&collection, field, raw)?,
     };
+    let projection = Projection::resolve(&schema, &asked.output_fields)?;
     let request = SearchRequest {
-        field: field.name.clone(),
         metric: asked.params.metric,
-        queries,
-        limit: asked.limit,
         offset: asked.offset,
         filter: read_filter(&schema, &asked.filter, "query")?,
         radius: asked.params.radius,
         range_filter: asked.params.range_filter,
-        projection: Projection::resolve(&schema, &asked.output_fields)?,
+        effort: asked.params.effort,
+        group_by: asked.params.group_by.clone(),
+        cancel: Some(call.cancel.clone()),
+        ..SearchRequest::new(field.name.clone(), queries, asked.limit, projection)
     };
+    let started = Instant::now();
     let mut hits = collection.search(&request).map_err(in_milvus_words)?;
+    call.searched(&collection, &hits, started.elapsed());
     asked.params.round(&mut hits.scores);
+    answer(call, &hits, asked.params.explain)
+}
+
+/// Rows with their scores, and how they were found if that was asked for.
+pub(super) fn answer(call: &Call<'_>, hits: &SearchHits, explain: bool) -> Result<Vec<u8>, ApiError> {
     let json =
         RowsJson { rows: &hits.rows, distances: Some(&hits.scores), int64_as_string: call.int64_as_string() };
-    Envelope::new(json).cost().topks(hits.topks).into_bytes()
+    let explained = explain.then(|| serde_json::json!({ "searches": hits.explained, "stats": hits.stats }));
+    Envelope::new(json).cost().topks(hits.topks.clone()).explain(explained).into_bytes()
 }
 
 impl<'a> Asked<'a> {
@@ -99,15 +102,25 @@ impl<'a> Asked<'a> {
             }
         };
         body.refuse(&UNSUPPORTED)?;
-        let params = SearchParams::read(body)?;
+        let mut params = SearchParams::read(body)?;
+        if let Some(group) = read_group(body)? {
+            params.group_by = Some(group);
+        }
         check_read(body)?;
         let (limit, offset) = window(limit, offset)?;
         Ok(Self { queries, field, limit, offset, filter, output_fields, params })
     }
 }
 
+/// The grouping that the body itself names.
+pub(super) fn read_group(body: &Object<'_>) -> Result<Option<GroupBy>, ApiError> {
+    let field: String = body.get_or_default("groupingField")?;
+    let size = body.get("groupSize")?.unwrap_or(1);
+    Ok(group(field, size, body.get_or_default("strictGroupSize")?))
+}
+
 /// Checks limit and offset in Milvus's words.
-fn window(limit: i64, offset: i64) -> Result<(usize, usize), ApiError> {
+pub(super) fn window(limit: i64, offset: i64) -> Result<(usize, usize), ApiError> {
     let max = MAX_RESULT_WINDOW;
     let within = |value: i64, least: usize| usize::try_from(value).ok().filter(|v| (least..=max).contains(v));
     let refusal = |what: &str, least: usize, value: i64| {
@@ -123,7 +136,7 @@ fn window(limit: i64, offset: i64) -> Result<(usize, usize), ApiError> {
 }
 
 /// The vector field that is named, or the only one.
-fn vector_field<'s>(schema: &'s Schema, name: &str) -> Result<&'s Field, ApiError> {
+pub(super) fn vector_field<'s>(schema: &'s Schema, name: &str) -> Result<&'s Field, ApiError> {
     let fields: Vec<&Field> = schema.vector_fields().collect();
     match fields.as_slice() {
         [only] if name.is_empty() => Ok(only),
@@ -143,7 +156,7 @@ fn vector_field<'s>(schema: &'s Schema, name: &str) -> Result<&'s Field, ApiErro
 }
 
 /// Query vectors of the field's dimension, as one matrix.
-fn read_vectors(field: &Field, data: &RawValue) -> Result<Vec<f32>, ApiError> {
+pub(super) fn read_vectors(field: &Field, data: &RawValue) -> Result<Vec<f32>, ApiError> {
     let vectors: Vec<&RawValue> =
         serde_json::from_str(data.get()).map_err(|e| bad_json(format!("data: {e}")))?;
     check_number_of_queries(vectors.len())?;
@@ -193,7 +206,7 @@ fn check_number_of_queries(count: usize) -> Result<(), ApiError> {
     )))
 }
 
-fn in_milvus_words(error: elanus_engine::EngineError) -> ApiError {
+pub(super) fn in_milvus_words(error: elanus_engine::EngineError) -> ApiError {
     match error {
         elanus_engine::EngineError::InvalidQueryVector(_) => bad_json(error),
         other => other.into(),
@@ -221,7 +234,7 @@ mod tests {
             (r#"{"data":[],"offset":-1}"#, 1100, "offset [-1] is invalid"),
             (r#"{"data":[],"offset":16384,"limit":1}"#, 1100, "offset+topk [16385]"),
             (r#"{"data":[],"limit":"5"}"#, 1801, "limit"),
-            (r#"{"data":[],"groupingField":"a"}"#, 1100, "groupingField is not supported"),
+            (r#"{"data":[],"orderByFields":["a"]}"#, 1100, "orderByFields is not supported"),
             (r#"{"data":[],"partitionNames":["p"]}"#, 1100, "not supported"),
             (r#"{"data":[],"consistencyLevel":"x"}"#, 1100, "consistencyLevel"),
         ] {

@@ -1,7 +1,8 @@
-//! The `searchParams` of a search: flat, or nested under `params`, or both. Only what changes an exact search has an
-//! effect: metric, range, rounding. Parameters that trade accuracy for speed have none.
+//! The `searchParams` of a search: flat, or nested under `params`, or both. Beside Milvus's parameters there are two of
+//! our own: `recall`, the share of the true nearest rows to be found, and `explain`.
 
-use elanus_engine::Metric;
+use elanus_engine::exec::GroupBy;
+use elanus_engine::{Effort, Metric};
 use serde_json::value::RawValue;
 
 use crate::body::Object;
@@ -9,10 +10,7 @@ use crate::error::ApiError;
 use crate::rest::number::{float_parameter, integer_parameter};
 
 /// What this version lacks: each would change the rows of the answer.
-const UNSUPPORTED: [&str; 10] = [
-    "group_by_field",
-    "group_size",
-    "strict_group_size",
+const UNSUPPORTED: [&str; 7] = [
     "order_by_fields",
     "iterator",
     "search_iter_v2",
@@ -22,7 +20,7 @@ const UNSUPPORTED: [&str; 10] = [
     "rank_group_scorer",
 ];
 
-/// The parameters that an exact search heeds.
+/// The parameters that are heeded.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct SearchParams {
     /// The metric as it was named: it must be that of the field.
@@ -31,6 +29,10 @@ pub(super) struct SearchParams {
     pub(super) range_filter: Option<f32>,
     /// Digits after the point that distances are rounded to; none: all.
     pub(super) round_decimal: Option<i32>,
+    pub(super) effort: Effort,
+    pub(super) group_by: Option<GroupBy>,
+    /// Whether the answer says how it was found.
+    pub(super) explain: bool,
 }
 
 impl SearchParams {
@@ -39,7 +41,14 @@ impl SearchParams {
     /// # Errors
     /// 1100 for a wrong value, a contradiction, or a feature that is not there.
     pub(super) fn read(body: &Object<'_>) -> Result<Self, ApiError> {
-        let outer = body.object("searchParams")?;
+        Self::read_object(&body.object("searchParams")?)
+    }
+
+    /// Reads the parameters themselves.
+    ///
+    /// # Errors
+    /// As [`SearchParams::read`].
+    pub(super) fn read_object(outer: &Object<'_>) -> Result<Self, ApiError> {
         let inner = match outer.raw("params") {
             Some(raw) if !raw.get().starts_with('{') => {
                 return Err(ApiError::invalid("searchParams.params must be a dict: invalid parameter"));
@@ -48,13 +57,16 @@ impl SearchParams {
         };
         outer.refuse(&UNSUPPORTED)?;
         inner.refuse(&UNSUPPORTED)?;
-        let find = |key: &str| merged(&outer, &inner, key);
+        let find = |key: &str| merged(outer, &inner, key);
         let float = |key: &str| find(key)?.map(|raw| float_parameter(key, raw).map(|v| v as f32)).transpose();
         Ok(Self {
             metric: find("metric_type")?.map(metric).transpose()?.flatten(),
             radius: float("radius")?,
             range_filter: float("range_filter")?,
             round_decimal: find("round_decimal")?.map(round_decimal).transpose()?.flatten(),
+            effort: effort(&find)?,
+            group_by: group_by(&find)?,
+            explain: find("explain")?.map(|raw| flag("explain", raw)).transpose()?.unwrap_or(false),
         })
     }
 
@@ -77,6 +89,52 @@ fn merged<'a>(outer: &Object<'a>, inner: &Object<'a>, key: &str) -> Result<Optio
             b.get()
         ))),
         (a, b) => Ok(a.or(b)),
+    }
+}
+
+/// How a parameter is found.
+type Find<'f, 'a> = dyn Fn(&str) -> Result<Option<&'a RawValue>, ApiError> + 'f;
+
+fn effort(find: &Find<'_, '_>) -> Result<Effort, ApiError> {
+    let count = |name: &str| {
+        let value = find(name)?.map(|raw| integer_parameter(name, raw)).transpose()?;
+        // Below zero is out of range like zero: the engine says so.
+        Ok::<_, ApiError>(value.map(|value| usize::try_from(value).unwrap_or(0)))
+    };
+    let (ef, list) = (count("ef")?, count("search_list")?);
+    let (ef, probes) = (ef.or(list), count("nprobe")?);
+    let recall = find("recall")?.map(|raw| float_parameter("recall", raw)).transpose()?;
+    match (recall, ef, probes) {
+        (Some(_), Some(_), _) | (Some(_), _, Some(_)) => Err(ApiError::invalid(
+            "recall says what is to be found, ef and nprobe how hard to try: give one or the other: invalid parameter",
+        )),
+        (Some(recall), None, None) => Ok(Effort::Recall(recall as f32)),
+        (None, None, None) => Ok(Effort::Default),
+        (None, ef, probes) => Ok(Effort::Asked { ef, probes }),
+    }
+}
+
+fn group_by(find: &Find<'_, '_>) -> Result<Option<GroupBy>, ApiError> {
+    let Some(field) = find("group_by_field")? else { return Ok(None) };
+    let field: String = crate::body::typed("group_by_field", field)?;
+    let size = find("group_size")?.map(|raw| integer_parameter("group_size", raw)).transpose()?.unwrap_or(1);
+    let strict = find("strict_group_size")?.map(|raw| flag("strict_group_size", raw)).transpose()?;
+    Ok(group(field, size, strict.unwrap_or(false)))
+}
+
+/// Grouping, where a field is named. A size that is none becomes 0, which the engine refuses.
+pub(super) fn group(field: String, size: i64, strict: bool) -> Option<GroupBy> {
+    let size = usize::try_from(size).unwrap_or(0);
+    (!field.is_empty()).then_some(GroupBy { field, size, strict })
+}
+
+fn flag(name: &str, raw: &RawValue) -> Result<bool, ApiError> {
+    match raw.get().trim_matches('"').to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        other => {
+            Err(ApiError::invalid(format!("{name} must be true or false, got {other}: invalid parameter")))
+        }
     }
 }
 
@@ -118,12 +176,13 @@ mod tests {
             metric: Some(Metric::L2),
             radius: Some(0.5),
             range_filter: Some(0.25),
-            round_decimal: None,
+            effort: Effort::Asked { ef: Some(64), probes: Some(10) },
+            ..SearchParams::default()
         };
         for params in [
-            r#"{"metric_type":"L2","radius":0.5,"range_filter":"0.25","nprobe":10}"#,
-            r#"{"metric_type":"l2","params":{"radius":0.5,"range_filter":0.25,"ef":64}}"#,
-            r#"{"radius":0.5,"params":{"metric_type":"L2","radius":0.5,"range_filter":0.25}}"#,
+            r#"{"metric_type":"L2","radius":0.5,"range_filter":"0.25","nprobe":10,"ef":64}"#,
+            r#"{"metric_type":"l2","params":{"radius":0.5,"range_filter":0.25,"ef":64,"nprobe":"10"}}"#,
+            r#"{"radius":0.5,"ef":64,"params":{"metric_type":"L2","radius":0.5,"range_filter":0.25,"nprobe":10}}"#,
         ] {
             assert_eq!(read(params).unwrap(), wanted, "{params}");
         }
@@ -138,11 +197,25 @@ mod tests {
             (r#"{"metric_type":"HAMMING"}"#, "metric type not match"),
             (r#"{"radius":"far"}"#, "radius must be a number"),
             (r#"{"round_decimal":7}"#, "round_decimal [7] is invalid"),
-            (r#"{"params":{"group_by_field":"a"}}"#, "group_by_field is not supported"),
+            (r#"{"params":{"iterator":true}}"#, "iterator is not supported"),
+            (r#"{"recall":0.9,"ef":10}"#, "give one or the other"),
+            (r#"{"explain":1}"#, "explain must be true or false"),
         ] {
             let error = read(params).unwrap_err();
             assert!(error.code == 1100 && error.message.contains(words), "{}", error.message);
         }
+    }
+
+    #[test]
+    fn effort_and_groups_are_read() {
+        assert_eq!(read(r#"{"recall":"0.9"}"#).unwrap().effort, Effort::Recall(0.9));
+        assert_eq!(
+            read(r#"{"search_list":30}"#).unwrap().effort,
+            Effort::Asked { ef: Some(30), probes: None }
+        );
+        let params = read(r#"{"explain":true,"params":{"group_by_field":"a","group_size":"3"}}"#).unwrap();
+        assert!(params.explain);
+        assert_eq!(params.group_by, Some(GroupBy { field: "a".into(), size: 3, strict: false }));
     }
 
     #[test]

@@ -1,0 +1,273 @@
+//! Indexes of sealed segments. They are derived: made, or opened, after a segment is there, in the background, and never
+//! waited for; until then its rows are compared one by one. The largest segment without one comes first, and a segment
+//! that compaction is about to rewrite gets none.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::Collection;
+use crate::compact::choose;
+use crate::error::{EngineError, Result};
+use crate::index::{BuildProgress, LEAST_ROWS, Plan, VectorIndex, index_path, open_index, write_index};
+use crate::segment::{Segment, SegmentView};
+
+/// The indexing of one collection.
+#[derive(Debug, Default)]
+pub(super) struct Indexing {
+    running: Mutex<Option<Arc<BuildProgress>>>,
+    finished: AtomicU64,
+    failed: Mutex<Option<String>>,
+}
+
+/// How far the index of one vector field is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexState {
+    /// Live rows.
+    pub total_rows: u64,
+    /// Live rows that searches reach through an index, or whose segments need none.
+    pub indexed_rows: u64,
+    /// Bytes of the indexes.
+    pub bytes: u64,
+    /// What is built: `FLAT`, `IVF_FLAT`, `IVF_SQ8`, `HNSW`, `HNSW_SQ`.
+    pub kind: &'static str,
+    /// Why the last build failed, if so. It is tried again.
+    pub failure: Option<String>,
+}
+
+/// Indexes of a collection, as metrics show them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IndexingStats {
+    /// Live rows that searches reach through an index, or whose segments need none; of each vector field.
+    pub indexed_rows: u64,
+    /// Live rows in segments that wait for an index.
+    pub pending_rows: u64,
+    /// Bytes of the indexes.
+    pub bytes: u64,
+    /// Indexes built or opened since the start.
+    pub finished: u64,
+}
+
+/// One index to make.
+struct Work {
+    view: SegmentView,
+    field: usize,
+    plan: Plan,
+    metric: crate::kernel::Metric,
+}
+
+impl Collection {
+    /// Opens or builds one index that is missing; false when there is none.
+    ///
+    /// # Errors
+    /// `Closing`; storage errors. Rows stay searchable.
+    pub fn build_index(&self) -> Result<bool> {
+        let _one_at_a_time = self.indexing_turn.lock();
+        self.check_open()?;
+        let Some(work) = self.next_index()? else { return Ok(false) };
+        let built = self.make_index(&work);
+        *self.indexing.running.lock() = None;
+        match built {
+            Ok(()) => *self.indexing.failed.lock() = None,
+            Err(EngineError::Closing) => return Err(EngineError::Closing),
+            Err(error) => {
+                *self.indexing.failed.lock() = Some(error.to_string());
+                return Err(error);
+            }
+        }
+        self.indexing.finished.fetch_add(1, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// Adds an index; durable when it returns, built in the background. The same one again changes nothing.
+    ///
+    /// # Errors
+    /// `InvalidParameter`: another index on the field, another of the name, a type or parameter that is none; storage
+    /// errors.
+    pub fn create_index(&self, index: super::IndexDefinition) -> Result<()> {
+        let mut manifest = self.manifest.lock();
+        self.check_open()?;
+        let known = &manifest.definition().indexes;
+        if known.contains(&index) {
+            return Ok(());
+        }
+        if known.iter().any(|other| other.field != index.field && other.name == index.name) {
+            return Err(EngineError::invalid("at most one distinct index is allowed per field"));
+        }
+        let mut next = manifest.clone();
+        next.definition_mut().indexes.push(index);
+        next.definition().check()?;
+        next.store(self.shared.vfs.as_ref(), &self.dir)?;
+        *self.definition.write() = Arc::new(next.definition().clone());
+        *manifest = next;
+        Ok(())
+    }
+
+    /// Removes an index; false when there is none of the name. Searches compare every row from now on.
+    ///
+    /// # Errors
+    /// Storage errors. Files that cannot be removed are not used again.
+    pub fn drop_index(&self, name: &str) -> Result<bool> {
+        self.call_off_indexing();
+        let _no_build = self.indexing_turn.lock();
+        let mut manifest = self.manifest.lock();
+        self.check_open()?;
+        let mut next = manifest.clone();
+        let indexes = &mut next.definition_mut().indexes;
+        let Some(place) = indexes.iter().position(|index| index.name == name) else { return Ok(false) };
+        let field = indexes.remove(place).field;
+        next.store(self.shared.vfs.as_ref(), &self.dir)?;
+        *self.definition.write() = Arc::new(next.definition().clone());
+        *manifest = next;
+        let Some(position) = self.schema.vector_fields().position(|f| f.name == field) else {
+            return Ok(true);
+        };
+        for view in self.snapshot().views() {
+            view.segment.set_index(position, None);
+            let path = index_path(&self.dir, view.segment.id(), position);
+            if self.shared.vfs.exists(&path)? {
+                self.shared.vfs.remove_file(&path)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// How far the index of a vector field is; none for a field without one.
+    pub fn index_state(&self, field: &str) -> Option<IndexState> {
+        let (position, definition) = self.indexed_fields().into_iter().find(|(_, d)| d.field == field)?;
+        let dim = self.schema.field(field)?.1.dim.unwrap_or(0);
+        let plan = Plan::of(&definition, dim).ok()?;
+        let snapshot = self.snapshot();
+        let (mut indexed_rows, mut bytes, mut pending_rows) = (0, 0, 0u64);
+        for view in snapshot.views() {
+            match view.segment.index(position) {
+                Some(index) => {
+                    indexed_rows += view.live() as u64;
+                    bytes += index.bytes() as u64;
+                }
+                None if wants_index(&view.segment, plan) => pending_rows += view.live() as u64,
+                None => indexed_rows += view.live() as u64,
+            }
+        }
+        let done = self.indexing.running.lock().as_ref().map_or(0, |progress| progress.rows() as u64);
+        Some(IndexState {
+            total_rows: snapshot.live(),
+            indexed_rows: indexed_rows + done.min(pending_rows.saturating_sub(1)),
+            bytes,
+            kind: plan.name(),
+            failure: self.indexing.failed.lock().clone(),
+        })
+    }
+
+    pub(super) fn indexing_stats(&self) -> IndexingStats {
+        let fields = self.indexed_fields();
+        let states: Vec<IndexState> = fields.iter().filter_map(|(_, d)| self.index_state(&d.field)).collect();
+        IndexingStats {
+            indexed_rows: states.iter().map(|s| s.indexed_rows).sum(),
+            pending_rows: states.iter().map(|s| s.total_rows.saturating_sub(s.indexed_rows)).sum(),
+            bytes: states.iter().map(|s| s.bytes).sum(),
+            finished: self.indexing.finished.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Lets an index that is being built end soon.
+    pub(super) fn call_off_indexing(&self) {
+        if let Some(progress) = self.indexing.running.lock().as_ref() {
+            progress.call_off();
+        }
+    }
+
+    /// Vector fields with an index, by their position among the vector fields.
+    fn indexed_fields(&self) -> Vec<(usize, super::IndexDefinition)> {
+        let definition = self.definition.read();
+        let find = |name: &str| definition.indexes.iter().find(|index| index.field == name).cloned();
+        let fields = self.schema.vector_fields().enumerate();
+        fields.filter_map(|(position, field)| Some((position, find(&field.name)?))).collect()
+    }
+
+    /// The index to make next: that of the most rows.
+    fn next_index(&self) -> Result<Option<Work>> {
+        let snapshot = self.snapshot();
+        let sealed: Vec<&SegmentView> = snapshot.views().iter().filter(|v| v.segment.is_sealed()).collect();
+        let candidates: Vec<_> = sealed.iter().map(|view| super::compact::candidate(view)).collect();
+        let leaving = choose(&candidates, self.shared.options.segment_bytes);
+        let mut best: Option<Work> = None;
+        for (field, definition) in self.indexed_fields() {
+            let dim = self.schema.field(&definition.field).and_then(|(_, f)| f.dim).unwrap_or(0);
+            let plan = Plan::of(&definition, dim)?;
+            let missing = |view: &&&SegmentView| {
+                wants_index(&view.segment, plan)
+                    && view.segment.index(field).is_none()
+                    && !leaving.contains(&view.segment.id())
+            };
+            let largest = sealed.iter().filter(missing).max_by_key(|view| view.segment.rows());
+            if let Some(view) = largest
+                && best.as_ref().is_none_or(|b| b.view.segment.rows() < view.segment.rows())
+            {
+                best = Some(Work { view: (*view).clone(), field, plan, metric: definition.metric });
+            }
+        }
+        Ok(best)
+    }
+
+    fn make_index(&self, work: &Work) -> Result<()> {
+        let Work { view, field, plan, metric } = work;
+        let segment = &view.segment;
+        let Some(column) = segment.vectors(*field) else { return Ok(()) };
+        let vfs = self.shared.vfs.as_ref();
+        let path = index_path(&self.dir, segment.id(), *field);
+        if vfs.exists(&path)? {
+            match open_index(vfs, &path, *plan, *metric, column.rows(), column.dim()) {
+                Ok(index) => {
+                    segment.set_index(*field, Some(Arc::new(index)));
+                    return Ok(());
+                }
+                Err(reason) => {
+                    tracing::warn!(collection = self.name, %reason, "an index is built again");
+                    vfs.remove_file(&path)?;
+                }
+            }
+        }
+        let progress = Arc::new(BuildProgress::default());
+        *self.indexing.running.lock() = Some(Arc::clone(&progress));
+        // Closing may have begun before it could be told.
+        self.check_open()?;
+        let started = std::time::Instant::now();
+        let built =
+            self.shared.index_pool.install(|| VectorIndex::build(column, *metric, *plan, &progress))?;
+        let Some(built) = built else { return Ok(()) };
+        let bytes = built.bytes() as u64;
+        self.shared.quota.admit(bytes)?;
+        write_index(vfs, &path, &built, *plan, column.rows(), column.dim())?;
+        self.keep_or_remove(segment, &path)?;
+        drop(built);
+        // Mapped from now on: the system may take its memory back when others need it.
+        let index = open_index(vfs, &path, *plan, *metric, column.rows(), column.dim())?;
+        segment.set_index(*field, Some(Arc::new(index)));
+        tracing::info!(
+            collection = self.name,
+            segment = segment.id(),
+            rows = column.rows(),
+            kind = plan.name(),
+            bytes,
+            seconds = started.elapsed().as_secs_f32(),
+            "index built"
+        );
+        Ok(())
+    }
+
+    /// A compaction may have removed the segment meanwhile; then nothing names its index.
+    fn keep_or_remove(&self, segment: &Segment, path: &std::path::Path) -> Result<()> {
+        let manifest = self.manifest.lock();
+        if !manifest.segments().iter().any(|entry| entry.id == segment.id()) {
+            self.shared.vfs.remove_file(path)?;
+            return Err(EngineError::Conflict("the segment was compacted while it was indexed".into()));
+        }
+        Ok(())
+    }
+}
+
+fn wants_index(segment: &Segment, plan: Plan) -> bool {
+    plan != Plan::Flat && segment.is_sealed() && segment.rows() >= LEAST_ROWS
+}

@@ -1,0 +1,123 @@
+//! Grouping: of the rows with one value of a field only the best are hits, and groups are ordered by their best row. The
+//! nearest rows may all be of a few groups, so the search is repeated for more rows until there are groups enough.
+
+use std::collections::HashMap;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef};
+
+use super::rank::Hits;
+use super::request::GroupBy;
+use crate::collection::Snapshot;
+use crate::error::{EngineError, Result};
+use crate::exec::RowAddress;
+use crate::exec::gather::gather_scalars;
+use crate::schema::{DataType, Schema};
+
+/// Rows looked at for each row wanted, at first.
+const FIRST_FACTOR: usize = 4;
+/// And how many times more each time they do not suffice.
+const NEXT_FACTOR: usize = 4;
+
+/// A value that makes a group. Rows without one are a group, too.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Value {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Text(String),
+}
+
+/// Hits of one query, and whether more rows would add to them.
+struct Grouped {
+    hits: Hits,
+    complete: bool,
+}
+
+/// Checks that rows can be grouped by the field.
+pub(super) fn check(schema: &Schema, group: &GroupBy) -> Result<()> {
+    let unknown = || EngineError::FieldNotFound { name: group.field.clone() };
+    let (_, field) = schema.field(&group.field).ok_or_else(unknown)?;
+    match field.data_type {
+        DataType::Bool
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::VarChar => Ok(()),
+        other => Err(EngineError::invalid(format!("unsupported data type {other} for group by operator"))),
+    }
+}
+
+/// Searches, by `rank`, for more and more rows until each query has its groups. `rank` gives the best rows of each query;
+/// fewer than asked for mean that there are no more. Gives back the groups `offset..end` of each query.
+pub(super) fn grouped<T>(
+    snapshot: &Snapshot,
+    schema: &Schema,
+    group: &GroupBy,
+    window: std::ops::Range<usize>,
+    mut rank: impl FnMut(usize) -> Result<(Vec<Hits>, T)>,
+) -> Result<(Vec<Hits>, T)> {
+    let all = usize::try_from(snapshot.live()).unwrap_or(usize::MAX).max(1);
+    let mut wanted = (window.end * group.size * FIRST_FACTOR).min(all);
+    loop {
+        let (ranked, rest) = rank(wanted)?;
+        let mut hits = Vec::with_capacity(ranked.len());
+        let mut complete = true;
+        for found in ranked {
+            let exhausted = found.len() < wanted || wanted == all;
+            let grouped = group_hits(snapshot, schema, group, window.clone(), &found)?;
+            complete &= grouped.complete || exhausted;
+            hits.push(grouped.hits);
+        }
+        if complete {
+            return Ok((hits, rest));
+        }
+        wanted = wanted.saturating_mul(NEXT_FACTOR).min(all);
+    }
+}
+
+fn group_hits(
+    snapshot: &Snapshot,
+    schema: &Schema,
+    group: &GroupBy,
+    window: std::ops::Range<usize>,
+    found: &Hits,
+) -> Result<Grouped> {
+    let addresses: Vec<RowAddress> = found.iter().map(|(_, address)| *address).collect();
+    let values = gather_scalars(snapshot, schema, &group.field, &addresses)?;
+    let mut places: HashMap<Value, usize> = HashMap::new();
+    let mut groups: Vec<Hits> = Vec::new();
+    for (row, hit) in found.iter().enumerate() {
+        let next = groups.len();
+        let place = *places.entry(value_at(&values, row)?).or_insert(next);
+        if place == next {
+            groups.push(Vec::with_capacity(group.size));
+        }
+        if groups[place].len() < group.size {
+            groups[place].push(*hit);
+        }
+    }
+    let enough = groups.len() >= window.end;
+    let full = groups.iter().take(window.end).all(|g| g.len() == group.size);
+    let kept = groups.into_iter().take(window.end).skip(window.start);
+    Ok(Grouped { hits: kept.flatten().collect(), complete: enough && (full || !group.strict) })
+}
+
+fn value_at(column: &ArrayRef, row: usize) -> Result<Value> {
+    if column.is_null(row) {
+        return Ok(Value::Null);
+    }
+    let unexpected = || EngineError::Internal(format!("grouping by a column of {}", column.data_type()));
+    let int = |value: i64| Some(Value::Int(value));
+    let value = match column.data_type() {
+        arrow_schema::DataType::Boolean => column.as_boolean_opt().map(|c| Value::Bool(c.value(row))),
+        arrow_schema::DataType::Int8 => int(column.as_primitive::<Int8Type>().value(row).into()),
+        arrow_schema::DataType::Int16 => int(column.as_primitive::<Int16Type>().value(row).into()),
+        arrow_schema::DataType::Int32 => int(column.as_primitive::<Int32Type>().value(row).into()),
+        arrow_schema::DataType::Int64 => int(column.as_primitive::<Int64Type>().value(row)),
+        _ => column.as_string_opt::<i32>().map(|c| Value::Text(c.value(row).to_owned())),
+    };
+    value.ok_or_else(unexpected)
+}

@@ -1,0 +1,300 @@
+//! Ranking the rows of one snapshot for each query. Each segment goes the way that the planner chose; the search pool
+//! shares the work by query when there are many, and by segment and range of rows when there are few.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::request::{Checked, Explained, SearchRequest, SegmentPlan};
+use crate::collection::Snapshot;
+use crate::error::{EngineError, Result};
+use crate::exec::matches::matches;
+use crate::exec::{Cancel, RowAddress};
+use crate::index::{Collector, SearchStats, Target, VectorIndex, flat};
+use crate::kernel::tile::WIDTH;
+use crate::kernel::{self, Metric, TopK};
+use crate::plan::{Facts, Indexed, SegmentPath, segment_path};
+use crate::row::KeyRef;
+use crate::rowset::RowSet;
+use crate::segment::{SegmentView, VectorColumn};
+
+/// Rows of one unit of parallel work.
+const UNIT_ROWS: usize = 8192;
+/// Queries handed to a graph between two looks at whether the search is still wanted.
+const GRAPH_QUERIES: usize = 8;
+
+/// A hit's tie-breaker and place. The key comes first: the smaller key wins a tie.
+type Place<'a> = (KeyRef<'a>, RowAddress);
+
+/// The best rows of one query, best first.
+pub(super) type Hits = Vec<(f32, RowAddress)>;
+
+/// What was found for each query, and how.
+pub(super) struct Ranked {
+    pub(super) hits: Vec<Hits>,
+    pub(super) explained: Explained,
+}
+
+/// A segment with the way through it.
+struct Part<'a> {
+    number: u32,
+    view: &'a SegmentView,
+    column: &'a VectorColumn,
+    rows: RowSet,
+    index: Option<Arc<VectorIndex>>,
+    path: SegmentPath,
+}
+
+/// A search that is ready to run.
+pub(super) struct Ranker<'a> {
+    snapshot: &'a Snapshot,
+    parts: Vec<Part<'a>>,
+    metric: Metric,
+    dim: usize,
+    queries: &'a [f32],
+    wanted: usize,
+    range: Option<(f32, Option<f32>)>,
+    cancel: Option<&'a Cancel>,
+}
+
+/// A segment, or some of its rows.
+#[derive(Debug, Clone)]
+struct Unit {
+    part: usize,
+    rows: Range<usize>,
+}
+
+impl<'a> Ranker<'a> {
+    /// Finds the rows that may be returned, and plans. `wanted` is the number of rows for each query.
+    pub(super) fn new(
+        snapshot: &'a Snapshot,
+        position: usize,
+        request: &'a SearchRequest,
+        checked: &'a Checked,
+        wanted: usize,
+    ) -> Result<Self> {
+        let sets = matches(snapshot, request.filter.as_ref())?;
+        let mut parts = Vec::with_capacity(sets.len());
+        for ((view, rows), number) in snapshot.views().iter().zip(sets).zip(0..) {
+            let Some(column) = view.segment.vectors(position) else { continue };
+            let index = view.segment.index(position).filter(|index| index.metric == checked.metric);
+            let path = segment_path(Facts {
+                rows: rows.rows(),
+                matching: rows.len(),
+                wanted: wanted.min(rows.len()),
+                effort: checked.effort,
+                inner_bound: checked.range.is_some_and(|(_, inner)| inner.is_some()),
+                index: index.as_deref().map(Indexed::of),
+            });
+            parts.push(Part { number, view, column, rows, index, path });
+        }
+        Ok(Self {
+            snapshot,
+            parts,
+            metric: checked.metric,
+            dim: checked.dim,
+            queries: &checked.queries,
+            wanted,
+            range: checked.range,
+            cancel: request.cancel.as_ref(),
+        })
+    }
+
+    /// # Errors
+    /// `Cancelled`.
+    pub(super) fn run(&self) -> Result<Ranked> {
+        let queries = self.queries.len() / self.dim;
+        let threads = rayon::current_num_threads();
+        let (best, mut stats) = if queries >= WIDTH && queries >= 2 * threads {
+            let size = queries.div_ceil(2 * threads).next_multiple_of(WIDTH);
+            let units: Vec<Unit> = self.units(usize::MAX).collect();
+            let chunks: Vec<Range<usize>> =
+                (0..queries).step_by(size).map(|start| start..(start + size).min(queries)).collect();
+            let done: Vec<_> = chunks.into_par_iter().map(|chunk| self.run_units(&units, chunk)).collect();
+            let mut stats = SearchStats::default();
+            let mut best = Vec::with_capacity(queries);
+            for (found, counted) in done {
+                best.extend(found);
+                stats.add(&counted);
+            }
+            (best, stats)
+        } else {
+            let units: Vec<Unit> = self.units(UNIT_ROWS).collect();
+            self.run_shared(&units, queries)
+        };
+        if self.is_cancelled() {
+            return Err(EngineError::Cancelled);
+        }
+        let searched = |part: &&Part<'_>| part.path != SegmentPath::Nothing;
+        stats.segments = self.parts.iter().filter(searched).count() as u64;
+        let by_index = |part: &&Part<'_>| matches!(part.path, SegmentPath::Index { .. } | SegmentPath::Codes);
+        stats.indexed_segments = self.parts.iter().filter(by_index).count() as u64;
+        stats.bytes = stats.scored * (self.dim * size_of::<f32>()) as u64
+            + stats.compared * self.dim.next_multiple_of(kernel::codes::BLOCK) as u64;
+        let sorted = |top: TopK<Place<'a>>| top.into_sorted().into_iter().map(|(s, (_, a))| (s, a)).collect();
+        Ok(Ranked { hits: best.into_iter().map(sorted).collect(), explained: self.explain(stats) })
+    }
+
+    fn units(&self, most_rows: usize) -> impl Iterator<Item = Unit> + '_ {
+        self.parts.iter().enumerate().flat_map(move |(part, p)| {
+            let all = p.rows.rows();
+            let step = match p.path {
+                SegmentPath::Nothing => usize::MAX,
+                SegmentPath::Rows => most_rows.min(all.max(1)),
+                SegmentPath::Codes | SegmentPath::Index { .. } => all.max(1),
+            };
+            let end = if p.path == SegmentPath::Nothing { 0 } else { all };
+            (0..end)
+                .step_by(step)
+                .map(move |start| Unit { part, rows: start..start.saturating_add(step).min(all) })
+        })
+    }
+
+    /// All queries over all units, shared by the pool.
+    fn run_shared(&self, units: &[Unit], queries: usize) -> (Vec<TopK<Place<'a>>>, SearchStats) {
+        if let [only] = units {
+            return self.run_units(std::slice::from_ref(only), 0..queries);
+        }
+        let empty = || (self.collectors(queries), SearchStats::default());
+        units
+            .par_iter()
+            .fold(empty, |(mut best, mut stats), unit| {
+                self.run_unit(unit, 0..queries, &mut best, &mut stats);
+                (best, stats)
+            })
+            .reduce(empty, |(mut a, mut stats), (b, counted)| {
+                a.iter_mut().zip(b).for_each(|(a, b)| a.merge(b));
+                stats.add(&counted);
+                (a, stats)
+            })
+    }
+
+    fn run_units(&self, units: &[Unit], queries: Range<usize>) -> (Vec<TopK<Place<'a>>>, SearchStats) {
+        let (mut best, mut stats) = (self.collectors(queries.len()), SearchStats::default());
+        for unit in units {
+            self.run_unit(unit, queries.clone(), &mut best, &mut stats);
+        }
+        (best, stats)
+    }
+
+    /// An empty collector for each query.
+    fn collectors(&self, queries: usize) -> Vec<TopK<Place<'a>>> {
+        (0..queries).map(|_| TopK::new(self.wanted, self.metric)).collect()
+    }
+
+    fn run_unit(
+        &self,
+        unit: &Unit,
+        queries: Range<usize>,
+        best: &mut [TopK<Place<'a>>],
+        stats: &mut SearchStats,
+    ) {
+        let part = &self.parts[unit.part];
+        let target = Target { metric: self.metric, column: part.column, rows: &part.rows, hidden: None };
+        let vectors: Vec<&[f32]> =
+            self.queries[queries.start * self.dim..queries.end * self.dim].chunks_exact(self.dim).collect();
+        let mut adapters: Vec<InSegment<'_, 'a>> = best
+            .iter_mut()
+            .map(|top| InSegment {
+                top,
+                view: part.view,
+                number: part.number,
+                metric: self.metric,
+                range: self.range,
+            })
+            .collect();
+        let mut collectors: Vec<&mut dyn Collector> = adapters.iter_mut().map(|a| a as _).collect();
+        match (part.path, &part.index) {
+            (SegmentPath::Index { effort, .. }, Some(index)) => {
+                let at_once = if index.is_graph() { GRAPH_QUERIES } else { vectors.len().max(1) };
+                for (vectors, collectors) in vectors.chunks(at_once).zip(collectors.chunks_mut(at_once)) {
+                    if !self.is_cancelled() {
+                        index.search(target, vectors, effort, self.wanted, collectors, stats);
+                    }
+                }
+            }
+            (SegmentPath::Codes, Some(index)) => {
+                for (vector, collector) in vectors.iter().zip(collectors) {
+                    if !self.is_cancelled() && !index.scan(target, vector, collector, stats) {
+                        flat::search(target, &[vector], unit.rows.clone(), &mut [collector], stats);
+                    }
+                }
+            }
+            _ => {
+                for start in unit.rows.clone().step_by(UNIT_ROWS) {
+                    if self.is_cancelled() {
+                        return;
+                    }
+                    let rows = start..(start + UNIT_ROWS).min(unit.rows.end);
+                    flat::search(target, &vectors, rows, &mut collectors, stats);
+                }
+            }
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.is_some_and(Cancel::is_cancelled)
+    }
+
+    fn explain(&self, stats: SearchStats) -> Explained {
+        let plan = |part: &Part<'_>| SegmentPlan {
+            segment: part.view.segment.id(),
+            rows: part.rows.rows(),
+            matching: part.rows.len(),
+            index: part.index.as_ref().map(|index| index.name()),
+            path: part.path,
+        };
+        let recall = |part: &Part<'_>| match part.path {
+            SegmentPath::Index { recall, .. } => recall,
+            _ => 1.0,
+        };
+        Explained {
+            kernel: kernel::active().name(),
+            metric: self.metric,
+            rows: self.snapshot.live(),
+            matching: self.parts.iter().map(|part| part.rows.len() as u64).sum(),
+            expected_recall: self.parts.iter().map(recall).fold(1.0, f32::min),
+            segments: self.parts.iter().map(plan).collect(),
+            stats,
+        }
+    }
+}
+
+/// The best rows of a query, as one segment adds to them.
+struct InSegment<'b, 'a> {
+    top: &'b mut TopK<Place<'a>>,
+    view: &'a SegmentView,
+    number: u32,
+    metric: Metric,
+    range: Option<(f32, Option<f32>)>,
+}
+
+impl Collector for InSegment<'_, '_> {
+    #[inline]
+    fn offer(&mut self, row: u32, score: f32) {
+        if in_range(self.metric, self.range, score) {
+            let address = RowAddress { view: self.number, row };
+            let view = self.view;
+            self.top.push(score, || (view.segment.key(row as usize), address));
+        }
+    }
+
+    #[inline]
+    fn threshold(&self) -> Option<f32> {
+        let worst = self.top.threshold();
+        match (worst, self.range) {
+            (Some(worst), Some((radius, _))) if self.metric.better(worst, radius) => Some(worst),
+            (_, Some((radius, _))) => Some(radius),
+            (worst, None) => worst,
+        }
+    }
+}
+
+fn in_range(metric: Metric, range: Option<(f32, Option<f32>)>, score: f32) -> bool {
+    match range {
+        None => true,
+        Some((radius, inner)) if metric == Metric::L2 => score < radius && inner.is_none_or(|i| score >= i),
+        Some((radius, inner)) => score > radius && inner.is_none_or(|i| score <= i),
+    }
+}

@@ -1,0 +1,230 @@
+//! What can be searched for, and the checks before anything is read.
+
+use serde::Serialize;
+
+use crate::collection::Searching;
+use crate::error::{EngineError, Result};
+use crate::exec::Cancel;
+use crate::filter::Filter;
+use crate::index::SearchStats;
+use crate::kernel::{self, Metric};
+use crate::limits::{MAX_GROUP_SIZE, MAX_RESULT_WINDOW};
+use crate::plan::{Effort, SegmentPath};
+use crate::row::{Projection, Rows};
+
+/// What to search for.
+#[derive(Debug, Clone)]
+pub struct SearchRequest {
+    /// Vector field.
+    pub field: String,
+    /// Metric; none: that of the field's index, or COSINE.
+    pub metric: Option<Metric>,
+    /// Query vectors, row-major: number of queries × dimension.
+    pub queries: Vec<f32>,
+    /// Rows, or groups, for each query.
+    pub limit: usize,
+    /// Nearest rows, or groups, to skip.
+    pub offset: usize,
+    /// Rows that may be returned; none: all.
+    pub filter: Option<Filter>,
+    /// Outer bound of a range search, exclusive: L2 keeps scores below it, IP and COSINE above it.
+    pub radius: Option<f32>,
+    /// Inner bound, inclusive: L2 keeps scores from it on, IP and COSINE up to it. Without `radius` it has no effect.
+    pub range_filter: Option<f32>,
+    /// How hard to try.
+    pub effort: Effort,
+    /// Rows with one value of a field are a group, of which only the best are returned.
+    pub group_by: Option<GroupBy>,
+    /// Fields of the answer.
+    pub projection: Projection,
+    /// Ends the search.
+    pub cancel: Option<Cancel>,
+}
+
+impl SearchRequest {
+    /// A search for the `limit` nearest rows, and nothing else said.
+    pub fn new(field: impl Into<String>, queries: Vec<f32>, limit: usize, projection: Projection) -> Self {
+        Self {
+            field: field.into(),
+            metric: None,
+            queries,
+            limit,
+            offset: 0,
+            filter: None,
+            radius: None,
+            range_filter: None,
+            effort: Effort::Default,
+            group_by: None,
+            projection,
+            cancel: None,
+        }
+    }
+}
+
+/// How rows are grouped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupBy {
+    /// A scalar field: Bool, an integer, or VarChar.
+    pub field: String,
+    /// Rows of each group at most, 1 to 10.
+    pub size: usize,
+    /// Whether to search on until each group is as large as that, or has no more rows.
+    pub strict: bool,
+}
+
+/// What was found, flat over the queries.
+#[derive(Debug, Clone)]
+pub struct SearchHits {
+    /// Hits of each query.
+    pub topks: Vec<usize>,
+    /// Score of each hit: squared distance (L2, ascending), or product or cosine (descending). Equal scores are in
+    /// ascending key order.
+    pub scores: Vec<f32>,
+    /// Columns of the hits.
+    pub rows: Rows,
+    /// How they were found: one for each search of several.
+    pub explained: Vec<Explained>,
+    /// What was counted over all of them.
+    pub stats: SearchStats,
+}
+
+/// How a search was done.
+#[derive(Debug, Clone, Serialize)]
+pub struct Explained {
+    /// Instruction set.
+    pub kernel: &'static str,
+    /// Metric.
+    pub metric: Metric,
+    /// Live rows.
+    pub rows: u64,
+    /// Rows that the filter left.
+    pub matching: u64,
+    /// The recall that is expected, 0 to 1: the lowest of all segments.
+    pub expected_recall: f32,
+    /// Each segment.
+    pub segments: Vec<SegmentPlan>,
+    /// What was counted.
+    pub stats: SearchStats,
+}
+
+/// What was planned for a segment.
+#[derive(Debug, Clone, Serialize)]
+pub struct SegmentPlan {
+    /// Its number.
+    pub segment: u64,
+    /// Its rows, dead ones included.
+    pub rows: usize,
+    /// Its rows that may be found.
+    pub matching: usize,
+    /// Its index, if it has one.
+    pub index: Option<&'static str>,
+    /// How its rows were searched.
+    #[serde(flatten)]
+    pub path: SegmentPath,
+}
+
+/// A request that was checked.
+pub(super) struct Checked {
+    pub(super) metric: Metric,
+    /// Row-major; for COSINE each query is scaled to length 1.
+    pub(super) queries: Vec<f32>,
+    /// `offset + limit`.
+    pub(super) end: usize,
+    pub(super) range: Option<(f32, Option<f32>)>,
+    pub(super) effort: Effort,
+    pub(super) dim: usize,
+}
+
+pub(super) fn check(request: &SearchRequest, dim: usize, index: Searching) -> Result<Checked> {
+    let queries = &request.queries;
+    if dim == 0 || queries.is_empty() || !queries.len().is_multiple_of(dim) {
+        return Err(EngineError::InvalidQueryVector(format!(
+            "{} query values are not a multiple of the dimension {dim} of field {}",
+            queries.len(),
+            request.field
+        )));
+    }
+    if queries.iter().any(|v| !v.is_finite()) {
+        return Err(EngineError::InvalidQueryVector("query vector holds a value that is not finite".into()));
+    }
+    let metric = choose_metric(index.metric, request.metric)?;
+    let end = check_window(queries.len() / dim, request.limit, request.offset)?;
+    check_effort(request.effort, end)?;
+    let effort = match (request.effort, index.recall) {
+        (Effort::Default, Some(recall)) => Effort::Recall(recall),
+        (effort, _) => effort,
+    };
+    if let Some(group) = &request.group_by
+        && !(1..=MAX_GROUP_SIZE).contains(&group.size)
+    {
+        return Err(EngineError::invalid(format!(
+            "input group size:{} is illegal, it should be in range [1, {MAX_GROUP_SIZE}]",
+            group.size
+        )));
+    }
+    let range = check_range(metric, request.radius, request.range_filter)?;
+    let queries = match metric {
+        Metric::Cosine => queries.chunks_exact(dim).flat_map(|query| kernel::active().unit(query)).collect(),
+        Metric::L2 | Metric::Ip => queries.clone(),
+    };
+    Ok(Checked { metric, queries, end, range, effort, dim })
+}
+
+fn choose_metric(index: Option<Metric>, asked: Option<Metric>) -> Result<Metric> {
+    match (index, asked) {
+        (Some(index), Some(asked)) if index != asked => Err(EngineError::InvalidParameter(format!(
+            "metric type not match: invalid parameter[expected={index}][actual={asked}]"
+        ))),
+        (index, asked) => Ok(index.or(asked).unwrap_or(Metric::Cosine)),
+    }
+}
+
+fn check_window(queries: usize, limit: usize, offset: usize) -> Result<usize> {
+    let range = format!("it should be in range [1, {MAX_RESULT_WINDOW}]");
+    if !(1..=MAX_RESULT_WINDOW).contains(&queries) {
+        return Err(EngineError::invalid(format!("nq [{queries}] is invalid, {range}, but got {queries}")));
+    }
+    if !(1..=MAX_RESULT_WINDOW).contains(&limit) {
+        return Err(EngineError::invalid(format!("topk [{limit}] is invalid, {range}, but got {limit}")));
+    }
+    let end = limit.saturating_add(offset);
+    if end > MAX_RESULT_WINDOW {
+        return Err(EngineError::invalid(format!("offset+topk [{end}] is invalid, {range}, but got {end}")));
+    }
+    Ok(end)
+}
+
+fn check_effort(effort: Effort, end: usize) -> Result<()> {
+    match effort {
+        Effort::Asked { ef: Some(ef), .. } if ef < end => {
+            Err(EngineError::invalid(format!("ef({ef}) should be larger than k({end})")))
+        }
+        Effort::Asked { probes: Some(probes), .. } if !(1..=65_536).contains(&probes) => {
+            Err(EngineError::invalid(format!(
+                "Out of range in json: param 'nprobe' ({probes}) should be in range [1, 65536]"
+            )))
+        }
+        Effort::Recall(recall) if !(0.0..=1.0).contains(&recall) => {
+            Err(EngineError::invalid(format!("recall ({recall}) should be in range [0, 1]")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_range(
+    metric: Metric,
+    radius: Option<f32>,
+    inner: Option<f32>,
+) -> Result<Option<(f32, Option<f32>)>> {
+    let Some(radius) = radius else { return Ok(None) };
+    if let Some(inner) = inner {
+        let empty = if metric == Metric::L2 { inner >= radius } else { inner <= radius };
+        if empty || inner.is_nan() || radius.is_nan() {
+            let relation = if metric == Metric::L2 { "less" } else { "greater" };
+            return Err(EngineError::invalid(format!(
+                "range_filter({inner}) must be {relation} than radius({radius}) for metric {metric}"
+            )));
+        }
+    }
+    Ok(Some((radius, inner)))
+}

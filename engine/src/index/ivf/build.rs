@@ -1,0 +1,119 @@
+//! Building lists: centroids from a sample, then every row to its nearest one.
+
+use rayon::prelude::*;
+
+use super::IvfIndex;
+use crate::array::Array;
+use crate::error::{EngineError, Result};
+use crate::index::kmeans::{Centroids, group, train};
+use crate::index::progress::BuildProgress;
+use crate::index::quantizer::{Codes, Quantizer};
+use crate::index::sample::{lay_sample, sample};
+use crate::index::space::Space;
+use crate::kernel::Metric;
+use crate::kernel::tile::{Panel, WIDTH};
+use crate::segment::VectorColumn;
+
+/// Rows of the sample for each list.
+const SAMPLE_PER_LIST: usize = 48;
+/// Fewest rows a list should have: with more lists than rows / this, most would be empty.
+const LEAST_ROWS_PER_LIST: usize = 4;
+/// Rows handed to a thread at once; a multiple of a panel.
+const PART: usize = 64 * WIDTH;
+
+/// Sorts the rows of a column into `lists` lists.
+///
+/// # Errors
+/// `Closing` when the build is called off.
+pub(crate) fn build(
+    column: &VectorColumn,
+    metric: Metric,
+    lists: usize,
+    proven: bool,
+    seed: u64,
+    progress: &BuildProgress,
+) -> Result<IvfIndex> {
+    let space = Space::of(metric, column);
+    let width = space.width();
+    let lists = lists.clamp(1, (column.rows() / LEAST_ROWS_PER_LIST).max(1));
+    let sampled = sample(column.rows(), lists * SAMPLE_PER_LIST, seed);
+    let rows = lay_sample(&space, column, &sampled);
+    let quantizer = Quantizer::learn(&rows, width);
+    let centroids = train(&rows, width, lists, seed);
+    drop(rows);
+    progress.check()?;
+    let list_of = assign(&space, column, &centroids, progress)?;
+    let lists = group(&list_of, lists);
+    let stride = quantizer.stride();
+    let mut codes = vec![0u8; column.rows() * stride];
+    let errors = encode(&space, column, &quantizer, &lists.members, &lists.starts, &mut codes);
+    let mut centroid_codes = vec![0u8; errors.len() * stride];
+    for (centroid, code) in centroids.values.chunks_exact(width).zip(centroid_codes.chunks_exact_mut(stride))
+    {
+        quantizer.encode(centroid, code);
+    }
+    Ok(IvfIndex {
+        space,
+        centroids: Codes { quantizer: quantizer.clone(), rows: Array::Heap(centroid_codes) },
+        starts: Array::Heap(lists.starts),
+        order: Array::Heap(lists.members),
+        codes: Codes { quantizer, rows: Array::Heap(codes) },
+        errors: Array::Heap(errors),
+        proven,
+    })
+}
+
+/// The nearest centroid of every row.
+fn assign(
+    space: &Space,
+    column: &VectorColumn,
+    centroids: &Centroids,
+    progress: &BuildProgress,
+) -> Result<Vec<u32>> {
+    let width = space.width();
+    let mut nearest = vec![0u32; column.rows()];
+    nearest.par_chunks_mut(PART).enumerate().try_for_each(|(part, nearest)| {
+        progress.check()?;
+        let mut laid = vec![0f32; WIDTH * width];
+        for (p, nearest) in nearest.chunks_mut(WIDTH).enumerate() {
+            let first = part * PART + p * WIDTH;
+            for (i, row) in laid.chunks_exact_mut(width).take(nearest.len()).enumerate() {
+                space.lay_row(column, first + i, row);
+            }
+            let panel = Panel::new(&laid[..nearest.len() * width], width);
+            let best = centroids.nearest(&panel);
+            nearest.copy_from_slice(&best.row[..nearest.len()]);
+        }
+        progress.add(nearest.len());
+        Ok::<_, EngineError>(())
+    })?;
+    Ok(nearest)
+}
+
+/// Codes of all rows in the order of the lists; gives back the largest error of each list.
+fn encode(
+    space: &Space,
+    column: &VectorColumn,
+    quantizer: &Quantizer,
+    order: &[u32],
+    starts: &[u32],
+    codes: &mut [u8],
+) -> Vec<f32> {
+    let (stride, width) = (quantizer.stride(), space.width());
+    let errors: Vec<f32> = codes
+        .par_chunks_mut(PART * stride)
+        .zip(order.par_chunks(PART))
+        .flat_map_iter(|(codes, rows)| {
+            let mut laid = vec![0f32; width];
+            let encode = move |(code, &row): (&mut [u8], &u32)| {
+                space.lay_row(column, row as usize, &mut laid);
+                quantizer.encode(&laid, code);
+                quantizer.error(&laid, code.iter().map(|&c| f32::from(c)))
+            };
+            codes.chunks_exact_mut(stride).zip(rows).map(encode).collect::<Vec<_>>()
+        })
+        .collect();
+    let largest =
+        |list: &[u32]| errors[list[0] as usize..list[1] as usize].iter().fold(0f32, |a, &b| a.max(b));
+    starts.windows(2).map(largest).collect()
+}

@@ -1,0 +1,150 @@
+//! How one segment is searched: its matching rows compared one by one, their codes scanned, or an index with an effort.
+//! The cheapest by estimate wins; where estimates are close, the exact way does, because it finds everything.
+
+use serde::Serialize;
+
+use crate::index::{Calibration, VectorIndex};
+
+/// How hard a search tries.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Effort {
+    /// Until the recall that a search has without saying anything: 0.97.
+    #[default]
+    Default,
+    /// Until this share of the true nearest rows is expected to be found, 0 to 1.
+    Recall(f32),
+    /// What the index's family understands of it; other indexes take the default.
+    Asked {
+        /// Nodes in the pool of a walk over a graph (Milvus's `ef`).
+        ef: Option<usize>,
+        /// Lists scanned (Milvus's `nprobe`).
+        probes: Option<usize>,
+    },
+}
+
+/// What is expected to be found when a search does not say.
+const DEFAULT_RECALL: f32 = 0.97;
+
+/// How the rows of a segment are searched.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "path")]
+pub enum SegmentPath {
+    /// No row of it may be found.
+    Nothing,
+    /// Matching rows are compared one by one.
+    Rows,
+    /// The codes of matching rows are compared, and what can be among the best is scored.
+    Codes,
+    /// An index, with an effort (`ef` or `nprobe`) and the recall expected of it.
+    Index {
+        /// `ef` or `nprobe`.
+        effort: usize,
+        /// Expected recall, 0 to 1; 0: unknown.
+        recall: f32,
+    },
+}
+
+/// What is known of a segment and a search.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    pub(crate) rows: usize,
+    /// Rows that may be found.
+    pub(crate) matching: usize,
+    /// Rows wanted.
+    pub(crate) wanted: usize,
+    pub(crate) effort: Effort,
+    /// Whether rows nearer than some bound are left out: an index finds the nearest, whatever the bound.
+    pub(crate) inner_bound: bool,
+    pub(crate) index: Option<Indexed<'a>>,
+}
+
+/// What is known of an index.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Indexed<'a> {
+    pub(crate) graph: bool,
+    pub(crate) most_effort: usize,
+    pub(crate) calibration: &'a Calibration,
+}
+
+impl<'a> Indexed<'a> {
+    pub(crate) fn of(index: &'a VectorIndex) -> Self {
+        Self { graph: index.is_graph(), most_effort: index.most_effort(), calibration: &index.calibration }
+    }
+}
+
+/// Costs, in codes compared in memory order (measured on 128 and 512 dimensions; see `benches/README.md`).
+const ROW_IN_ORDER: f32 = 3.5;
+const ROW_SCATTERED: f32 = 7.0;
+const CODE_SCATTERED: f32 = 1.6;
+const GRAPH_NODE: f32 = 3.0;
+/// With one match in fewer rows than this, matching rows are scattered.
+const SCATTERED: usize = 8;
+/// Calibration ends at so many rows wanted.
+const MOST_CALIBRATED: usize = 100;
+
+/// Chooses how a segment is searched.
+pub(crate) fn segment_path(facts: Facts<'_>) -> SegmentPath {
+    if facts.matching == 0 {
+        return SegmentPath::Nothing;
+    }
+    let scattered = facts.matching * SCATTERED < facts.rows;
+    let by_row =
+        if scattered { facts.matching as f32 * ROW_SCATTERED } else { facts.rows as f32 * ROW_IN_ORDER };
+    let (Some(index), false) = (facts.index, facts.inner_bound) else { return SegmentPath::Rows };
+    let by_code = if index.graph { facts.matching as f32 * CODE_SCATTERED } else { f32::INFINITY };
+    let exact = if by_code < by_row { SegmentPath::Codes } else { SegmentPath::Rows };
+    let share = facts.matching as f32 / facts.rows.max(1) as f32;
+    let Some(effort) = effort(&facts, index, share) else { return exact };
+    let by_index = effort.compared * if index.graph { GRAPH_NODE } else { 1.0 };
+    if by_index < by_code.min(by_row) {
+        SegmentPath::Index { effort: effort.effort, recall: effort.recall }
+    } else {
+        exact
+    }
+}
+
+/// The effort that the index takes; none when no effort is known to do.
+fn effort(facts: &Facts<'_>, index: Indexed<'_>, share: f32) -> Option<crate::index::Expected> {
+    let calibrated = facts.wanted.min(MOST_CALIBRATED);
+    let recall = match (facts.effort, index.graph) {
+        (Effort::Recall(recall), _) => recall,
+        (Effort::Asked { ef: Some(asked), .. }, true)
+        | (Effort::Asked { probes: Some(asked), .. }, false) => {
+            return Some(asked_for(facts, index, share, asked, calibrated));
+        }
+        _ => DEFAULT_RECALL,
+    };
+    let mut found = index.calibration.effort_for(recall, calibrated, share)?;
+    if facts.wanted > MOST_CALIBRATED {
+        let more = facts.wanted as f32 / MOST_CALIBRATED as f32;
+        // A pool has to hold what is wanted; lists have to reach as far, which grows more slowly.
+        let factor = if index.graph { more } else { more.sqrt() };
+        found.effort = (found.effort as f32 * factor).ceil() as usize;
+        found.compared *= factor;
+    }
+    found.effort = found.effort.min(index.most_effort);
+    Some(found)
+}
+
+/// An effort that the client named. Beside a filter it is raised to what gives the recall that it gives without one.
+fn asked_for(
+    facts: &Facts<'_>,
+    index: Indexed<'_>,
+    share: f32,
+    asked: usize,
+    calibrated: usize,
+) -> crate::index::Expected {
+    let asked = asked.min(index.most_effort);
+    let plain = index.calibration.expect(asked, calibrated, 1.0);
+    if facts.matching == facts.rows {
+        return plain;
+    }
+    let beside = index.calibration.expect(asked, calibrated, share);
+    if beside.recall >= plain.recall {
+        return beside;
+    }
+    match index.calibration.effort_for(plain.recall, calibrated, share) {
+        Some(raised) if raised.effort > asked => raised,
+        _ => beside,
+    }
+}

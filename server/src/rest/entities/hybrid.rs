@@ -1,0 +1,136 @@
+//! `hybrid_search`, also called `advanced_search`: several searches whose hits are fused.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use elanus_engine::exec::{Fusion, HybridRequest};
+use elanus_engine::row::Projection;
+use elanus_engine::schema::Schema;
+use elanus_engine::{Metric, SearchRequest};
+use serde_json::value::RawValue;
+
+use super::search::{answer, in_milvus_words, read_group, read_vectors, vector_field, window};
+use super::search_params::SearchParams;
+use super::{check_read, read_filter};
+use crate::body::Object;
+use crate::error::{ApiError, code};
+use crate::rest::call::Call;
+use crate::rest::number::float_parameter;
+
+/// Hits of a search that does not say how many.
+const DEFAULT_LIMIT: i64 = 100;
+/// Milvus's default for reciprocal rank fusion.
+const DEFAULT_K: f64 = 60.0;
+
+/// The rows that several searches find best together.
+pub(crate) fn hybrid_search(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
+    let body = call.body("HybridSearchReq")?;
+    let searches = body.array("search")?.unwrap_or_default();
+    if searches.is_empty() {
+        let message = "missing required parameters, error: Key: 'HybridSearchReq.Search' Error:Field validation for \
+                       'Search' failed on the 'required' tag";
+        return Err(ApiError { code: code::MISSING_FIELD, ..ApiError::invalid(message) });
+    }
+    body.refuse(&["functionScore"])?;
+    let limit = body.get("limit")?.unwrap_or(DEFAULT_LIMIT);
+    let (limit, offset) = window(limit, body.get_or_default("offset")?)?;
+    let fusion = fusion(&body.object("rerank")?)?;
+    let output_fields: Vec<String> = body.get_or_default("outputFields")?;
+    let group_by = read_group(&body)?;
+    let explain: bool = body.get_or_default("explain")?;
+    check_read(&body)?;
+    let collection = call.collection(&body)?;
+    let schema = Arc::clone(collection.schema());
+    let searches: Result<Vec<SearchRequest>, ApiError> =
+        searches.into_iter().map(|raw| one(call, &schema, raw)).collect();
+    let request = HybridRequest {
+        searches: searches?,
+        fusion,
+        limit,
+        offset,
+        group_by,
+        projection: Projection::resolve(&schema, &output_fields)?,
+    };
+    let started = Instant::now();
+    let hits = collection.hybrid_search(&request).map_err(in_milvus_words)?;
+    call.searched(&collection, &hits, started.elapsed());
+    answer(call, &hits, explain)
+}
+
+/// One of the searches. Its parameters are under `params`.
+fn one(call: &Call<'_>, schema: &Arc<Schema>, raw: &RawValue) -> Result<SearchRequest, ApiError> {
+    let object = Object::within("SubSearchReq", raw)?;
+    object.refuse(&["exprParams", "ids"])?;
+    let name: String = object.get_or_default("annsField")?;
+    let field = vector_field(schema, &name)?;
+    let (limit, offset) =
+        window(object.get("limit")?.unwrap_or(DEFAULT_LIMIT), object.get_or_default("offset")?)?;
+    let params = SearchParams::read_object(&object.object("params")?)?;
+    let metric: String = object.get_or_default("metricType")?;
+    let named: Option<Metric> = match metric.as_str() {
+        "" => None,
+        name => Some(name.parse().map_err(|error| ApiError::invalid(format!("{error}: invalid parameter")))?),
+    };
+    let data = object.raw("data").ok_or_else(|| {
+        let message = "missing required parameters, error: Key: 'SubSearchReq.Data' Error:Field validation for 'Data' \
+                       failed on the 'required' tag";
+        ApiError { code: code::MISSING_FIELD, ..ApiError::invalid(message) }
+    })?;
+    let filter: String = object.get_or_default("filter")?;
+    let projection = Projection::resolve::<&str>(schema, &[])?;
+    Ok(SearchRequest {
+        metric: params.metric.or(named),
+        offset,
+        filter: read_filter(schema, &filter, "query")?,
+        radius: params.radius,
+        range_filter: params.range_filter,
+        effort: params.effort,
+        cancel: Some(call.cancel.clone()),
+        ..SearchRequest::new(field.name.clone(), read_vectors(field, data)?, limit, projection)
+    })
+}
+
+/// The `rerank` of a request; reciprocal rank fusion when there is none.
+fn fusion(rerank: &Object<'_>) -> Result<Fusion, ApiError> {
+    let strategy: String = rerank.get_or_default("strategy")?;
+    let params = rerank.object("params")?;
+    match strategy.as_str() {
+        "" | "rrf" => {
+            let k = params.raw("k").map(|raw| float_parameter("k", raw)).transpose()?;
+            Ok(Fusion::Rrf { k: k.unwrap_or(DEFAULT_K) as f32 })
+        }
+        "weighted" => {
+            let weights: Option<Vec<f32>> = params.get("weights")?;
+            let weights = weights.ok_or_else(|| ApiError::invalid("weights not found in rank_params"))?;
+            let normalized = params.get_or_default("norm_score")?;
+            Ok(Fusion::Weighted { weights, normalized })
+        }
+        other => Err(ApiError::invalid(format!("unsupported rank type {other}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Fusion, ApiError> {
+        fusion(&Object::parse("x", text.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn strategies_are_read() {
+        assert_eq!(read("{}").unwrap(), Fusion::Rrf { k: 60.0 });
+        assert_eq!(read(r#"{"strategy":"rrf","params":{"k":7}}"#).unwrap(), Fusion::Rrf { k: 7.0 });
+        assert_eq!(
+            read(r#"{"strategy":"weighted","params":{"weights":[0.5,1],"norm_score":true}}"#).unwrap(),
+            Fusion::Weighted { weights: vec![0.5, 1.0], normalized: true }
+        );
+        for (text, words) in [
+            (r#"{"strategy":"max"}"#, "unsupported rank type max"),
+            (r#"{"strategy":"weighted"}"#, "weights not found"),
+            (r#"{"params":{"k":"x"}}"#, "k must be a number"),
+        ] {
+            assert!(read(text).unwrap_err().message.contains(words), "{text}");
+        }
+    }
+}
