@@ -57,6 +57,12 @@ pub enum EngineError {
         /// The name asked for.
         name: String,
     },
+    /// The schema names no such field to group by.
+    #[error("groupBy field not found in schema: field not found[field={name}]")]
+    GroupFieldNotFound {
+        /// The name asked for.
+        name: String,
+    },
     /// A value that a request must carry is absent.
     #[error("{0}: missing parameter")]
     MissingParameter(String),
@@ -130,7 +136,9 @@ impl EngineError {
     /// The class that decides status codes and retries.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::CollectionNotFound { .. } | Self::FieldNotFound { .. } => ErrorClass::NotFound,
+            Self::CollectionNotFound { .. }
+            | Self::FieldNotFound { .. }
+            | Self::GroupFieldNotFound { .. } => ErrorClass::NotFound,
             Self::CollectionExists { .. } | Self::Conflict(_) => ErrorClass::Conflict,
             Self::TooManyCollections { .. } => ErrorClass::Exhausted,
             Self::CollectionFailed { .. }

@@ -17,6 +17,8 @@ pub const MAX_VARCHAR_BYTES: usize = 65_535;
 pub const MAX_JSON_BYTES: usize = 65_536;
 /// Largest limit, offset + limit, and number of queries of one search (Milvus: 16,384).
 pub const MAX_RESULT_WINDOW: usize = 16_384;
+/// Most hits of one search over all its queries (ours: each is held in memory until all are known).
+pub const MAX_HITS: usize = 1 << 22;
 /// Largest number of rows of a group (Milvus: 10).
 pub const MAX_GROUP_SIZE: usize = 10;
 /// Most searches of a hybrid search (Milvus: 1,024).

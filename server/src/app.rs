@@ -55,7 +55,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 }
 
 /// Calls into the engine at one time. Each may hold a thread while it waits for the disk; more wait their turn.
-const MAX_BLOCKING: usize = 64;
+const MAX_BLOCKING: usize = 192;
 
 static BLOCKING: Semaphore = Semaphore::const_new(MAX_BLOCKING);
 

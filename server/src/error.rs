@@ -31,6 +31,8 @@ pub mod code {
     pub const MISSING: i32 = 1101;
     /// Something in the request is too large.
     pub const TOO_LARGE: i32 = 1102;
+    /// No such field.
+    pub const FIELD_NOT_FOUND: i32 = 1700;
     /// A field name against the rule.
     pub const FIELD_NAME: i32 = 1701;
     /// The body is not the JSON that is expected; also for query vectors.
@@ -120,6 +122,7 @@ impl From<EngineError> for ApiError {
                 (code::COLLECTION_NOT_FOUND, StatusCode::NOT_FOUND)
             }
             (EngineError::FieldNotFound { .. }, _) => (code::INVALID, StatusCode::BAD_REQUEST),
+            (EngineError::GroupFieldNotFound { .. }, _) => (code::FIELD_NOT_FOUND, StatusCode::BAD_REQUEST),
             (EngineError::InvalidFieldName { .. }, _) => (code::FIELD_NAME, StatusCode::BAD_REQUEST),
             (EngineError::MissingParameter(_), _) => (code::MISSING, StatusCode::BAD_REQUEST),
             (EngineError::InvalidRow { .. }, _) => (code::BAD_ROWS, StatusCode::BAD_REQUEST),

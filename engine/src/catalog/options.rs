@@ -59,7 +59,7 @@ impl Default for EngineOptions {
             load_wait: Duration::from_secs(10),
             search_threads: 0,
             index_threads: 0,
-            search_queue: 1024,
+            search_queue: 128,
             background: true,
         }
     }

@@ -2,9 +2,12 @@
 //! waited for; until then its rows are compared one by one. The largest segment without one comes first, and a segment
 //! that compaction is about to rewrite gets none.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use elanus_storage::{Resource, StorageError};
 use parking_lot::Mutex;
 
 use super::Collection;
@@ -13,12 +16,53 @@ use crate::error::{EngineError, Result};
 use crate::index::{BuildProgress, LEAST_ROWS, Plan, VectorIndex, index_path, open_index, write_index};
 use crate::segment::{Segment, SegmentView};
 
+/// After a failed build the next attempt waits this long, twice as long after the next, and so on up to ten minutes.
+const RETRY: Duration = Duration::from_secs(10);
+/// Of the memory there is, a build leaves this share, in percent.
+const SPARE_MEMORY: u64 = 10;
+
 /// The indexing of one collection.
 #[derive(Debug, Default)]
 pub(super) struct Indexing {
     running: Mutex<Option<Arc<BuildProgress>>>,
     finished: AtomicU64,
-    failed: Mutex<Option<String>>,
+    /// By segment and position of the field.
+    failed: Mutex<HashMap<(u64, usize), Failure>>,
+}
+
+/// A build that failed, and how long the next attempt waits.
+#[derive(Debug, Default)]
+struct Failure {
+    reason: String,
+    attempts: u32,
+    until: Option<Instant>,
+}
+
+impl Failure {
+    fn again(&mut self, reason: String) {
+        let wait = RETRY.saturating_mul(1 << self.attempts.min(6));
+        *self = Self { reason, attempts: self.attempts + 1, until: Some(Instant::now() + wait) };
+    }
+
+    fn waits(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() < until)
+    }
+}
+
+/// Lets others see a build and call it off, for as long as this lives.
+struct Running<'a>(&'a Indexing);
+
+impl<'a> Running<'a> {
+    fn new(indexing: &'a Indexing, progress: &Arc<BuildProgress>) -> Self {
+        *indexing.running.lock() = Some(Arc::clone(progress));
+        Self(indexing)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        *self.0.running.lock() = None;
+    }
 }
 
 /// How far the index of one vector field is.
@@ -64,20 +108,28 @@ impl Collection {
     /// `Closing`; storage errors. Rows stay searchable.
     pub fn build_index(&self) -> Result<bool> {
         let _one_at_a_time = self.indexing_turn.lock();
+        let progress = Arc::new(BuildProgress::default());
+        // From here on it can be called off.
+        let _running = Running::new(&self.indexing, &progress);
         self.check_open()?;
-        let Some(work) = self.next_index()? else { return Ok(false) };
-        let built = self.make_index(&work);
-        *self.indexing.running.lock() = None;
-        match built {
-            Ok(()) => *self.indexing.failed.lock() = None,
-            Err(EngineError::Closing) => return Err(EngineError::Closing),
+        // Indexes can wait; rows can't.
+        if !self.shared.quota.exceeded().is_empty() {
+            return Ok(false);
+        }
+        let Some(work) = self.next_index() else { return Ok(false) };
+        let place = (work.view.segment.id(), work.field);
+        match self.make_index(&work, &progress) {
+            Ok(()) => {
+                self.indexing.failed.lock().remove(&place);
+                self.indexing.finished.fetch_add(1, Ordering::Relaxed);
+                Ok(true)
+            }
+            Err(EngineError::Closing) => self.check_open().map(|()| true),
             Err(error) => {
-                *self.indexing.failed.lock() = Some(error.to_string());
-                return Err(error);
+                self.indexing.failed.lock().entry(place).or_default().again(error.to_string());
+                Err(error)
             }
         }
-        self.indexing.finished.fetch_add(1, Ordering::Relaxed);
-        Ok(true)
     }
 
     /// Adds an index; durable when it returns, built in the background. The same one again changes nothing.
@@ -109,6 +161,9 @@ impl Collection {
     /// # Errors
     /// Storage errors. Files that cannot be removed are not used again.
     pub fn drop_index(&self, name: &str) -> Result<bool> {
+        if !self.definition.read().indexes.iter().any(|index| index.name == name) {
+            return Ok(false);
+        }
         self.call_off_indexing();
         let _no_build = self.indexing_turn.lock();
         let mut manifest = self.manifest.lock();
@@ -123,14 +178,22 @@ impl Collection {
         let Some(position) = self.schema.vector_fields().position(|f| f.name == field) else {
             return Ok(true);
         };
-        for view in self.snapshot().views() {
-            view.segment.set_index(position, None);
-            let path = index_path(&self.dir, view.segment.id(), position);
-            if self.shared.vfs.exists(&path)? {
-                self.shared.vfs.remove_file(&path)?;
-            }
+        self.indexing.failed.lock().clear();
+        let snapshot = self.snapshot();
+        snapshot.views().iter().for_each(|view| view.segment.set_index(position, None));
+        for view in snapshot.views() {
+            self.remove_index_file(&index_path(&self.dir, view.segment.id(), position));
         }
         Ok(true)
+    }
+
+    /// One that stays is replaced by the next index, or swept at the next start.
+    fn remove_index_file(&self, path: &std::path::Path) {
+        let vfs = self.shared.vfs.as_ref();
+        let removed = vfs.exists(path).and_then(|there| if there { vfs.remove_file(path) } else { Ok(()) });
+        if let Err(error) = removed {
+            tracing::warn!(collection = self.name, %error, "an index without use is left");
+        }
     }
 
     /// How far the index of a vector field is; none for a field without one.
@@ -156,7 +219,7 @@ impl Collection {
             indexed_rows: indexed_rows + done.min(pending_rows.saturating_sub(1)),
             bytes,
             kind: plan.name(),
-            failure: self.indexing.failed.lock().clone(),
+            failure: self.indexing.failed.lock().values().map(|failure| failure.reason.clone()).next(),
         })
     }
 
@@ -187,7 +250,7 @@ impl Collection {
     }
 
     /// The index to make next: that of the most rows.
-    fn next_index(&self) -> Result<Option<Work>> {
+    fn next_index(&self) -> Option<Work> {
         let snapshot = self.snapshot();
         let sealed: Vec<&SegmentView> = snapshot.views().iter().filter(|v| v.segment.is_sealed()).collect();
         let candidates: Vec<_> = sealed.iter().map(|view| super::compact::candidate(view)).collect();
@@ -195,11 +258,17 @@ impl Collection {
         let mut best: Option<Work> = None;
         for (field, definition) in self.indexed_fields() {
             let dim = self.schema.field(&definition.field).and_then(|(_, f)| f.dim).unwrap_or(0);
-            let plan = Plan::of(&definition, dim)?;
+            // A definition that an older version took and that stands for nothing.
+            let Ok(plan) = Plan::of(&definition, dim) else { continue };
+            let waits = |view: &SegmentView| {
+                let failed = self.indexing.failed.lock();
+                failed.get(&(view.segment.id(), field)).is_some_and(Failure::waits)
+            };
             let missing = |view: &&&SegmentView| {
                 wants_index(&view.segment, plan)
                     && view.segment.index(field).is_none()
                     && !leaving.contains(&view.segment.id())
+                    && !waits(view)
             };
             let largest = sealed.iter().filter(missing).max_by_key(|view| view.segment.rows());
             if let Some(view) = largest
@@ -208,10 +277,10 @@ impl Collection {
                 best = Some(Work { view: (*view).clone(), field, plan, metric: definition.metric });
             }
         }
-        Ok(best)
+        best
     }
 
-    fn make_index(&self, work: &Work) -> Result<()> {
+    fn make_index(&self, work: &Work, progress: &BuildProgress) -> Result<()> {
         let Work { view, field, plan, metric } = work;
         let segment = &view.segment;
         let Some(column) = segment.vectors(*field) else { return Ok(()) };
@@ -229,18 +298,18 @@ impl Collection {
                 }
             }
         }
-        let progress = Arc::new(BuildProgress::default());
-        *self.indexing.running.lock() = Some(Arc::clone(&progress));
-        // Closing may have begun before it could be told.
-        self.check_open()?;
-        let started = std::time::Instant::now();
+        self.check_memory(plan.memory(column.rows(), column.dim()))?;
+        let started = Instant::now();
         let built =
-            self.shared.index_pool.install(|| VectorIndex::build(column, *metric, *plan, &progress))?;
+            self.shared.index_pool.install(|| VectorIndex::build(column, *metric, *plan, progress))?;
         let Some(built) = built else { return Ok(()) };
         let bytes = built.bytes() as u64;
-        self.shared.quota.admit(bytes)?;
         write_index(vfs, &path, &built, *plan, column.rows(), column.dim())?;
-        self.keep_or_remove(segment, &path)?;
+        if !self.is_current(segment) {
+            // A compaction replaced the segment meanwhile; nothing names its index.
+            self.remove_index_file(&path);
+            return Ok(());
+        }
         drop(built);
         // Mapped from now on: the system may take its memory back when others need it.
         let index = open_index(vfs, &path, *plan, *metric, column.rows(), column.dim())?;
@@ -257,12 +326,19 @@ impl Collection {
         Ok(())
     }
 
-    /// A compaction may have removed the segment meanwhile; then nothing names its index.
-    fn keep_or_remove(&self, segment: &Segment, path: &std::path::Path) -> Result<()> {
-        let manifest = self.manifest.lock();
-        if !manifest.segments().iter().any(|entry| entry.id == segment.id()) {
-            self.shared.vfs.remove_file(path)?;
-            return Err(EngineError::Conflict("the segment was compacted while it was indexed".into()));
+    fn is_current(&self, segment: &Segment) -> bool {
+        self.manifest.lock().segments().iter().any(|entry| entry.id == segment.id())
+    }
+
+    /// Refuses a build that would take more memory than is left.
+    fn check_memory(&self, needed: u64) -> Result<()> {
+        let Some((used, most)) = self.shared.options.memory.and_then(|measure| measure()) else {
+            return Ok(());
+        };
+        let limit = most - most / 100 * SPARE_MEMORY;
+        if used.saturating_add(needed) > limit {
+            let used = used.saturating_add(needed);
+            return Err(StorageError::QuotaExceeded { resource: Resource::Memory, used, limit }.into());
         }
         Ok(())
     }

@@ -6,6 +6,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rayon::prelude::*;
 
+use super::progress::BuildProgress;
+use crate::error::Result;
 use crate::kernel::tile::{Best, Panel, WIDTH};
 use crate::kernel::{self, Kernel};
 
@@ -13,6 +15,9 @@ use crate::kernel::{self, Kernel};
 const ITERATIONS: usize = 10;
 /// Iterations end when the mean distance improves by less than this share.
 const ENOUGH: f64 = 2e-3;
+/// More centroids than this are drawn at random, and moved fewer times: k-means++ takes time with their square.
+const MOST_SEEDS: usize = 4096;
+const FEW_ITERATIONS: usize = 4;
 /// Seeding looks at this many points a centroid.
 const SEEDING_POINTS: usize = 8;
 
@@ -28,12 +33,23 @@ impl Points {
     }
 
     /// For each point the nearest centroid, and `p·c - |c|²/2`.
-    pub(crate) fn assign(&self, centroids: &Centroids) -> (Vec<u32>, Vec<f32>) {
-        let nearest: Vec<Best> = self.panels.par_iter().map(|panel| centroids.nearest(panel)).collect();
+    ///
+    /// # Errors
+    /// `Closing` when called off.
+    pub(crate) fn assign(
+        &self,
+        centroids: &Centroids,
+        progress: &BuildProgress,
+    ) -> Result<(Vec<u32>, Vec<f32>)> {
+        let nearest = |panel| {
+            progress.check()?;
+            Ok(centroids.nearest(panel))
+        };
+        let nearest: Vec<Best> = self.panels.par_iter().map(nearest).collect::<Result<_>>()?;
         let lanes = || {
             self.panels.iter().zip(&nearest).flat_map(|(p, best)| (0..p.queries()).map(move |q| (best, q)))
         };
-        (lanes().map(|(best, q)| best.row[q]).collect(), lanes().map(|(best, q)| best.value[q]).collect())
+        Ok((lanes().map(|(best, q)| best.row[q]).collect(), lanes().map(|(best, q)| best.value[q]).collect()))
     }
 }
 
@@ -61,13 +77,23 @@ impl Centroids {
 }
 
 /// `count` centroids of the row-major points; `count` is at least 1 and at most the number of points.
-pub(crate) fn train(rows: &[f32], width: usize, count: usize, seed: u64) -> Centroids {
+///
+/// # Errors
+/// `Closing` when called off.
+pub(crate) fn train(
+    rows: &[f32],
+    width: usize,
+    count: usize,
+    seed: u64,
+    progress: &BuildProgress,
+) -> Result<Centroids> {
     let points = Points::new(rows, width);
     let lengths: Vec<f32> = rows.par_chunks_exact(width).map(|p| kernel::active().dot(p, p)).collect();
-    let mut centroids = Centroids::new(seeds(rows, width, count, seed), width);
+    let mut centroids = Centroids::new(seeds(rows, width, count, seed, progress)?, width);
     let mut last = f64::INFINITY;
-    for _ in 0..ITERATIONS {
-        let (nearest, values) = points.assign(&centroids);
+    let iterations = if count > MOST_SEEDS { FEW_ITERATIONS } else { ITERATIONS };
+    for _ in 0..iterations {
+        let (nearest, values) = points.assign(&centroids, progress)?;
         let distances: Vec<f32> = lengths.iter().zip(&values).map(|(l, v)| (l - 2.0 * v).max(0.0)).collect();
         centroids = Centroids::new(means(rows, width, count, &nearest, &distances), width);
         let total: f64 = distances.iter().map(|&d| f64::from(d)).sum();
@@ -76,11 +102,15 @@ pub(crate) fn train(rows: &[f32], width: usize, count: usize, seed: u64) -> Cent
         }
         last = total;
     }
-    centroids
+    Ok(centroids)
 }
 
 /// k-means++: each next one is drawn with a probability that grows with its squared distance from those before.
-fn seeds(rows: &[f32], width: usize, count: usize, seed: u64) -> Vec<f32> {
+fn seeds(rows: &[f32], width: usize, count: usize, seed: u64, progress: &BuildProgress) -> Result<Vec<f32>> {
+    if count > MOST_SEEDS {
+        // The rows are in random order: the first ones are as good as any.
+        return Ok(rows[..count * width].to_vec());
+    }
     let kernel = kernel::active();
     let mut rng = StdRng::seed_from_u64(seed);
     let points = rows.len() / width;
@@ -91,6 +121,7 @@ fn seeds(rows: &[f32], width: usize, count: usize, seed: u64) -> Vec<f32> {
     let mut seeds = Vec::with_capacity(count * width);
     let mut next = rng.random_range(0..looked_at);
     for _ in 0..count {
+        progress.check()?;
         let seed = &rows[next * width..(next + 1) * width];
         seeds.extend_from_slice(seed);
         narrow(kernel, seed, rows, &mut distances);
@@ -105,7 +136,7 @@ fn seeds(rows: &[f32], width: usize, count: usize, seed: u64) -> Vec<f32> {
             // All are seeds already, or equal to one.
             .unwrap_or_else(|| rng.random_range(0..looked_at));
     }
-    seeds
+    Ok(seeds)
 }
 
 /// Lowers `distances` to those from one more seed.
@@ -193,21 +224,24 @@ mod tests {
     #[test]
     fn separated_blobs_are_found_the_same_way_each_time() {
         let rows = blobs(9, 900);
-        let centroids = train(&rows, 2, 9, 7);
+        let centroids = train(&rows, 2, 9, 7, &BuildProgress::default()).unwrap();
         let mut found: Vec<i64> =
             centroids.values.chunks_exact(2).map(|c| (c[0] / 100.0).round() as i64).collect();
         found.sort_unstable();
         assert_eq!(found, (0..9).collect::<Vec<_>>());
         let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        assert_eq!(one.install(|| train(&rows, 2, 9, 7)).values, centroids.values);
-        let (nearest, _) = Points::new(&rows, 2).assign(&centroids);
+        assert_eq!(
+            one.install(|| train(&rows, 2, 9, 7, &BuildProgress::default()).unwrap()).values,
+            centroids.values
+        );
+        let (nearest, _) = Points::new(&rows, 2).assign(&centroids, &BuildProgress::default()).unwrap();
         assert!(nearest.chunks_exact(9).all(|part| part == &nearest[..9]));
     }
 
     #[test]
     fn equal_points_and_as_many_centroids_as_points_are_fine() {
         for (rows, count) in [(vec![5.0; 64], 8), (blobs(4, 16), 16), (vec![1.0, 2.0], 1)] {
-            let centroids = train(&rows, 2, count, 1);
+            let centroids = train(&rows, 2, count, 1, &BuildProgress::default()).unwrap();
             assert_eq!(centroids.values.len(), count * 2);
             assert!(centroids.values.iter().all(|v| v.is_finite()));
         }

@@ -39,7 +39,8 @@ pub(crate) use progress::BuildProgress;
 pub(crate) use query::{Collector, Target};
 pub use stats::SearchStats;
 
-/// The same data and seed give the same index.
+/// Samples, seeds of k-means and levels of a graph are the same for the same data. A graph still differs a little from
+/// build to build: threads insert side by side.
 const SEED: u64 = 0x5eed;
 
 /// A built index with what is known of its accuracy.
@@ -73,7 +74,11 @@ impl VectorIndex {
             Plan::Ivf { lists, proven } => {
                 Family::Ivf(ivf::build(column, metric, lists, proven, SEED, progress)?)
             }
-            Plan::Hnsw(params) => Family::Hnsw(hnsw::build(column, metric, params, SEED, progress)?),
+            Plan::Hnsw(params) => match hnsw::build(column, metric, params, SEED, progress)? {
+                Some(graph) => Family::Hnsw(graph),
+                // One list: every row is looked at.
+                None => Family::Ivf(ivf::build(column, metric, 1, true, SEED, progress)?),
+            },
         };
         let mut index = Self { metric, family, calibration: Calibration::default() };
         index.calibration = Calibration::measure(&index, column, SEED, progress)?;
@@ -131,17 +136,18 @@ impl VectorIndex {
         }
     }
 
-    /// Offers the collector the best of all rows in the set, by way of their codes. False when there is nothing to scan.
+    /// Offers each collector the best of all rows in the set, by way of their codes. False when there are no codes that
+    /// can be reached by row.
     pub(crate) fn scan(
         &self,
         target: Target<'_>,
-        query: &[f32],
-        collector: &mut dyn Collector,
+        queries: &[&[f32]],
+        collectors: &mut [&mut dyn Collector],
         stats: &mut SearchStats,
     ) -> bool {
         match &self.family {
             Family::Ivf(_) => false,
-            Family::Hnsw(hnsw) => hnsw.scan(target, query, collector, stats),
+            Family::Hnsw(hnsw) => hnsw.scan(target, queries, collectors, stats),
         }
     }
 }

@@ -18,6 +18,8 @@ const EF_CONSTRUCTION: RangeInclusive<i64> = 1..=i32::MAX as i64;
 const DEFAULT_EF_CONSTRUCTION: usize = 360;
 /// What AUTOINDEX builds: less than this gains little at the recall that is asked for, and costs memory and time.
 const AUTO: HnswParams = HnswParams { m: 16, ef_construction: 200, refined: true };
+/// More neighbours than this cost memory and find nothing more.
+const MOST_M: usize = 128;
 /// More than this many candidates for a new node change nothing that can be measured.
 const MOST_EF_CONSTRUCTION: usize = 2048;
 
@@ -65,7 +67,7 @@ impl Plan {
         let graph = |refined| {
             let ef = params.number("efConstruction", EF_CONSTRUCTION)?;
             Ok::<_, EngineError>(HnswParams {
-                m: params.number("M", M)?.unwrap_or(DEFAULT_M),
+                m: params.number("M", M)?.unwrap_or(DEFAULT_M).min(MOST_M),
                 ef_construction: ef.unwrap_or(DEFAULT_EF_CONSTRUCTION).clamp(8, MOST_EF_CONSTRUCTION),
                 refined,
             })
@@ -115,6 +117,18 @@ impl Plan {
             Ok(recall) if (0.0..=1.0).contains(&recall) => Ok(Some(recall)),
             _ => Err(EngineError::invalid(format!("param 'recall' ({text}) should be in range [0, 1]"))),
         }
+    }
+
+    /// Bytes of memory that a build takes, about.
+    pub(crate) fn memory(self, rows: usize, dim: usize) -> u64 {
+        let codes = rows * (dim + 64);
+        let bytes = match self {
+            Self::Flat => 0,
+            Self::Ivf { lists, .. } => codes + rows * 16 + lists * 64 * dim * size_of::<f32>(),
+            // Lists with room, then lists of the final length, names of nodes.
+            Self::Hnsw(HnswParams { m, .. }) => codes + rows * (5 * m / 2 + 2 * m + 24) * size_of::<u32>(),
+        };
+        bytes as u64
     }
 
     /// The name of what is built, for people.

@@ -42,6 +42,8 @@ pub(crate) struct Query<'a> {
     step: f32,
     /// How far the query lies from what its code stands for.
     error: f32,
+    /// Its squared length.
+    squared: f64,
 }
 
 impl<'a> Query<'a> {
@@ -49,7 +51,8 @@ impl<'a> Query<'a> {
         let laid = space.lay_query(vector);
         let code = quantizer.encode_query(&laid);
         let error = quantizer.error(&laid, code.iter().map(|&c| f32::from(c)));
-        Self { vector, code, space, step: quantizer.step, error }
+        let squared = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+        Self { vector, code, space, step: quantizer.step, error, squared }
     }
 
     /// The largest distance of codes at which a row can still be as near as `threshold`, if the row lies within
@@ -65,10 +68,10 @@ impl<'a> Query<'a> {
 
     fn bound(&self, threshold: Option<f32>, error: f32) -> f32 {
         let Some(score) = threshold else { return f32::INFINITY };
-        // The distance is computed in f32: a little more than its rounding.
-        let distance = self.space.distance(self.vector, score) * (1.0 + 1e-5) + error;
-        let steps = distance / self.step;
-        steps * steps
+        let steps = (self.space.distance(self.squared, score) + error) / self.step;
+        // A little more than the rounding of the last operations.
+        let bound = steps * steps * (1.0 + 1e-6);
+        if bound.is_nan() { f32::INFINITY } else { bound }
     }
 
     /// Scores the candidates that can still be among the best, nearest codes first. `bound` tells how far a code may be.

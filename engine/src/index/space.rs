@@ -14,6 +14,8 @@ use crate::segment::VectorColumn;
 
 /// Lengths within this factor of each other are one length.
 const ONE_LENGTH: f32 = 1.001;
+/// Inverse lengths that f32 measures well; at the ends of f32 they are held.
+const MEASURED: std::ops::RangeInclusive<f32> = 1e-15..=1e15;
 /// Fewest dimensions that an added length is spread over.
 const LEAST_EXTRA: usize = 8;
 
@@ -62,10 +64,15 @@ impl Space {
     pub(crate) fn lay_row(&self, column: &VectorColumn, row: usize, out: &mut [f32]) {
         let values = column.row(row);
         let inverse = column.inverse_norms()[row];
-        let scale = if self.metric == Metric::Cosine { inverse } else { 1.0 };
-        for (out, &value) in out.iter_mut().zip(values) {
-            *out = value * scale;
+        if self.metric == Metric::Cosine {
+            if inverse == 0.0 || MEASURED.contains(&inverse) {
+                out.iter_mut().zip(values).for_each(|(out, &value)| *out = value * inverse);
+            } else {
+                out.copy_from_slice(&kernel::active().unit(values));
+            }
+            return;
         }
+        out[..self.dim].copy_from_slice(values);
         if self.extra > 0 {
             let (own, most) = (f64::from(length(inverse)), f64::from(self.longest));
             let missing = (most * most - own * own).max(0.0);
@@ -80,17 +87,27 @@ impl Space {
         laid
     }
 
-    /// The distance in the space at which a row has this score for the query.
-    pub(crate) fn distance(&self, query: &[f32], score: f32) -> f32 {
+    /// The distance in the space beyond which no row has a score this good, for a query of this squared length. Scores are
+    /// rounded sums: what they may be off by is added before the root is taken, because there terms cancel.
+    pub(crate) fn distance(&self, query_squared: f64, score: f32) -> f32 {
+        if score.is_nan() || score.abs() >= f32::MAX {
+            // Held at the end of f32: the true one may lie beyond.
+            return f32::INFINITY;
+        }
+        let score = f64::from(score);
+        let rounding = (self.dim as f64 / 16.0 + 20.0) * f64::from(f32::EPSILON);
         let squared = match self.metric {
-            Metric::L2 => score,
-            Metric::Cosine => 2.0 - 2.0 * score,
+            Metric::L2 => score * (1.0 + rounding),
+            Metric::Cosine => 2.0 - 2.0 * score + 4.0 * rounding,
             Metric::Ip => {
-                let length = kernel::active().norm(query);
-                length * length + self.longest * self.longest - 2.0 * score
+                let terms = query_squared + f64::from(self.longest) * f64::from(self.longest);
+                terms - 2.0 * score + rounding * terms
             }
         };
-        squared.max(0.0).sqrt()
+        // What is added to a row is rounded, too.
+        let added = if self.extra > 0 { f64::from(self.longest) * 1e-6 } else { 0.0 };
+        let distance = (squared.max(0.0).sqrt() * (1.0 + 1e-6) + added) as f32;
+        if distance.is_nan() { f32::INFINITY } else { distance }
     }
 }
 

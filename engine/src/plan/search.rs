@@ -117,10 +117,8 @@ fn effort(facts: &Facts<'_>, index: Indexed<'_>, share: f32) -> Option<crate::in
     let mut found = index.calibration.effort_for(recall, calibrated, share)?;
     if facts.wanted > MOST_CALIBRATED {
         let more = facts.wanted as f32 / MOST_CALIBRATED as f32;
-        // A pool has to hold what is wanted; lists have to reach as far, which grows more slowly.
-        let factor = if index.graph { more } else { more.sqrt() };
-        found.effort = (found.effort as f32 * factor).ceil() as usize;
-        found.compared *= factor;
+        found.effort = (found.effort as f32 * more).ceil() as usize;
+        found.compared *= more;
     }
     found.effort = found.effort.min(index.most_effort);
     Some(found)

@@ -60,7 +60,8 @@ pub(super) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body("IndexParamReq")?;
     let collection = call.collection(&body)?;
-    let indexes = read_indexes(&body, collection.schema())?;
+    let unknown = |field: &str| ApiError::invalid(format!("cannot create index on non-exist field: {field}"));
+    let indexes = read_indexes(&body, collection.schema(), unknown)?;
     if indexes.is_empty() {
         let message = "missing required parameters, error: Key: 'IndexParamReq.IndexParams' Error:Field validation for \
                        'IndexParams' failed on the 'required' tag";

@@ -13,6 +13,7 @@ use crate::collection::Snapshot;
 use crate::error::{EngineError, Result};
 use crate::exec::RowAddress;
 use crate::exec::gather::gather_scalars;
+use crate::limits::MAX_GROUP_SIZE;
 use crate::schema::{DataType, Schema};
 
 /// Rows looked at for each row wanted, at first.
@@ -35,9 +36,15 @@ struct Grouped {
     complete: bool,
 }
 
-/// Checks that rows can be grouped by the field.
+/// Checks that rows can be grouped so.
 pub(super) fn check(schema: &Schema, group: &GroupBy) -> Result<()> {
-    let unknown = || EngineError::FieldNotFound { name: group.field.clone() };
+    if !(1..=MAX_GROUP_SIZE).contains(&group.size) {
+        return Err(EngineError::invalid(format!(
+            "input group size:{} is illegal, it should be in range [1, {MAX_GROUP_SIZE}]",
+            group.size
+        )));
+    }
+    let unknown = || EngineError::GroupFieldNotFound { name: group.field.clone() };
     let (_, field) = schema.field(&group.field).ok_or_else(unknown)?;
     match field.data_type {
         DataType::Bool
@@ -50,29 +57,39 @@ pub(super) fn check(schema: &Schema, group: &GroupBy) -> Result<()> {
     }
 }
 
-/// Searches, by `rank`, for more and more rows until each query has its groups. `rank` gives the best rows of each query;
-/// fewer than asked for mean that there are no more. Gives back the groups `offset..end` of each query.
+/// What was ranked for one round.
+pub(super) struct Round<T> {
+    /// The best rows of each query.
+    pub(super) hits: Vec<Hits>,
+    /// Whether there are no more, of each query.
+    pub(super) exhausted: Vec<bool>,
+    pub(super) rest: T,
+}
+
+/// Searches, by `rank`, for more and more rows until each query has its groups; for `most` rows of each at most. Gives back
+/// the groups `offset..end` of each query.
 pub(super) fn grouped<T>(
     snapshot: &Snapshot,
     schema: &Schema,
     group: &GroupBy,
     window: std::ops::Range<usize>,
-    mut rank: impl FnMut(usize) -> Result<(Vec<Hits>, T)>,
+    most: usize,
+    mut rank: impl FnMut(usize) -> Result<Round<T>>,
 ) -> Result<(Vec<Hits>, T)> {
-    let all = usize::try_from(snapshot.live()).unwrap_or(usize::MAX).max(1);
+    let all = usize::try_from(snapshot.live()).unwrap_or(usize::MAX).clamp(1, most.max(1));
     let mut wanted = (window.end * group.size * FIRST_FACTOR).min(all);
     loop {
-        let (ranked, rest) = rank(wanted)?;
-        let mut hits = Vec::with_capacity(ranked.len());
+        let round = rank(wanted)?;
+        let mut hits = Vec::with_capacity(round.hits.len());
         let mut complete = true;
-        for found in ranked {
-            let exhausted = found.len() < wanted || wanted == all;
+        for (found, exhausted) in round.hits.into_iter().zip(round.exhausted) {
+            let exhausted = exhausted || wanted == all;
             let grouped = group_hits(snapshot, schema, group, window.clone(), &found)?;
             complete &= grouped.complete || exhausted;
             hits.push(grouped.hits);
         }
         if complete {
-            return Ok((hits, rest));
+            return Ok((hits, round.rest));
         }
         wanted = wanted.saturating_mul(NEXT_FACTOR).min(all);
     }

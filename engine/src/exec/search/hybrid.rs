@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::rank::{Hits, Ranker};
-use super::request::{Explained, GroupBy, SearchHits, SearchRequest, check};
+use super::request::{Explained, GroupBy, SearchHits, SearchRequest, check, check_hits};
 use super::{finish, group};
 use crate::collection::{Searching, Snapshot};
 use crate::error::{EngineError, Result};
@@ -13,7 +13,7 @@ use crate::exec::RowAddress;
 use crate::exec::gather::vector_position;
 use crate::exec::query::key_of;
 use crate::kernel::Metric;
-use crate::limits::{MAX_HYBRID_SEARCHES, MAX_RESULT_WINDOW};
+use crate::limits::{MAX_HITS, MAX_HYBRID_SEARCHES, MAX_RESULT_WINDOW};
 use crate::row::Projection;
 use crate::schema::Schema;
 
@@ -85,7 +85,8 @@ impl Fusion {
                     (Metric::Ip, true) => 0.5 + score.atan() / PI,
                     (_, false) => score,
                 };
-                weights[search] * similarity
+                // A product of huge vectors times nothing is still a number.
+                (weights[search] * similarity).clamp(f32::MIN, f32::MAX)
             }
         }
     }
@@ -102,12 +103,13 @@ pub(crate) fn hybrid_search(
     if let Some(group) = &request.group_by {
         group::check(schema, group)?;
         let window = request.offset..end;
-        let (hits, explained) = group::grouped(snapshot, schema, group, window, |wanted| {
+        let most = MAX_HITS / (queries(schema, request)? * request.searches.len()).max(1);
+        let (hits, explained) = group::grouped(snapshot, schema, group, window, most, |wanted| {
             fuse(snapshot, schema, index_of, request, Some(wanted))
         })?;
         return finish(snapshot, schema, &request.projection, hits, explained);
     }
-    let (mut hits, explained) = fuse(snapshot, schema, index_of, request, None)?;
+    let group::Round { mut hits, rest: explained, .. } = fuse(snapshot, schema, index_of, request, None)?;
     for hits in &mut hits {
         hits.truncate(end);
         hits.drain(..request.offset.min(hits.len()));
@@ -132,6 +134,13 @@ fn check_request(request: &HybridRequest) -> Result<usize> {
     Ok(end)
 }
 
+/// Queries of each search.
+fn queries(schema: &Arc<Schema>, request: &HybridRequest) -> Result<usize> {
+    let Some(first) = request.searches.first() else { return Ok(0) };
+    let (_, dim) = vector_position(schema, &first.field)?;
+    Ok(first.queries.len() / dim.max(1))
+}
+
 /// The fused hits of each query, best first. `wanted` stands in for the limits of the searches.
 fn fuse(
     snapshot: &Snapshot,
@@ -139,16 +148,20 @@ fn fuse(
     index_of: &dyn Fn(&str) -> Searching,
     request: &HybridRequest,
     wanted: Option<usize>,
-) -> Result<(Vec<Hits>, Vec<Explained>)> {
+) -> Result<group::Round<Vec<Explained>>> {
+    let mut exhausted: Vec<bool> = Vec::new();
     let mut fused: Vec<HashMap<RowAddress, f32>> = Vec::new();
     let mut explained = Vec::with_capacity(request.searches.len());
     for (number, search) in request.searches.iter().enumerate() {
         let (position, dim) = vector_position(schema, &search.field)?;
         let checked = check(search, dim, index_of(&search.field))?;
-        let count = wanted.unwrap_or(checked.end).max(checked.end);
+        let count = wanted.map_or(checked.end, |wanted| checked.end.max(wanted + search.offset));
+        let all = search.queries.len() / dim * request.searches.len();
+        check_hits(all, count)?;
         let ranked = Ranker::new(snapshot, position, search, &checked, count)?.run()?;
         if number == 0 {
             fused = vec![HashMap::new(); ranked.hits.len()];
+            exhausted = vec![true; ranked.hits.len()];
         } else if fused.len() != ranked.hits.len() {
             return Err(EngineError::invalid(format!(
                 "nq of all ann search requests should be equal, but got {} and {}",
@@ -156,11 +169,13 @@ fn fuse(
                 ranked.hits.len()
             )));
         }
-        for (scores, hits) in fused.iter_mut().zip(&ranked.hits) {
+        for ((scores, exhausted), hits) in fused.iter_mut().zip(&mut exhausted).zip(&ranked.hits) {
+            *exhausted &= hits.len() < count;
             let hits = hits.get(search.offset..).unwrap_or_default();
             for (rank, (score, address)) in hits.iter().enumerate() {
                 let value = request.fusion.value(number, checked.metric, rank + 1, *score);
-                *scores.entry(*address).or_default() += value;
+                let score = scores.entry(*address).or_default();
+                *score = (*score + value).clamp(f32::MIN, f32::MAX);
             }
         }
         explained.push(ranked.explained);
@@ -172,7 +187,7 @@ fn fuse(
         });
         hits
     };
-    Ok((fused.into_iter().map(sorted).collect(), explained))
+    Ok(group::Round { hits: fused.into_iter().map(sorted).collect(), exhausted, rest: explained })
 }
 
 #[cfg(test)]

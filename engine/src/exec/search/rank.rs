@@ -21,8 +21,9 @@ use crate::segment::{SegmentView, VectorColumn};
 
 /// Rows of one unit of parallel work.
 const UNIT_ROWS: usize = 8192;
-/// Queries handed to a graph between two looks at whether the search is still wanted.
+/// Queries handed to a graph, or to lists, between two looks at whether the search is still wanted.
 const GRAPH_QUERIES: usize = 8;
+const LIST_QUERIES: usize = 64;
 
 /// A hit's tie-breaker and place. The key comes first: the smaller key wins a tie.
 type Place<'a> = (KeyRef<'a>, RowAddress);
@@ -207,7 +208,7 @@ impl<'a> Ranker<'a> {
         let mut collectors: Vec<&mut dyn Collector> = adapters.iter_mut().map(|a| a as _).collect();
         match (part.path, &part.index) {
             (SegmentPath::Index { effort, .. }, Some(index)) => {
-                let at_once = if index.is_graph() { GRAPH_QUERIES } else { vectors.len().max(1) };
+                let at_once = if index.is_graph() { GRAPH_QUERIES } else { LIST_QUERIES };
                 for (vectors, collectors) in vectors.chunks(at_once).zip(collectors.chunks_mut(at_once)) {
                     if !self.is_cancelled() {
                         index.search(target, vectors, effort, self.wanted, collectors, stats);
@@ -215,9 +216,11 @@ impl<'a> Ranker<'a> {
                 }
             }
             (SegmentPath::Codes, Some(index)) => {
-                for (vector, collector) in vectors.iter().zip(collectors) {
-                    if !self.is_cancelled() && !index.scan(target, vector, collector, stats) {
-                        flat::search(target, &[vector], unit.rows.clone(), &mut [collector], stats);
+                for (vectors, collectors) in
+                    vectors.chunks(LIST_QUERIES).zip(collectors.chunks_mut(LIST_QUERIES))
+                {
+                    if !self.is_cancelled() && !index.scan(target, vectors, collectors, stats) {
+                        flat::search(target, vectors, unit.rows.clone(), collectors, stats);
                     }
                 }
             }

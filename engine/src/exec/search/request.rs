@@ -8,7 +8,7 @@ use crate::exec::Cancel;
 use crate::filter::Filter;
 use crate::index::SearchStats;
 use crate::kernel::{self, Metric};
-use crate::limits::{MAX_GROUP_SIZE, MAX_RESULT_WINDOW};
+use crate::limits::{MAX_HITS, MAX_RESULT_WINDOW};
 use crate::plan::{Effort, SegmentPath};
 use crate::row::{Projection, Rows};
 
@@ -135,6 +135,13 @@ pub(super) struct Checked {
     pub(super) dim: usize,
 }
 
+impl Checked {
+    /// The same for one of the queries.
+    pub(super) fn only(&self, query: &[f32]) -> Self {
+        Self { queries: query.to_vec(), ..*self }
+    }
+}
+
 pub(super) fn check(request: &SearchRequest, dim: usize, index: Searching) -> Result<Checked> {
     let queries = &request.queries;
     if dim == 0 || queries.is_empty() || !queries.len().is_multiple_of(dim) {
@@ -149,19 +156,12 @@ pub(super) fn check(request: &SearchRequest, dim: usize, index: Searching) -> Re
     }
     let metric = choose_metric(index.metric, request.metric)?;
     let end = check_window(queries.len() / dim, request.limit, request.offset)?;
+    check_hits(queries.len() / dim, end)?;
     check_effort(request.effort, end)?;
     let effort = match (request.effort, index.recall) {
         (Effort::Default, Some(recall)) => Effort::Recall(recall),
         (effort, _) => effort,
     };
-    if let Some(group) = &request.group_by
-        && !(1..=MAX_GROUP_SIZE).contains(&group.size)
-    {
-        return Err(EngineError::invalid(format!(
-            "input group size:{} is illegal, it should be in range [1, {MAX_GROUP_SIZE}]",
-            group.size
-        )));
-    }
     let range = check_range(metric, request.radius, request.range_filter)?;
     let queries = match metric {
         Metric::Cosine => queries.chunks_exact(dim).flat_map(|query| kernel::active().unit(query)).collect(),
@@ -192,6 +192,16 @@ fn check_window(queries: usize, limit: usize, offset: usize) -> Result<usize> {
         return Err(EngineError::invalid(format!("offset+topk [{end}] is invalid, {range}, but got {end}")));
     }
     Ok(end)
+}
+
+/// Checks what a search has to hold in memory.
+pub(super) fn check_hits(queries: usize, wanted: usize) -> Result<()> {
+    match queries.checked_mul(wanted) {
+        Some(hits) if hits <= MAX_HITS => Ok(()),
+        _ => Err(EngineError::invalid(format!(
+            "nq × (offset+limit) is {queries} × {wanted}, it should be at most {MAX_HITS}: send fewer queries at once"
+        ))),
+    }
 }
 
 fn check_effort(effort: Effort, end: usize) -> Result<()> {

@@ -18,7 +18,7 @@ use super::walk::{Distances, Vectors};
 use super::{HnswIndex, Nodes, Walk};
 use crate::array::Array;
 use crate::error::{EngineError, Result};
-use crate::index::fit::codes_fit;
+use crate::index::fit::{Fit, measure};
 use crate::index::progress::BuildProgress;
 use crate::index::quantizer::{Codes, Quantizer};
 use crate::index::sample::{lay_sample, sample};
@@ -50,7 +50,7 @@ pub(crate) struct HnswParams {
     pub(crate) refined: bool,
 }
 
-/// Builds the graph of a column.
+/// Builds the graph of a column; none when its numbers leave nothing to walk by.
 ///
 /// # Errors
 /// `Closing` when the build is called off.
@@ -60,20 +60,30 @@ pub(crate) fn build(
     params: HnswParams,
     seed: u64,
     progress: &BuildProgress,
-) -> Result<HnswIndex> {
+) -> Result<Option<HnswIndex>> {
     let space = Space::of(metric, column);
     let nodes = Nodes::group(column);
     let nodes = nodes.renamed(&by_cluster(&space, column, &nodes, seed, progress)?);
     let quantizer = learn(&space, column, seed);
-    if params.refined && !codes_fit(&space, column, &quantizer, seed) {
+    let (codes, error) = encode(&space, column, &nodes, quantizer);
+    let fit = match measure(&space, column, &codes.quantizer, seed) {
+        Fit::Codes if !error.is_finite() => Fit::Vectors,
+        // Asked for by name: codes it is, as long as there is anything in them.
+        Fit::Vectors if !params.refined && error.is_finite() => Fit::Codes,
+        fit => fit,
+    };
+    if fit == Fit::Nothing {
+        return Ok(None);
+    }
+    if fit == Fit::Vectors {
+        drop(codes);
         let values = lay_all(&space, column, &nodes);
         let vectors = Vectors { values, width: space.width() };
         let frozen = Building::run(&vectors, params, seed, progress)?;
-        return Ok(frozen.into_index(space, nodes, Walk::Floats, params.refined));
+        return Ok(Some(frozen.into_index(space, nodes, Walk::Floats, params.refined)));
     }
-    let (codes, error) = encode(&space, column, &nodes, quantizer);
     let frozen = Building::run(&codes, params, seed, progress)?;
-    Ok(frozen.into_index(space, nodes, Walk::Codes { codes, error }, params.refined))
+    Ok(Some(frozen.into_index(space, nodes, Walk::Codes { codes, error }, params.refined)))
 }
 
 fn learn(space: &Space, column: &VectorColumn, seed: u64) -> Quantizer {
@@ -192,7 +202,8 @@ impl<D: Distances> Building<'_, D> {
                 Ok::<_, EngineError>(())
             })?;
         }
-        Ok(freeze(&building, first))
+        progress.check()?;
+        freeze(&building, first, progress)
     }
 }
 

@@ -4,13 +4,16 @@
 use super::build::{Building, OnLevel};
 use super::pool::{Scratch, Visited};
 use super::walk::Distances;
+use crate::error::Result;
+use crate::index::progress::BuildProgress;
 
 /// Links every node that cannot be reached to the nearest one that can.
 pub(super) fn connect<D: Distances>(
     building: &Building<'_, D>,
     mut lists: Vec<Vec<u32>>,
     entry: u32,
-) -> Vec<Vec<u32>> {
+    progress: &BuildProgress,
+) -> Result<Vec<Vec<u32>>> {
     let mut met = Visited::default();
     met.reset(lists.len());
     let mut reached = explore(entry, &lists, &mut met);
@@ -22,6 +25,7 @@ pub(super) fn connect<D: Distances>(
         if met.contains(node) {
             continue;
         }
+        progress.check()?;
         let from = nearest_met(building, node, entry, &met, &mut scratch).unwrap_or(entry);
         lists[from as usize].push(node);
         if !lists[node as usize].contains(&from) {
@@ -29,7 +33,7 @@ pub(super) fn connect<D: Distances>(
         }
         reached += explore(node, &lists, &mut met);
     }
-    lists
+    Ok(lists)
 }
 
 /// Meets all that can be reached from a node; gives back how many that are.

@@ -8,6 +8,8 @@ use super::connect::connect;
 use super::walk::Distances;
 use super::{HnswIndex, Links, Nodes, Walk};
 use crate::array::Array;
+use crate::error::Result;
+use crate::index::progress::BuildProgress;
 use crate::index::space::Space;
 
 /// Finished lists.
@@ -31,7 +33,11 @@ impl Frozen {
     }
 }
 
-pub(super) fn freeze<D: Distances>(building: &Building<'_, D>, entry: u32) -> Frozen {
+pub(super) fn freeze<D: Distances>(
+    building: &Building<'_, D>,
+    entry: u32,
+    progress: &BuildProgress,
+) -> Result<Frozen> {
     let count = building.levels.len();
     let cut = |node: u32, level: usize| {
         let (lists, list) = building.list(node, level);
@@ -43,7 +49,7 @@ pub(super) fn freeze<D: Distances>(building: &Building<'_, D>, entry: u32) -> Fr
         }
     };
     let lists: Vec<Vec<u32>> = (0..count as u32).into_par_iter().map(|node| cut(node, 0)).collect();
-    let base = pack(connect(building, lists, entry).into_iter().map(Vec::into_iter));
+    let base = pack(connect(building, lists, entry, progress)?.into_iter().map(Vec::into_iter));
     let upper = (1..=building.upper.len())
         .map(|level| {
             let nodes =
@@ -52,7 +58,7 @@ pub(super) fn freeze<D: Distances>(building: &Building<'_, D>, entry: u32) -> Fr
             pack(building.upper_nodes[..nodes].iter().map(|&node| cut(node, level).into_iter().map(place)))
         })
         .collect();
-    Frozen { base, upper, upper_nodes: building.upper_nodes.clone() }
+    Ok(Frozen { base, upper, upper_nodes: building.upper_nodes.clone() })
 }
 
 fn pack(lists: impl Iterator<Item = impl Iterator<Item = u32>>) -> Links {

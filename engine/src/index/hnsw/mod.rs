@@ -26,7 +26,7 @@ use crate::array::Array;
 use crate::kernel::prefetch;
 
 pub(crate) use build::{HnswParams, build};
-pub(crate) use nodes::Nodes;
+pub(crate) use nodes::{Nodes, NodesView};
 
 /// Neighbours in a cache line.
 const LINE: usize = 16;
@@ -64,21 +64,32 @@ pub(crate) struct Links {
     pub(crate) neighbours: Array<u32>,
 }
 
-impl Links {
+/// The same as plain slices, which a walk asks for once and not at each hop.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LinksView<'a> {
+    starts: &'a [u32],
+    neighbours: &'a [u32],
+}
+
+impl<'a> LinksView<'a> {
     #[inline]
-    pub(crate) fn of(&self, node: u32) -> &[u32] {
-        let starts = self.starts.as_slice();
-        let (start, end) = (starts[node as usize], starts[node as usize + 1]);
-        &self.neighbours.as_slice()[start as usize..end as usize]
+    pub(crate) fn of(&self, node: u32) -> &'a [u32] {
+        let (start, end) = (self.starts[node as usize], self.starts[node as usize + 1]);
+        &self.neighbours[start as usize..end as usize]
     }
 
     /// Fetches a list that is wanted soon.
     #[inline]
     pub(crate) fn announce(&self, node: u32) {
-        let neighbours = self.neighbours.as_slice();
-        let start = self.starts.as_slice()[node as usize] as usize;
-        prefetch(neighbours, start);
-        prefetch(neighbours, start + LINE);
+        let start = self.starts[node as usize] as usize;
+        prefetch(self.neighbours, start);
+        prefetch(self.neighbours, start + LINE);
+    }
+}
+
+impl Links {
+    pub(crate) fn view(&self) -> LinksView<'_> {
+        LinksView { starts: self.starts.as_slice(), neighbours: self.neighbours.as_slice() }
     }
 
     fn bytes(&self) -> usize {

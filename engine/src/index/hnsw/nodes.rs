@@ -58,14 +58,36 @@ impl Nodes {
     }
 
     /// Rows of a node, ascending; never none.
-    #[inline]
     pub(crate) fn rows_of(&self, node: u32) -> &[u32] {
+        self.view().rows_of(node)
+    }
+
+    pub(crate) fn view(&self) -> NodesView<'_> {
+        NodesView { rows: self.rows.as_slice(), starts: self.starts.as_ref().map(Array::as_slice) }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.rows.bytes() + self.node_of.bytes() + self.starts.as_ref().map_or(0, Array::bytes)
+    }
+}
+
+/// Rows of nodes as plain slices, which a walk asks for once and not for each node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NodesView<'a> {
+    rows: &'a [u32],
+    starts: Option<&'a [u32]>,
+}
+
+impl<'a> NodesView<'a> {
+    /// Rows of a node, ascending; never none.
+    #[inline]
+    pub(crate) fn rows_of(&self, node: u32) -> &'a [u32] {
         let node = node as usize;
-        let (start, end) = match &self.starts {
+        let (start, end) = match self.starts {
             None => (node, node + 1),
-            Some(starts) => (starts.as_slice()[node] as usize, starts.as_slice()[node + 1] as usize),
+            Some(starts) => (starts[node] as usize, starts[node + 1] as usize),
         };
-        &self.rows.as_slice()[start..end]
+        &self.rows[start..end]
     }
 
     /// Whether one of the node's rows is in the set.
@@ -75,9 +97,5 @@ impl Nodes {
             RowSet::All(_) => true,
             RowSet::Some(..) => self.rows_of(node).iter().any(|&row| set.contains(row as usize)),
         }
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.rows.bytes() + self.node_of.bytes() + self.starts.as_ref().map_or(0, Array::bytes)
     }
 }

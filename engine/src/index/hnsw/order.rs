@@ -38,7 +38,7 @@ pub(super) fn by_cluster(
         .into_iter()
         .map(|node| nodes.rows_of(node)[0])
         .collect();
-    let centroids = train(&lay_sample(space, column, &sampled), width, clusters, seed);
+    let centroids = train(&lay_sample(space, column, &sampled), width, clusters, seed, progress)?;
     let cluster_of = assign(space, column, nodes, &centroids, progress)?;
     let place = chain(&centroids.values, width);
     let placed: Vec<u32> = cluster_of.into_iter().map(|cluster| place[cluster as usize]).collect();

@@ -2,28 +2,38 @@
 
 use std::cell::RefCell;
 
-use super::pool::{Ground, Scratch, Visited};
-use super::{HnswIndex, Links, Nodes, Walk};
-use crate::index::quantizer::Codes;
+use arrow_buffer::{BooleanBuffer, Buffer};
+
+use super::pool::{Ground, Scratch, Visited, Walked};
+use super::{HnswIndex, LinksView, NodesView, Walk};
 use crate::index::query::{Candidate, Collector, Query, Target};
 use crate::index::stats::SearchStats;
-use crate::kernel::{self, Metric};
+use crate::kernel::{self, Metric, prefetch};
 use crate::rowset::RowSet;
 use crate::segment::VectorColumn;
 
-/// With at least this share of the rows allowed, a walk goes over all nodes and leaves out what is not.
-const ALMOST_ALL: f32 = 0.7;
+/// With at least this share of the rows allowed, a walk goes over all nodes and keeps those that are; with less, it goes
+/// over allowed nodes only, two hops at a time.
+const MANY: f32 = 0.3;
 /// Allowed nodes, drawn at random, that a walk over allowed nodes starts from besides the nearest node: the entry's
 /// surroundings may hold none.
 const SEEDS: usize = 12;
+/// Nodes around the query that are looked at before a walk over allowed nodes, and the share of them that has to be
+/// allowed, in shares of all nodes that are. With fewer, the filter and the query have little to do with each other: a
+/// walk would get stuck at the edge of what is allowed.
+const AROUND: usize = 32;
+const FEWEST: f32 = 0.5;
 /// A walk over allowed nodes looks past a node that is not, until it has met this many.
 const TWO_HOP_NODES: usize = 20;
 /// Errors of both codes together that are taken into account when choosing what to score, in steps. Rounding errors of
 /// uniformly distributed values have a standard deviation of 0.41 steps in any one direction; this is three and a half
 /// of them.
 const LIKELY_STEPS: f32 = 1.5;
+/// Bytes of a cache line, and of a code that are fetched as soon as it is known to be wanted.
+const LINE: usize = 64;
+const FETCHED: usize = 256;
 /// Codes compared at once.
-const PART: usize = 256;
+const PART: usize = 512;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -31,16 +41,31 @@ thread_local! {
 
 /// The distances of one query.
 enum Goal<'a> {
-    Codes(&'a Codes, &'a [i16]),
-    Floats { column: &'a VectorColumn, metric: Metric, query: &'a [f32], nodes: &'a Nodes, rows: Vec<u32> },
+    Codes(&'a [u8], &'a [i16]),
+    Floats {
+        column: &'a VectorColumn,
+        metric: Metric,
+        query: &'a [f32],
+        nodes: NodesView<'a>,
+        rows: Vec<u32>,
+    },
 }
 
 impl Goal<'_> {
+    /// The distance of a node will be asked for soon.
+    #[inline]
+    fn announce(&self, node: u32) {
+        if let Self::Codes(codes, query) = self {
+            let start = node as usize * query.len();
+            (0..query.len().min(FETCHED)).step_by(LINE).for_each(|at| prefetch(codes, start + at));
+        }
+    }
+
     #[inline]
     fn distances(&mut self, nodes: &[u32], out: &mut [f32]) {
         match self {
             Self::Codes(codes, query) => {
-                kernel::active().codes_gather(query, codes.rows.as_slice(), nodes, out);
+                kernel::active().codes_gather(query, codes, nodes, out);
             }
             Self::Floats { column, metric, query, nodes: all, rows } => {
                 rows.clear();
@@ -56,17 +81,53 @@ impl Goal<'_> {
 
 /// A level, with the nodes that its lists hold.
 struct Level<'a, 'b> {
-    links: &'a Links,
+    links: LinksView<'a>,
     /// Upper levels hold places of these.
     names: Option<&'a [u32]>,
     goal: &'a mut Goal<'b>,
     buffer: Vec<u32>,
 }
 
+/// Level 0 with a filter that lets many nodes through.
+struct Filtered<'a, 'b> {
+    level: Level<'a, 'b>,
+    nodes: NodesView<'a>,
+    rows: &'a RowSet,
+    checked: u64,
+}
+
+impl Ground for Filtered<'_, '_> {
+    #[inline]
+    fn neighbours(&mut self, node: u32, visited: &mut Visited, batch: &mut Vec<u32>) {
+        self.level.neighbours(node, visited, batch);
+    }
+
+    #[inline]
+    fn announce(&self, node: u32) {
+        self.level.announce(node);
+    }
+
+    #[inline]
+    fn distances(&mut self, nodes: &[u32], out: &mut [f32]) {
+        self.level.distances(nodes, out);
+    }
+
+    #[inline]
+    fn counts(&mut self, node: u32) -> bool {
+        self.checked += 1;
+        self.nodes.any_in(node, self.rows)
+    }
+}
+
 impl Ground for Level<'_, '_> {
     #[inline]
     fn neighbours(&mut self, node: u32, visited: &mut Visited, batch: &mut Vec<u32>) {
-        batch.extend(self.links.of(node).iter().copied().filter(|&other| visited.insert(other)));
+        for &other in self.links.of(node) {
+            if visited.insert(other) {
+                self.goal.announce(self.names.map_or(other, |names| names[other as usize]));
+                batch.push(other);
+            }
+        }
     }
 
     #[inline]
@@ -89,8 +150,8 @@ impl Ground for Level<'_, '_> {
 
 /// Level 0 seen through a filter: only nodes that may be found are met, also those two hops away.
 struct Allowed<'a, 'b> {
-    links: &'a Links,
-    nodes: &'a Nodes,
+    links: LinksView<'a>,
+    nodes: NodesView<'a>,
     rows: &'a RowSet,
     goal: &'a mut Goal<'b>,
     /// Neighbours that may not be found: what lies beyond them may.
@@ -130,6 +191,11 @@ impl Ground for Allowed<'_, '_> {
         }
     }
 
+    fn counts(&mut self, node: u32) -> bool {
+        // All but the first entry were asked about when they were met; asking again is cheap beside a distance.
+        self.nodes.any_in(node, self.rows)
+    }
+
     fn announce(&self, node: u32) {
         self.links.announce(node);
     }
@@ -158,40 +224,21 @@ impl HnswIndex {
             };
             let mut goal = self.goal(target, query, coded.as_ref());
             let entry = self.descend(&mut goal, scratch, stats);
-            let share = target.rows.share();
             let alone = |&node: &u32| node != entry && self.nodes.rows_of(node).len() == 1;
             let hidden = target.hidden.map(|row| self.nodes.node_of.as_slice()[row as usize]).filter(alone);
-            let walked = if share >= ALMOST_ALL {
-                let capacity = (effort as f32 / share).ceil() as usize;
-                let mut ground =
-                    Level { links: &self.base, names: None, goal: &mut goal, buffer: Vec::new() };
-                scratch.walk(&mut ground, self.nodes.len(), [entry], capacity, hidden)
-            } else {
-                let seeds = self.seeds(target.rows, entry);
-                let mut ground = Allowed {
-                    links: &self.base,
-                    nodes: &self.nodes,
-                    rows: target.rows,
-                    goal: &mut goal,
-                    beyond: Vec::new(),
-                    checked: 0,
-                };
-                // One more: the entry may be none that is allowed.
-                let walked = scratch.walk(&mut ground, self.nodes.len(), seeds, effort + 1, hidden);
-                stats.checked += ground.checked;
-                walked
-            };
-            stats.hops += walked.0;
-            stats.compared += walked.1;
+            let walked = self.walk(target.rows, effort, entry, hidden, &mut goal, scratch, stats);
+            stats.hops += walked.hops;
+            stats.compared += walked.compared;
             drop(goal);
             let mut found: Vec<Candidate> = Vec::with_capacity(effort);
+            let nodes = self.nodes.view();
             for (distance, node) in scratch.pool.nodes() {
-                let rows = self.nodes.rows_of(node).iter().copied();
+                let rows = nodes.rows_of(node).iter().copied();
                 found.extend(
                     rows.filter(|&row| target.rows.contains(row as usize)).map(|row| (distance, row)),
                 );
             }
-            if found.len() < wanted.min(target.rows.len()) {
+            if walked.given_up || found.len() < wanted.min(target.rows.len()) {
                 return self.scan_all(target, query, collector, stats);
             }
             match coded {
@@ -208,6 +255,65 @@ impl HnswIndex {
         });
     }
 
+    /// Walks over level 0; what is found is in the pool.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one search")]
+    fn walk(
+        &self,
+        rows: &RowSet,
+        effort: usize,
+        entry: u32,
+        hidden: Option<u32>,
+        goal: &mut Goal<'_>,
+        scratch: &mut Scratch,
+        stats: &mut SearchStats,
+    ) -> Walked {
+        let count = self.nodes.len();
+        if rows.share() < MANY {
+            return self.walk_allowed(rows, effort, entry, hidden, goal, scratch, stats);
+        }
+        let level = Level { links: self.base.view(), names: None, goal, buffer: Vec::new() };
+        if matches!(rows, RowSet::All(_)) {
+            let mut level = level;
+            return scratch.walk(&mut level, count, [entry], effort, hidden);
+        }
+        let mut ground = Filtered { level, nodes: self.nodes.view(), rows, checked: 0 };
+        let mut walked = scratch.walk(&mut ground, count, [entry], effort, hidden);
+        stats.checked += ground.checked;
+        walked.given_up |= scratch.pool.counted_share() < FEWEST * rows.share();
+        walked
+    }
+
+    /// Walks over allowed nodes, two hops at a time, unless a look around the query shows that they are somewhere else.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one search")]
+    fn walk_allowed(
+        &self,
+        rows: &RowSet,
+        effort: usize,
+        entry: u32,
+        hidden: Option<u32>,
+        goal: &mut Goal<'_>,
+        scratch: &mut Scratch,
+        stats: &mut SearchStats,
+    ) -> Walked {
+        let (count, nodes) = (self.nodes.len(), self.nodes.view());
+        let mut level = Level { links: self.base.view(), names: None, goal, buffer: Vec::new() };
+        let mut walked = scratch.walk(&mut level, count, [entry], AROUND, hidden);
+        let near: Vec<u32> = scratch.pool.nodes().map(|(_, node)| node).collect();
+        let allowed: Vec<u32> = near.iter().copied().filter(|&node| nodes.any_in(node, rows)).collect();
+        stats.checked += near.len() as u64;
+        if (allowed.len() as f32) < FEWEST * rows.share() * near.len() as f32 || allowed.is_empty() {
+            walked.given_up = true;
+            return walked;
+        }
+        let seeds = self.seeds(rows, near.first().copied().unwrap_or(entry));
+        let seeds = allowed.into_iter().chain(seeds);
+        let (links, beyond) = (self.base.view(), Vec::new());
+        let mut ground = Allowed { links, nodes, rows, goal, beyond, checked: 0 };
+        let further = scratch.walk(&mut ground, count, seeds, effort, hidden);
+        stats.checked += ground.checked;
+        Walked { hops: walked.hops + further.hops, compared: walked.compared + further.compared, ..further }
+    }
+
     /// Offers every row of the set that can be among the best.
     fn scan_all(
         &self,
@@ -216,7 +322,7 @@ impl HnswIndex {
         collector: &mut dyn Collector,
         stats: &mut SearchStats,
     ) {
-        if self.scan(target, query, collector, stats) {
+        if self.scan(target, &[query], &mut [collector], stats) {
             return;
         }
         for row in target.rows.iter() {
@@ -227,49 +333,69 @@ impl HnswIndex {
         stats.scored += target.rows.len() as u64;
     }
 
-    /// Offers the collector the best of all rows in the set: their codes are scanned, and a row is passed over only where
+    /// Offers each collector the best of all rows in the set: their codes are scanned, and a row is passed over only where
     /// that is proven to be right. False when there are no codes to scan.
     pub(crate) fn scan(
         &self,
         target: Target<'_>,
-        query: &[f32],
-        collector: &mut dyn Collector,
+        queries: &[&[f32]],
+        collectors: &mut [&mut dyn Collector],
         stats: &mut SearchStats,
     ) -> bool {
         let Walk::Codes { codes, error } = &self.walk else { return false };
-        let query = Query::new(query, &self.space, &codes.quantizer);
-        let node_of = self.nodes.node_of.as_slice();
+        let queries: Vec<Query<'_>> =
+            queries.iter().map(|query| Query::new(query, &self.space, &codes.quantizer)).collect();
         let bound = |query: &Query<'_>, threshold: Option<f32>| query.proven_bound(threshold, *error);
-        let (mut rows, mut nodes, mut near) = ([0u32; PART], [0u32; PART], Vec::new());
-        let mut distances = [0f32; PART];
-        let mut matching = target.rows.iter();
-        loop {
-            let mut count = 0;
-            for row in matching.by_ref().take(PART) {
-                (rows[count], nodes[count]) = (row as u32, node_of[row]);
-                count += 1;
+        let (nodes, node_rows) = (self.allowed_nodes(target.rows), self.nodes.view());
+        let stride = codes.quantizer.stride();
+        let (mut distances, mut near) = ([0f32; PART], Vec::new());
+        let mut packed = vec![0u8; if queries.len() > 1 { PART * stride } else { 0 }];
+        for part in nodes.chunks(PART) {
+            let distances = &mut distances[..part.len()];
+            // For several queries, scattered codes are brought together once.
+            let packed = packed.get_mut(..part.len() * stride).unwrap_or_default();
+            for (code, &node) in packed.chunks_exact_mut(stride).zip(part) {
+                code.copy_from_slice(codes.get(node));
             }
-            if count == 0 {
-                return true;
+            for (query, collector) in queries.iter().zip(&mut *collectors) {
+                if packed.is_empty() {
+                    kernel::active().codes_gather(&query.code, codes.rows.as_slice(), part, distances);
+                } else {
+                    kernel::active().codes_many(&query.code, packed, distances);
+                }
+                stats.compared += part.len() as u64;
+                let most = bound(query, collector.threshold());
+                near.clear();
+                for (&distance, &node) in distances.iter().zip(part).filter(|(d, _)| **d <= most) {
+                    let rows = node_rows.rows_of(node).iter();
+                    let allowed = rows.filter(|&&row| target.rows.contains(row as usize));
+                    near.extend(allowed.map(|&row| (distance, row)));
+                }
+                query.refine(target, &mut near, *collector, stats, bound);
             }
-            let distances = &mut distances[..count];
-            kernel::active().codes_gather(&query.code, codes.rows.as_slice(), &nodes[..count], distances);
-            stats.compared += count as u64;
-            let most = bound(&query, collector.threshold());
-            near.clear();
-            near.extend(distances.iter().copied().zip(rows).filter(|&(distance, _)| distance <= most));
-            query.refine(target, &mut near, collector, stats, bound);
         }
+        true
+    }
+
+    /// Nodes with a row in the set, in the order of memory.
+    fn allowed_nodes(&self, rows: &RowSet) -> Vec<u32> {
+        let node_of = self.nodes.node_of.as_slice();
+        let mut bits = vec![0u64; self.nodes.len().div_ceil(64)];
+        for row in rows.iter() {
+            let node = node_of[row] as usize;
+            bits[node / 64] |= 1 << (node % 64);
+        }
+        BooleanBuffer::new(Buffer::from_vec(bits), 0, self.nodes.len()).set_indices_u32().collect()
     }
 
     fn goal<'q>(&'q self, target: Target<'q>, query: &'q [f32], coded: Option<&'q Query<'_>>) -> Goal<'q> {
         match (&self.walk, coded) {
-            (Walk::Codes { codes, .. }, Some(coded)) => Goal::Codes(codes, &coded.code),
+            (Walk::Codes { codes, .. }, Some(coded)) => Goal::Codes(codes.rows.as_slice(), &coded.code),
             _ => Goal::Floats {
                 column: target.column,
                 metric: target.metric,
                 query,
-                nodes: &self.nodes,
+                nodes: self.nodes.view(),
                 rows: Vec::new(),
             },
         }
@@ -280,11 +406,11 @@ impl HnswIndex {
         let names = self.upper_nodes.as_slice();
         let mut place = 0;
         for links in self.upper.iter().rev() {
-            let mut level = Level { links, names: Some(names), goal, buffer: Vec::new() };
-            let (hops, compared) = scratch.walk(&mut level, names.len(), [place], 1, None);
-            stats.hops += hops;
-            stats.compared += compared;
-            place = scratch.pool.nodes().next().map_or(place, |(_, nearest)| nearest);
+            let mut level = Level { links: links.view(), names: Some(names), goal, buffer: Vec::new() };
+            let walked = scratch.walk(&mut level, names.len(), [place], 1, None);
+            stats.hops += walked.hops;
+            stats.compared += walked.compared;
+            place = scratch.pool.nearest().unwrap_or(place);
         }
         names.get(place as usize).copied().unwrap_or(0)
     }

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::IvfIndex;
 use crate::array::Array;
 use crate::error::{EngineError, Result};
+use crate::index::fit::{Fit, measure};
 use crate::index::kmeans::{Centroids, group, train};
 use crate::index::progress::BuildProgress;
 use crate::index::quantizer::{Codes, Quantizer};
@@ -14,10 +15,12 @@ use crate::kernel::Metric;
 use crate::kernel::tile::{Panel, WIDTH};
 use crate::segment::VectorColumn;
 
-/// Rows of the sample for each list.
+/// Rows of the sample for each list, of many lists altogether, and of each even then.
 const SAMPLE_PER_LIST: usize = 48;
-/// Fewest rows a list should have: with more lists than rows / this, most would be empty.
-const LEAST_ROWS_PER_LIST: usize = 4;
+const MOST_SAMPLED: usize = 1 << 18;
+const LEAST_PER_LIST: usize = 8;
+/// Fewest rows a list should have on average, as in Faiss and Milvus: with more lists, centroids are noise.
+const LEAST_ROWS_PER_LIST: usize = 39;
 /// Rows handed to a thread at once; a multiple of a panel.
 const PART: usize = 64 * WIDTH;
 
@@ -36,10 +39,14 @@ pub(crate) fn build(
     let space = Space::of(metric, column);
     let width = space.width();
     let lists = lists.clamp(1, (column.rows() / LEAST_ROWS_PER_LIST).max(1));
-    let sampled = sample(column.rows(), lists * SAMPLE_PER_LIST, seed);
+    let wanted = (lists * SAMPLE_PER_LIST).min((lists * LEAST_PER_LIST).max(MOST_SAMPLED));
+    let sampled = sample(column.rows(), wanted, seed);
     let rows = lay_sample(&space, column, &sampled);
     let quantizer = Quantizer::learn(&rows, width);
-    let centroids = train(&rows, width, lists, seed);
+    if lists > 1 && measure(&space, column, &quantizer, seed) == Fit::Nothing {
+        return build(column, metric, 1, proven, seed, progress);
+    }
+    let centroids = train(&rows, width, lists, seed, progress)?;
     drop(rows);
     progress.check()?;
     let list_of = assign(&space, column, &centroids, progress)?;
@@ -47,6 +54,10 @@ pub(crate) fn build(
     let stride = quantizer.stride();
     let mut codes = vec![0u8; column.rows() * stride];
     let errors = encode(&space, column, &quantizer, &lists.members, &lists.starts, &mut codes);
+    if errors.len() > 1 && errors.iter().any(|error| !error.is_finite()) {
+        // Values at the ends of f32: means and distances of them are none. One list is right, if not fast.
+        return build(column, metric, 1, proven, seed, progress);
+    }
     let mut centroid_codes = vec![0u8; errors.len() * stride];
     for (centroid, code) in centroids.values.chunks_exact(width).zip(centroid_codes.chunks_exact_mut(stride))
     {

@@ -4,7 +4,7 @@
 //!
 //! For IVF_FLAT that choice is proven: a row is passed over only when the distance of its code, less the errors of both
 //! codes, is beyond the worst row kept. So the answer is, row for row, that of a scan of the same lists in full
-//! precision, at a quarter of the bytes. For IVF_SQ8 errors are left out of the choice: fewer rows are scored.
+//! precision, at a quarter of the bytes. For IVF_SQ8 the errors count as they usually are, not as they can be: fewer rows are scored.
 
 mod build;
 mod search;

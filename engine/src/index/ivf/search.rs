@@ -6,6 +6,12 @@ use crate::index::stats::SearchStats;
 use crate::kernel;
 use crate::rowset::RowSet;
 
+/// For IVF_SQ8: errors of both codes together that are taken into account, in steps; three and a half standard deviations.
+const SQ8_STEPS: f32 = 1.5;
+/// Of the rows that a filter leaves, the share that the nearest lists have to hold, in shares of what they would hold if
+/// the filter had nothing to do with the vectors. With fewer, the nearest rows are in no list in particular: all are
+/// scanned.
+const FEWEST: f32 = 0.8;
 /// Codes compared at once: at 128 dimensions 32 KiB, which stay in the first cache for the next query.
 const PART: usize = 256;
 
@@ -60,24 +66,36 @@ impl IvfIndex {
         scratch.distances.resize(self.lists(), 0.0);
         kernel::active().codes_many(&query.code, self.centroids.rows.as_slice(), &mut scratch.distances);
         let mut lists: Vec<(f32, u32)> = scratch.distances.iter().copied().zip(0..).collect();
-        let probes = probes.clamp(1, lists.len());
+        let mut probes = probes.clamp(1, lists.len());
         let nearer = |a: &(f32, u32), b: &(f32, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
         if probes < lists.len() {
             lists.select_nth_unstable_by(probes - 1, nearer);
         }
         lists[..probes].sort_unstable_by(nearer);
         let wanted = wanted.min(target.rows.len());
-        let mut held: usize = lists[..probes].iter().map(|&(_, list)| self.held(list, target, wanted)).sum();
-        let mut probes = probes;
+        let most = wanted.max(self.expected(probes, target.rows));
+        let mut held: usize = lists[..probes].iter().map(|&(_, list)| self.held(list, target, most)).sum();
+        if (held as f32) < FEWEST * self.expected(probes, target.rows) as f32 {
+            held = wanted;
+            probes = lists.len();
+        }
         if held < wanted {
             lists[probes..].sort_unstable_by(nearer);
             while held < wanted && probes < lists.len() {
-                held += self.held(lists[probes].1, target, wanted);
+                held += self.held(lists[probes].1, target, most);
                 probes += 1;
             }
         }
         lists.truncate(probes);
         lists.into_iter().map(|(_, list)| list).collect()
+    }
+
+    /// Rows that `probes` lists hold that may be found, if a filter leaves as many of each list.
+    fn expected(&self, probes: usize, rows: &RowSet) -> usize {
+        match rows {
+            RowSet::All(_) => 0,
+            RowSet::Some(_, matching) => (probes as f32 / self.lists() as f32 * *matching as f32) as usize,
+        }
     }
 
     /// Rows of a list that may be found, counted up to `most`.
@@ -108,7 +126,7 @@ impl IvfIndex {
             if self.proven {
                 query.proven_bound(threshold, error)
             } else {
-                query.likely_bound(threshold, 0.0)
+                query.likely_bound(threshold, SQ8_STEPS)
             }
         };
         let mut distances = [0f32; PART];

@@ -11,13 +11,30 @@ const LINES: usize = 8;
 
 pub(in super::super) static LOOPS: Loops = Loops { many, gather, pair };
 
+/// Rows compared side by side: they share the loads of the query, wait for memory together, and are summed up together.
+const ROWS: usize = 4;
+
 /// # Safety
 /// See [`Loops`].
 #[target_feature(enable = "avx2")]
 unsafe fn many(query: &[i16], rows: &[u8], out: &mut [f32]) {
-    for (i, score) in out.iter_mut().enumerate() {
-        // SAFETY: i is below the number of rows, so a whole row starts there.
-        *score = unsafe { one(query, rows.as_ptr().add(i * query.len())) };
+    let len = query.len();
+    // SAFETY (of the additions below): i is below the number of rows, so a whole row starts there.
+    let row = |i: usize| unsafe { rows.as_ptr().add(i * len) };
+    let mut i = 0;
+    if len <= SUM_IN_32_BITS {
+        while i + ROWS <= out.len() {
+            // SAFETY: four whole rows start there, and there is room for four scores.
+            unsafe {
+                let sums = four(query, [row(i), row(i + 1), row(i + 2), row(i + 3)]);
+                _mm_storeu_ps(out.as_mut_ptr().add(i), sums);
+            }
+            i += ROWS;
+        }
+    }
+    for (i, score) in out.iter_mut().enumerate().skip(i) {
+        // SAFETY: a whole row starts there.
+        *score = unsafe { one(query, row(i)) };
     }
 }
 
@@ -25,16 +42,49 @@ unsafe fn many(query: &[i16], rows: &[u8], out: &mut [f32]) {
 /// See [`Loops`].
 #[target_feature(enable = "avx2")]
 unsafe fn gather(query: &[i16], rows: &[u8], ids: &[u32], out: &mut [f32]) {
+    let len = query.len();
     // SAFETY (of the additions below): each number is of a row within `rows`.
-    let row = |id: u32| unsafe { rows.as_ptr().add(id as usize * query.len()) };
-    ids.iter().take(AHEAD).for_each(|&id| fetch(row(id), query.len()));
-    for (i, (&id, score)) in ids.iter().zip(out).enumerate() {
-        if let Some(&next) = ids.get(i + AHEAD) {
-            fetch(row(next), query.len());
+    let row = |i: usize| unsafe { rows.as_ptr().add(ids[i] as usize * len) };
+    (0..ids.len().min(AHEAD)).for_each(|i| fetch(row(i), len));
+    let mut i = 0;
+    if len <= SUM_IN_32_BITS {
+        while i + ROWS <= ids.len() {
+            (i + AHEAD..(i + AHEAD + ROWS).min(ids.len())).for_each(|next| fetch(row(next), len));
+            // SAFETY: four whole rows start there, and there is room for four scores.
+            unsafe {
+                let sums = four(query, [row(i), row(i + 1), row(i + 2), row(i + 3)]);
+                _mm_storeu_ps(out.as_mut_ptr().add(i), sums);
+            }
+            i += ROWS;
         }
-        // SAFETY: a whole row starts there.
-        *score = unsafe { one(query, row(id)) };
     }
+    for (i, score) in out.iter_mut().enumerate().skip(i) {
+        // SAFETY: a whole row starts there.
+        *score = unsafe { one(query, row(i)) };
+    }
+}
+
+/// Four rows of up to [`SUM_IN_32_BITS`] dimensions.
+///
+/// # Safety
+/// As many bytes as the query has values can be read from each row.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn four(query: &[i16], rows: [*const u8; ROWS]) -> __m128 {
+    let mut sums = [_mm256_setzero_si256(); ROWS];
+    for at in (0..query.len()).step_by(BLOCK / 2) {
+        // SAFETY: 16 values are left behind `at`.
+        let a = unsafe { _mm256_loadu_si256(query.as_ptr().add(at).cast()) };
+        for (sum, row) in sums.iter_mut().zip(rows) {
+            // SAFETY: 16 bytes are left behind `at`.
+            let b = unsafe { widen(row.add(at)) };
+            *sum = _mm256_add_epi32(*sum, squares(a, b));
+        }
+    }
+    let pairs = [_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3])];
+    let halves = _mm256_hadd_epi32(pairs[0], pairs[1]);
+    let all = _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));
+    _mm_cvtepi32_ps(all)
 }
 
 /// Asks for the beginning of a row.

@@ -163,7 +163,7 @@ fn with_schema(
         fields.iter_mut().filter(|f| f.primary).for_each(|f| f.auto_id = true);
     }
     let schema = Schema::new(fields, dynamic, description)?;
-    let indexes = read_indexes(body, &schema)?;
+    let indexes = read_indexes(body, &schema, no_such_field)?;
     let unindexed: Vec<&str> = schema
         .vector_fields()
         .map(|f| f.name.as_str())

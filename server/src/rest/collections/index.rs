@@ -9,7 +9,6 @@ use elanus_engine::index::INDEX_TYPES;
 use elanus_engine::schema::Schema;
 use serde_json::value::RawValue;
 
-use super::create::no_such_field;
 use crate::body::Object;
 use crate::error::ApiError;
 
@@ -17,16 +16,21 @@ use crate::error::ApiError;
 const OTHER_TYPES: [&str; 5] =
     ["BIN_FLAT", "BIN_IVF_FLAT", "SPARSE_INVERTED_INDEX", "SPARSE_WAND", "MINHASH_LSH"];
 
-/// The indexes that a request asks for, one a field.
+/// The indexes that a request asks for, one a field. `unknown` says that there is no such field.
 pub(in crate::rest) fn read_indexes(
     body: &Object<'_>,
     schema: &Schema,
+    unknown: fn(&str) -> ApiError,
 ) -> Result<Vec<IndexDefinition>, ApiError> {
     let raws = body.array("indexParams")?.unwrap_or_default();
-    raws.into_iter().map(|raw| read_index(raw, schema)).collect()
+    raws.into_iter().map(|raw| read_index(raw, schema, unknown)).collect()
 }
 
-fn read_index(raw: &RawValue, schema: &Schema) -> Result<IndexDefinition, ApiError> {
+fn read_index(
+    raw: &RawValue,
+    schema: &Schema,
+    unknown: fn(&str) -> ApiError,
+) -> Result<IndexDefinition, ApiError> {
     let object = Object::within("IndexParam", raw)?;
     let field: String = object.get_or_default("fieldName")?;
     let name: String = object.get_or_default("indexName")?;
@@ -35,7 +39,7 @@ fn read_index(raw: &RawValue, schema: &Schema) -> Result<IndexDefinition, ApiErr
     let mut params = texts(&object.object("params")?);
     let inner_type = params.remove("index_type").unwrap_or_default();
     let inner_metric = params.remove("metric_type").unwrap_or_default();
-    let Some((_, definition)) = schema.field(&field) else { return Err(no_such_field(&field)) };
+    let Some((_, definition)) = schema.field(&field) else { return Err(unknown(&field)) };
     if !definition.data_type.is_vector() {
         return Err(ApiError::unsupported(format!("an index on the scalar field {field}")));
     }
