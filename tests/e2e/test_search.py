@@ -23,11 +23,6 @@ ONE_BIG_GROUP = 3000  # rows of the value 0 of `skewed`
 numbers = itertools.count()
 
 
-def defect(reason):
-    """Marks what the server does wrong today; the test says what would be right."""
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 
 @pytest.fixture
 def name():
@@ -457,8 +452,8 @@ def test_a_zero_vector_under_cosine_scores_zero(shared_server, name, index_type)
         ("hnsw", 1000, 0.9),
         ("hnsw", 300, 0.95),
         ("ivf", 100, 0.9),
-        pytest.param("ivf", 1000, 0.9, marks=defect("74 % are found, 94 % expected: nothing is calibrated above 100")),
-        pytest.param("sq", 1000, 0.9, marks=defect("74 % are found, 91 % expected: nothing is calibrated above 100")),
+        ("ivf", 1000, 0.9),
+        ("sq", 1000, 0.9),
     ],
 )
 def test_the_recall_asked_for_is_reached_on_long_lists(shared_server, indexed, key, limit, recall):
@@ -555,19 +550,16 @@ def test_a_filter_does_not_cost_rows_whatever_the_effort(shared_server, indexed,
         check_recall("L2", vectors(), lists, queries(), keep=keep, least=0.2 if params.get("nprobe") == 1 else 0.8)
 
 
-FAR = defect("efforts are measured with filters that do not depend on the query: 3 to 40 % are found, 98 % expected")
-
-
 @pytest.mark.parametrize(
     "key, share",
     [
         ("flat", 0.5),
         ("hnsw", 0.9),
-        pytest.param("hnsw", 0.5, marks=FAR),
+        ("hnsw", 0.5),
         ("hnsw", 0.05),
-        pytest.param("ivf", 0.9, marks=FAR),
-        pytest.param("ivf", 0.5, marks=FAR),
-        pytest.param("ivf", 0.2, marks=FAR),
+        ("ivf", 0.9),
+        ("ivf", 0.5),
+        ("ivf", 0.2),
         ("ivf", 0.05),
     ],
 )
@@ -763,7 +755,6 @@ def test_wrong_groups_are_refused(shared_server, indexed):
         refuse({}, 1100, "group size", groupingField="id", groupSize=11)
 
 
-@defect("answers 1100 'field nothing not exist', where Milvus says 1700 'field not found[field=nothing]'")
 @pytest.mark.parametrize("body", [{"groupingField": "nothing"}, {"searchParams": {"group_by_field": "nothing"}}])
 def test_an_unknown_field_of_groups_is_refused(shared_server, indexed, body):
     base = {"collectionName": indexed("flat"), "data": [[0.5] * DIM], "limit": LIMIT}
@@ -927,8 +918,8 @@ def test_hybrid_searches_are_grouped(shared_server, hybrid, size, strict):
 @pytest.mark.parametrize(
     "size",
     [
-        pytest.param(11, marks=defect("the size is not checked: 11 rows of each group come back")),
-        pytest.param(0, marks=defect("the size is not checked: the search goes on until the client leaves")),
+        11,
+        0,
     ],
 )
 def test_wrong_group_sizes_of_hybrid_searches_are_refused(shared_server, hybrid, size):
@@ -1100,12 +1091,7 @@ def test_an_index_outlives_the_program_and_damage_to_its_file(start, tmp_path, n
 @pytest.mark.parametrize(
     "body, code, words",
     [
-        pytest.param(
-            [index_on("HNSW", field_name="nothing")],
-            1100,
-            "cannot create index on non-exist field: nothing",
-            marks=defect("answers 1802 and the words of collections/create"),
-        ),
+        ([index_on("HNSW", field_name="nothing")], 1100, "cannot create index on non-exist field: nothing"),
         ([], 1802, ""),
         ([index_on("HNSW", field_name="id")], 1100, ""),
     ],

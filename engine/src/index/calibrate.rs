@@ -13,7 +13,7 @@ use super::progress::BuildProgress;
 use super::query::{Collector, Target};
 use super::sample::sample;
 use super::stats::SearchStats;
-use super::{Family, VectorIndex, flat};
+use super::{VectorIndex, flat};
 use crate::error::Result;
 use crate::kernel::{self, Metric, TopK};
 use crate::rowset::RowSet;
@@ -21,8 +21,11 @@ use crate::segment::VectorColumn;
 
 /// Rows that serve as queries.
 const QUERIES: usize = 128;
-/// Shares of the rows that a filter leaves, falling.
-const SHARES: [f32; 5] = [1.0, 0.6, 0.25, 0.1, 0.03];
+/// Fewer do beside a filter.
+const FILTERED_QUERIES: usize = 64;
+/// Shares of the rows that a filter leaves, falling: for a graph, which walks in different ways, and for lists.
+const GRAPH_SHARES: [f32; 5] = [1.0, 0.31, 0.25, 0.1, 0.03];
+const LIST_SHARES: [f32; 3] = [1.0, 0.25, 0.03];
 /// Numbers of rows wanted.
 const WANTED: [usize; 2] = [10, 100];
 const MOST_WANTED: usize = 100;
@@ -80,11 +83,13 @@ impl Calibration {
     ) -> Result<Self> {
         let held_out = sample(column.rows(), QUERIES, seed ^ 2);
         let mut points = Vec::new();
-        for (number, share) in SHARES.into_iter().enumerate() {
+        let shares: &[f32] = if index.is_graph() { &GRAPH_SHARES } else { &LIST_SHARES };
+        for (number, &share) in shares.iter().enumerate() {
             let rows = random_rows(column.rows(), share, seed ^ number as u64);
             progress.check()?;
-            let trial = Trial::new(index, column, &rows, &held_out);
             let filtered = usize::from(share < 1.0);
+            let queries = if share < 1.0 { FILTERED_QUERIES.min(held_out.len()) } else { held_out.len() };
+            let trial = Trial::new(index, column, &rows, &held_out[..queries]);
             for wanted in WANTED {
                 for effort in efforts(index, wanted).step_by([1, FILTERED_STEP][filtered]) {
                     progress.check()?;
@@ -103,20 +108,35 @@ impl Calibration {
     /// that was tried reached it.
     pub(crate) fn effort_for(&self, recall: f32, wanted: usize, share: f32) -> Option<Expected> {
         let wanted = WANTED.into_iter().find(|&w| w >= wanted).unwrap_or(WANTED[WANTED.len() - 1]);
-        let share = nearest_share(share);
+        let share = self.nearest_share(share);
         // Real filters have something to do with the vectors, random ones have not: fewer misses are aimed at.
         let recall = if share < 1.0 || self.cautious { recall + (1.0 - recall) * CAUTION } else { recall };
         // Of so few queries, a recall is known to about so much.
         let at = |p: &&Point| p.share == share && p.wanted == wanted;
         let error = |p: &Point| (p.recall * (1.0 - p.recall) / (QUERIES * wanted.min(30)) as f32).sqrt();
-        let point = self.points.iter().filter(at).find(|p| p.recall - error(p) >= recall)?;
-        Some(Expected { effort: point.effort, recall: point.recall, compared: point.compared })
+        let enough = |p: &&Point| p.recall - error(p) >= recall;
+        let point = self.points.iter().filter(at).find(enough)?;
+        // Where a filter leaves just what is near the query, the search is as one without it: never less effort than that.
+        let plain = |p: &&Point| p.share >= 1.0 && p.wanted == wanted;
+        let least = self.points.iter().filter(plain).find(enough).map_or(point.effort, |p| p.effort);
+        let more = least.max(point.effort) as f32 / point.effort.max(1) as f32;
+        Some(Expected {
+            effort: least.max(point.effort),
+            recall: point.recall,
+            compared: point.compared * more,
+        })
+    }
+
+    /// The next smaller share that was measured: it is the harder one.
+    fn nearest_share(&self, share: f32) -> f32 {
+        let smaller = self.points.iter().map(|p| p.share).filter(|&s| s <= share + 1e-3).reduce(f32::max);
+        smaller.or(self.points.iter().map(|p| p.share).reduce(f32::min)).unwrap_or(1.0)
     }
 
     /// What an effort is expected to give.
     pub(crate) fn expect(&self, effort: usize, wanted: usize, share: f32) -> Expected {
         let wanted = WANTED.into_iter().find(|&w| w >= wanted).unwrap_or(WANTED[WANTED.len() - 1]);
-        let share = nearest_share(share);
+        let share = self.nearest_share(share);
         let same = |p: &&Point| p.share == share && p.wanted == wanted;
         let points: Vec<&Point> = self.points.iter().filter(same).collect();
         let below = points.iter().rev().find(|p| p.effort <= effort).or(points.first());
@@ -128,20 +148,12 @@ impl Calibration {
     }
 }
 
-/// The next smaller share that was measured: it is the harder one.
-fn nearest_share(share: f32) -> f32 {
-    SHARES.into_iter().find(|&s| s <= share + 1e-3).unwrap_or(SHARES[SHARES.len() - 1])
-}
-
+/// Efforts to try. Half of all lists is the most: with more, comparing every row costs about as much.
 fn efforts(index: &VectorIndex, wanted: usize) -> impl Iterator<Item = usize> {
-    let most = index.most_effort();
-    let least = if matches!(index.family, Family::Hnsw(_)) { wanted } else { 1 };
-    let first = [least.min(most)];
-    first
-        .into_iter()
-        .chain(EFFORTS.into_iter().filter(move |&e| e > least && e < most))
-        .chain([most])
-        .take_while(move |&e| e <= 4096 || e == least)
+    let graph = index.is_graph();
+    let most = if graph { index.most_effort() } else { index.most_effort().div_ceil(2) };
+    let least = if graph { wanted.min(most) } else { 1 };
+    std::iter::once(least).chain(EFFORTS.into_iter().filter(move |&e| e > least && e <= most))
 }
 
 fn random_rows(rows: usize, share: f32, seed: u64) -> RowSet {

@@ -12,7 +12,7 @@ use crate::kernel::tile::{Best, Panel, WIDTH};
 use crate::kernel::{self, Kernel};
 
 /// Lloyd iterations at most.
-const ITERATIONS: usize = 10;
+const ITERATIONS: usize = 8;
 /// Iterations end when the mean distance improves by less than this share.
 const ENOUGH: f64 = 2e-3;
 /// More centroids than this are drawn at random, and moved fewer times: k-means++ takes time with their square.

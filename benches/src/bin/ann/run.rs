@@ -169,7 +169,7 @@ fn flat(
             let mut speeds = vec![Vec::new(); contenders.len()];
             for _ in 0..options.rounds {
                 for (contender, speeds) in contenders.iter_mut().zip(&mut speeds) {
-                    let pass = contender.search(Load { effort: 0, threads, filter: None, single })?;
+                    let pass = contender.search(Load { effort: 1, threads, filter: None, single })?;
                     let each = pass.p50_us.map_or(pass.seconds / pass.queries as f64, |us| us / 1e6);
                     speeds.push(1.0 / each);
                     if let Some(p99) = pass.p99_us {

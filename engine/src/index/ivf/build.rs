@@ -16,7 +16,7 @@ use crate::kernel::tile::{Panel, WIDTH};
 use crate::segment::VectorColumn;
 
 /// Rows of the sample for each list, of many lists altogether, and of each even then.
-const SAMPLE_PER_LIST: usize = 48;
+const SAMPLE_PER_LIST: usize = 32;
 const MOST_SAMPLED: usize = 1 << 18;
 const LEAST_PER_LIST: usize = 8;
 /// Fewest rows a list should have on average, as in Faiss and Milvus: with more lists, centroids are noise.
