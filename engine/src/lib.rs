@@ -1,23 +1,24 @@
 //! # Elanus engine: knows vectors
 //!
-//! Collections of rows with vectors: durable writes, snapshots, filters and exact search. No async, no HTTP, no
+//! Collections of rows with vectors: durable writes, snapshots, filters, exact and indexed search. No async, no HTTP, no
 //! pixels; bytes on disk are `elanus-storage`'s.
 //!
 //! ```text
 //!   Engine (catalog) ── Collection ──┬── commit: one log, group commit, then apply
 //!                                    ├── snapshot: Arc<[segment + tombstones]>  ◄── readers
 //!                                    ├── seal: growing chunks → mapped segment files ┐
-//!                                    └── compact: worn and small files → fewer       ┴─ rewrite: one commit point
+//!                                    ├── compact: worn and small files → fewer       ┴─ rewrite: one commit point
+//!                                    └── index: sealed segments → derived IVF lists and HNSW graphs, in the background
 //!
-//!   request ─► filter (parse, bind) ─► plan ─► exec over each segment of one snapshot ─► merge ─► rows
-//!                                                  └── kernel (SIMD, chosen at start)
+//!   request ─► filter (parse, bind) ─► plan ─► exec over each segment of one snapshot ─► merge, group, fuse ─► rows
+//!                                                  └── index, or every row ── kernel (SIMD, chosen at start)
 //! ```
 //!
 //! `catalog` also opens collections in the background, backs them up and takes them back; [`check`] examines a data
 //! directory that nobody uses.
 //!
 //! Read [`schema`] and [`row`] for the data, [`collection`] for how a write becomes durable and then visible,
-//! [`segment`] for what lies on disk, [`exec`] for how a search runs.
+//! [`segment`] for what lies on disk, [`index`] for how near rows are found, [`exec`] for how a search runs.
 
 mod array;
 pub mod catalog;

@@ -213,6 +213,9 @@ fn hnsw_keeps_its_promise() {
         let world = world("HNSW", &[("M", "12"), ("efConstruction", "100")], metric);
         let hits = world.collection.search(&request(&world.collection, &world.rows[5], None)).unwrap();
         assert_eq!(hits.stats.indexed_segments, 1, "the index is used: {:?}", hits.explained);
+        let mut all = request(&world.collection, &world.rows[5], None);
+        all.effort = Effort::Recall(1.0);
+        assert_eq!(world.collection.search(&all).unwrap().stats.hops, 0, "a recall of 1 is an exact search");
         world.check(&format!("HNSW {metric}"));
     }
 }

@@ -107,6 +107,8 @@ pub(crate) fn segment_path(facts: Facts<'_>) -> SegmentPath {
 fn effort(facts: &Facts<'_>, index: Indexed<'_>, share: f32) -> Option<crate::index::Expected> {
     let calibrated = facts.wanted.min(MOST_CALIBRATED);
     let recall = match (facts.effort, index.graph) {
+        // All of them: measuring a recall of 1 on a few queries promises no such thing.
+        (Effort::Recall(recall), _) if recall >= 1.0 => return None,
         (Effort::Recall(recall), _) => recall,
         (Effort::Asked { ef: Some(asked), .. }, true)
         | (Effort::Asked { probes: Some(asked), .. }, false) => {

@@ -23,6 +23,7 @@ pub const QUERY_RANGE: std::ops::RangeInclusive<i16> = -255..=510;
 /// Longer rows are summed in 64 bits: a difference is at most 510, so 32 bits hold this many squares.
 const SUM_IN_32_BITS: usize = 4096;
 /// Rows whose first bytes are fetched ahead of being scored, when they are scattered.
+#[cfg(target_arch = "x86_64")]
 const AHEAD: usize = 16;
 
 /// A query, rows and which of them, to a score for each.
