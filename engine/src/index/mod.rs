@@ -12,6 +12,7 @@
 //! makes up a score. And if there are `k` rows to be found, `k` are: a search that comes back with fewer looks at the
 //! others, too.
 
+mod assign;
 mod calibrate;
 mod file;
 mod fit;

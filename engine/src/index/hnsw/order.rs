@@ -1,16 +1,14 @@
 //! The order of nodes in memory: near ones together. A walk then reads from few pages, and so does an insertion when
 //! nodes are inserted in this order.
 
-use rayon::prelude::*;
-
 use super::Nodes;
-use crate::error::{EngineError, Result};
-use crate::index::kmeans::{Centroids, group, train};
+use crate::error::Result;
+use crate::index::assign::assign;
+use crate::index::kmeans::{group, train};
 use crate::index::progress::BuildProgress;
 use crate::index::sample::{lay_sample, sample};
 use crate::index::space::Space;
 use crate::kernel;
-use crate::kernel::tile::{Panel, WIDTH};
 use crate::segment::VectorColumn;
 
 /// Nodes of a cluster, about: some dozen pages of codes.
@@ -18,8 +16,6 @@ const NODES_PER_CLUSTER: usize = 256;
 const MOST_CLUSTERS: usize = 1024;
 /// Rows that the clusters are learnt from, for each.
 const SAMPLE_PER_CLUSTER: usize = 32;
-/// Nodes handed to a thread at once; a multiple of a panel.
-const PART: usize = 32 * WIDTH;
 
 /// A new name for each node: clusters after each other, each beside one that is near.
 pub(super) fn by_cluster(
@@ -39,38 +35,13 @@ pub(super) fn by_cluster(
         .map(|node| nodes.rows_of(node)[0])
         .collect();
     let centroids = train(&lay_sample(space, column, &sampled), width, clusters, seed, progress)?;
-    let cluster_of = assign(space, column, nodes, &centroids, progress)?;
+    let row_of = |node: usize| nodes.rows_of(node as u32)[0] as usize;
+    let cluster_of = assign(space, column, &centroids, nodes.len(), row_of, progress)?;
     let place = chain(&centroids.values, width);
     let placed: Vec<u32> = cluster_of.into_iter().map(|cluster| place[cluster as usize]).collect();
     let mut new_name = vec![0u32; nodes.len()];
     group(&placed, clusters).members.iter().zip(0..).for_each(|(&node, name)| new_name[node as usize] = name);
     Ok(new_name)
-}
-
-/// The nearest centroid of every node.
-fn assign(
-    space: &Space,
-    column: &VectorColumn,
-    nodes: &Nodes,
-    centroids: &Centroids,
-    progress: &BuildProgress,
-) -> Result<Vec<u32>> {
-    let width = space.width();
-    let mut nearest = vec![0u32; nodes.len()];
-    nearest.par_chunks_mut(PART).enumerate().try_for_each(|(part, nearest)| {
-        progress.check()?;
-        let mut laid = vec![0f32; WIDTH * width];
-        for (p, nearest) in nearest.chunks_mut(WIDTH).enumerate() {
-            let first = part * PART + p * WIDTH;
-            for (i, row) in laid.chunks_exact_mut(width).take(nearest.len()).enumerate() {
-                space.lay_row(column, nodes.rows_of((first + i) as u32)[0] as usize, row);
-            }
-            let best = centroids.nearest(&Panel::new(&laid[..nearest.len() * width], width));
-            nearest.copy_from_slice(&best.row[..nearest.len()]);
-        }
-        Ok::<_, EngineError>(())
-    })?;
-    Ok(nearest)
 }
 
 /// A place for each centroid on a path that goes on to the nearest one that is left.

@@ -4,15 +4,16 @@ use rayon::prelude::*;
 
 use super::IvfIndex;
 use crate::array::Array;
-use crate::error::{EngineError, Result};
+use crate::error::Result;
+use crate::index::assign::assign;
 use crate::index::fit::{Fit, measure};
-use crate::index::kmeans::{Centroids, group, train};
+use crate::index::kmeans::{group, train};
 use crate::index::progress::BuildProgress;
 use crate::index::quantizer::{Codes, Quantizer};
 use crate::index::sample::{lay_sample, sample};
 use crate::index::space::Space;
 use crate::kernel::Metric;
-use crate::kernel::tile::{Panel, WIDTH};
+use crate::kernel::tile::WIDTH;
 use crate::segment::VectorColumn;
 
 /// Rows of the sample for each list, of many lists altogether, and of each even then.
@@ -49,7 +50,8 @@ pub(crate) fn build(
     let centroids = train(&rows, width, lists, seed, progress)?;
     drop(rows);
     progress.check()?;
-    let list_of = assign(&space, column, &centroids, progress)?;
+    let list_of = assign(&space, column, &centroids, column.rows(), |row| row, progress)?;
+    progress.add(column.rows());
     let lists = group(&list_of, lists);
     let stride = quantizer.stride();
     let mut codes = vec![0u8; column.rows() * stride];
@@ -72,33 +74,6 @@ pub(crate) fn build(
         errors: Array::Heap(errors),
         proven,
     })
-}
-
-/// The nearest centroid of every row.
-fn assign(
-    space: &Space,
-    column: &VectorColumn,
-    centroids: &Centroids,
-    progress: &BuildProgress,
-) -> Result<Vec<u32>> {
-    let width = space.width();
-    let mut nearest = vec![0u32; column.rows()];
-    nearest.par_chunks_mut(PART).enumerate().try_for_each(|(part, nearest)| {
-        progress.check()?;
-        let mut laid = vec![0f32; WIDTH * width];
-        for (p, nearest) in nearest.chunks_mut(WIDTH).enumerate() {
-            let first = part * PART + p * WIDTH;
-            for (i, row) in laid.chunks_exact_mut(width).take(nearest.len()).enumerate() {
-                space.lay_row(column, first + i, row);
-            }
-            let panel = Panel::new(&laid[..nearest.len() * width], width);
-            let best = centroids.nearest(&panel);
-            nearest.copy_from_slice(&best.row[..nearest.len()]);
-        }
-        progress.add(nearest.len());
-        Ok::<_, EngineError>(())
-    })?;
-    Ok(nearest)
 }
 
 /// Codes of all rows in the order of the lists; gives back the largest error of each list.
