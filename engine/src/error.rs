@@ -8,8 +8,61 @@ use elanus_storage::StorageError;
 #[non_exhaustive]
 pub enum EngineError {
     /// No collection has this name.
-    #[error("can't find collection[database=default][collection={name}]")]
+    #[error("can't find collection[database={database}][collection={name}]")]
     CollectionNotFound {
+        /// The database asked.
+        database: String,
+        /// The name asked for.
+        name: String,
+    },
+    /// No database has this name.
+    #[error("database not found[database={name}]")]
+    DatabaseNotFound {
+        /// The name asked for.
+        name: String,
+    },
+    /// A database name breaks the naming rule.
+    #[error("database name invalid[database={name}]: {reason}")]
+    InvalidDatabaseName {
+        /// The offending name.
+        name: String,
+        /// The rule it breaks.
+        reason: String,
+    },
+    /// There are as many databases as the limit allows.
+    #[error("exceeded the limit number of database[limit={limit}]")]
+    TooManyDatabases {
+        /// The limit.
+        limit: usize,
+    },
+    /// No alias has this name.
+    #[error("alias not found[database={database}][alias={name}]")]
+    AliasNotFound {
+        /// The database asked.
+        database: String,
+        /// The name asked for.
+        name: String,
+    },
+    /// A collection has the name that an alias is to get, or the other way round.
+    #[error("{0}")]
+    AliasConflict(String),
+    /// The alias names another collection already.
+    #[error("{name} is already an alias of collection {collection}: alias already exist[alias={name}]")]
+    AliasExists {
+        /// The alias.
+        name: String,
+        /// What it names.
+        collection: String,
+    },
+    /// The collection has no such partition.
+    #[error("partition not found[partition={name}]")]
+    PartitionNotFound {
+        /// The name asked for.
+        name: String,
+    },
+    /// The collection has no such index.
+    #[error("index not found[index={name}]")]
+    IndexNotFound {
         /// The name asked for.
         name: String,
     },
@@ -93,6 +146,9 @@ pub enum EngineError {
     /// The stored data was made under a definition that contradicts the request (for example another embedding model).
     #[error("{0}")]
     Conflict(String),
+    /// The schema has changed since the rows were read; the same request succeeds.
+    #[error("the schema of the collection has changed: collection schema mismatch")]
+    SchemaChanged,
     /// As many searches run and wait as may.
     #[error("too busy: {limit} searches are running or waiting: try again")]
     Busy {
@@ -137,10 +193,18 @@ impl EngineError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::CollectionNotFound { .. }
+            | Self::DatabaseNotFound { .. }
+            | Self::AliasNotFound { .. }
+            | Self::PartitionNotFound { .. }
+            | Self::IndexNotFound { .. }
             | Self::FieldNotFound { .. }
             | Self::GroupFieldNotFound { .. } => ErrorClass::NotFound,
-            Self::CollectionExists { .. } | Self::Conflict(_) => ErrorClass::Conflict,
-            Self::TooManyCollections { .. } => ErrorClass::Exhausted,
+            Self::CollectionExists { .. }
+            | Self::AliasConflict(_)
+            | Self::AliasExists { .. }
+            | Self::SchemaChanged
+            | Self::Conflict(_) => ErrorClass::Conflict,
+            Self::TooManyCollections { .. } | Self::TooManyDatabases { .. } => ErrorClass::Exhausted,
             Self::CollectionFailed { .. }
             | Self::CollectionLoading { .. }
             | Self::Busy { .. }

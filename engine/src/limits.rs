@@ -11,6 +11,20 @@ pub const MAX_VECTOR_FIELDS: usize = 10;
 pub const MIN_DIMENSION: usize = 2;
 /// Largest dimension of a float vector (Milvus: 32,768).
 pub const MAX_DIMENSION: usize = 32_768;
+/// Largest dimension of a binary vector, in bits (Milvus: 262,144).
+pub const MAX_BINARY_DIMENSION: usize = 262_144;
+/// Most elements of an array (Milvus: 4,096).
+pub const MAX_ARRAY_ELEMENTS: usize = 4096;
+/// Most pairs of a sparse vector (ours).
+pub const MAX_SPARSE_PAIRS: usize = 65_536;
+/// Most partitions of a collection (Milvus: 1,024).
+pub const MAX_PARTITIONS: usize = 1024;
+/// Partitions of a collection with a partition key that does not say how many (Milvus: 16).
+pub const DEFAULT_KEY_PARTITIONS: usize = 16;
+/// Most databases (Milvus: 64).
+pub const MAX_DATABASES: usize = 64;
+/// Most aliases of a database (ours).
+pub const MAX_ALIASES: usize = 65_536;
 /// Largest `max_length` of a VarChar in bytes (Milvus: 65,535).
 pub const MAX_VARCHAR_BYTES: usize = 65_535;
 /// Largest JSON value in bytes, also of one row's dynamic keys together (Milvus: 65,536).

@@ -63,7 +63,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Insert(rows) => {
-                    c.insert(batch(c.schema(), KeySource::Given, &rows)).unwrap();
+                    c.insert(batch(&c.schema(), KeySource::Given, &rows)).unwrap();
                     oracle.extend(rows);
                 }
                 Step::Delete(keys) => {
@@ -73,7 +73,7 @@ proptest! {
                     prop_assert_eq!(died as usize, before - oracle.len());
                 }
                 Step::DeleteWhere(tag) => {
-                    let filter = Filter::compile(&format!("tag == {tag}"), c.schema()).unwrap();
+                    let filter = Filter::compile(&format!("tag == {tag}"), &c.schema()).unwrap();
                     c.delete_where(&filter).unwrap();
                     oracle.retain(|_, seed| *seed % 10 != tag);
                 }
@@ -100,7 +100,7 @@ fn derived_files_are_rebuilt_and_left_overs_swept() {
     let engine = open(dir.path());
     let c = create(&engine, false, Metric::L2);
     let rows: Vec<(i64, i64)> = (0..300).map(|i| ((i * 7919) % 300, i)).collect();
-    c.insert(batch(c.schema(), KeySource::Given, &rows)).unwrap();
+    c.insert(batch(&c.schema(), KeySource::Given, &rows)).unwrap();
     c.flush().unwrap();
     assert!(c.stats().sealed_segments >= 1 && c.stats().growing_rows == 0);
     let expected = all(&c);
@@ -124,10 +124,10 @@ fn a_damaged_collection_fails_alone() {
     let dir = tempfile::tempdir().unwrap();
     let engine = open(dir.path());
     let c = create(&engine, false, Metric::L2);
-    c.insert(batch(c.schema(), KeySource::Given, &[(1, 1)])).unwrap();
+    c.insert(batch(&c.schema(), KeySource::Given, &[(1, 1)])).unwrap();
     c.flush().unwrap();
     let other = engine.create(Definition::new("other", schema(true))).unwrap();
-    other.insert(batch(other.schema(), KeySource::Generated, &[(0, 5)])).unwrap();
+    other.insert(batch(&other.schema(), KeySource::Generated, &[(0, 5)])).unwrap();
     engine.close();
     drop((c, other, engine));
     let truth = dir.path().join("collections").join("00000001").join("truth");
@@ -148,9 +148,9 @@ fn generated_keys_never_repeat() {
     let engine = open(dir.path());
     let c = create(&engine, true, Metric::Cosine);
     let insert =
-        |c: &Collection| c.insert(batch(c.schema(), KeySource::Generated, &[(0, 1), (0, 2)])).unwrap();
+        |c: &Collection| c.insert(batch(&c.schema(), KeySource::Generated, &[(0, 1), (0, 2)])).unwrap();
     assert_eq!(insert(&c), Keys::Int(vec![1, 2]));
-    c.upsert(batch(c.schema(), KeySource::Given, &[(10, 3)])).unwrap();
+    c.upsert(batch(&c.schema(), KeySource::Given, &[(10, 3)])).unwrap();
     assert_eq!(insert(&c), Keys::Int(vec![11, 12]));
     c.delete_keys(Keys::Int(vec![12])).unwrap();
     c.flush().unwrap();
@@ -165,7 +165,7 @@ fn the_last_of_equal_keys_in_a_batch_lives() {
     let dir = tempfile::tempdir().unwrap();
     let engine = open(dir.path());
     let c = create(&engine, false, Metric::L2);
-    c.insert(batch(c.schema(), KeySource::Given, &[(1, 10), (2, 20), (1, 30)])).unwrap();
+    c.insert(batch(&c.schema(), KeySource::Given, &[(1, 10), (2, 20), (1, 30)])).unwrap();
     assert_eq!(all(&c), BTreeMap::from([(1, 30), (2, 20)]));
 }
 
@@ -174,7 +174,7 @@ fn windows_ranges_and_vectors_are_checked() {
     let dir = tempfile::tempdir().unwrap();
     let engine = open(dir.path());
     let c = create(&engine, false, Metric::L2);
-    c.insert(batch(c.schema(), KeySource::Given, &(0..50).map(|i| (i, i)).collect::<Vec<_>>())).unwrap();
+    c.insert(batch(&c.schema(), KeySource::Given, &(0..50).map(|i| (i, i)).collect::<Vec<_>>())).unwrap();
     let good = request(&c, 3, 10, None);
     let refused = |change: &dyn Fn(&mut SearchRequest)| {
         let mut r = good.clone();
@@ -196,7 +196,13 @@ fn windows_ranges_and_vectors_are_checked() {
     let mut paged = good.clone();
     (paged.limit, paged.offset) = (3, 2);
     assert_eq!(c.search(&paged).unwrap().scores, c.search(&good).unwrap().scores[2..5]);
-    let window = QueryRequest { filter: None, projection: good.projection.clone(), limit: 5, offset: 16_380 };
+    let window = QueryRequest {
+        filter: None,
+        projection: good.projection.clone(),
+        limit: 5,
+        offset: 16_380,
+        order_by: Vec::new(),
+    };
     assert!(c.query(&window).unwrap_err().to_string().contains("16385"));
 }
 
@@ -211,7 +217,7 @@ fn writers_and_readers_at_once_see_whole_batches() {
                 scope.spawn(|| {
                     for _ in 0..40 {
                         let rows: Vec<(i64, i64)> = (0..7).map(|i| (0, i)).collect();
-                        c.insert(batch(c.schema(), KeySource::Generated, &rows)).unwrap();
+                        c.insert(batch(&c.schema(), KeySource::Generated, &rows)).unwrap();
                     }
                 })
             })
@@ -253,13 +259,13 @@ fn everything_at_once() {
             for round in 0..60i64 {
                 let keys = (0..KEYS).filter(|key| (key * 31 + round * 17) % 3 == 0);
                 let rows: Vec<(i64, i64)> = keys.map(|key| (writer * KEYS + key, round * 13 + key)).collect();
-                c.upsert(batch(c.schema(), KeySource::Given, &rows)).unwrap();
+                c.upsert(batch(&c.schema(), KeySource::Given, &rows)).unwrap();
                 mine.extend(rows);
                 let gone: Vec<i64> = mine.keys().copied().filter(|key| (key + round) % 5 == 0).collect();
                 assert_eq!(c.delete_keys(Keys::Int(gone.clone())).unwrap() as usize, gone.len());
                 mine.retain(|key, _| !gone.contains(key));
                 let filter = format!("id >= {} and id < {}", writer * KEYS, (writer + 1) * KEYS);
-                let count = c.count_where(&Filter::compile(&filter, c.schema()).unwrap()).unwrap();
+                let count = c.count_where(&Filter::compile(&filter, &c.schema()).unwrap()).unwrap();
                 assert_eq!(count as usize, mine.len(), "writer {writer}, round {round}");
             }
             mine
@@ -307,7 +313,7 @@ fn damage_is_not_copied_under_a_fresh_checksum() {
     let data = elanus_storage::data_dir::open(dir.path()).unwrap();
     let engine = Engine::open(data, options).unwrap();
     let c = create(&engine, false, Metric::L2);
-    c.insert(batch(c.schema(), KeySource::Given, &(0..50).map(|i| (i, i)).collect::<Vec<_>>())).unwrap();
+    c.insert(batch(&c.schema(), KeySource::Given, &(0..50).map(|i| (i, i)).collect::<Vec<_>>())).unwrap();
     c.flush().unwrap();
     c.delete_keys(Keys::Int((0..25).collect())).unwrap();
     damage_vectors(dir.path());
@@ -322,7 +328,7 @@ fn a_collection_whose_files_turn_out_damaged_is_taken_out_of_service() {
     let engine = open(dir.path());
     let c = create(&engine, false, Metric::L2);
     let other = engine.create(Definition::new("other", schema(false))).unwrap();
-    c.insert(batch(c.schema(), KeySource::Given, &(0..50).map(|i| (i, i)).collect::<Vec<_>>())).unwrap();
+    c.insert(batch(&c.schema(), KeySource::Given, &(0..50).map(|i| (i, i)).collect::<Vec<_>>())).unwrap();
     c.flush().unwrap();
     damage_vectors(dir.path());
     c.delete_keys(Keys::Int((0..25).collect())).unwrap();
@@ -334,7 +340,7 @@ fn a_collection_whose_files_turn_out_damaged_is_taken_out_of_service() {
     }
     assert!(matches!(engine.collection("c"), Err(EngineError::CollectionFailed { .. })));
     assert!(matches!(c.delete_keys(Keys::Int(vec![30])), Err(EngineError::Closing)));
-    other.insert(batch(other.schema(), KeySource::Given, &[(1, 1)])).unwrap();
+    other.insert(batch(&other.schema(), KeySource::Given, &[(1, 1)])).unwrap();
 }
 
 #[test]
@@ -342,7 +348,7 @@ fn a_lost_catalog_is_damage_and_no_empty_database() {
     let dir = tempfile::tempdir().unwrap();
     let engine = open(dir.path());
     let c = create(&engine, false, Metric::L2);
-    c.insert(batch(c.schema(), KeySource::Given, &[(1, 1), (2, 2)])).unwrap();
+    c.insert(batch(&c.schema(), KeySource::Given, &[(1, 1), (2, 2)])).unwrap();
     engine.close();
     drop((c, engine));
     std::fs::remove_file(dir.path().join("catalog")).unwrap();
@@ -374,7 +380,7 @@ fn writes_of_an_interval_are_synced_in_the_background() {
                 seen.store(true, Ordering::SeqCst);
             }
         })));
-        c.insert(batch(c.schema(), KeySource::Given, &[(1, 1)])).unwrap();
+        c.insert(batch(&c.schema(), KeySource::Given, &[(1, 1)])).unwrap();
         let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
         while !synced.load(Ordering::SeqCst) {
             assert!(std::time::Instant::now() < until, "never synced at {millis} ms");

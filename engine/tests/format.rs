@@ -34,7 +34,7 @@ fn write(dir: &Path) {
     let c = engine.create(Definition::new("c", schema(false)).index("vector", Metric::L2)).unwrap();
     let put = |range: std::ops::Range<i64>| {
         let rows: Vec<(i64, i64)> = range.map(|i| (i * 7 % 31, i)).collect();
-        c.insert(batch(c.schema(), KeySource::Given, &rows)).unwrap();
+        c.insert(batch(&c.schema(), KeySource::Given, &rows)).unwrap();
     };
     put(0..10);
     c.flush().unwrap();

@@ -52,7 +52,7 @@ fn definition(index_type: &str, params: &[(&str, &str)], metric: Metric, dim: us
         field: "v".into(),
         name: "v".into(),
         index_type: index_type.into(),
-        metric,
+        metric: Some(metric.into()),
         params: params.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
     });
     definition
@@ -74,7 +74,7 @@ fn clustered(rows: usize, metric: Metric) -> Vec<Vec<f32>> {
 
 fn insert(collection: &Collection, rows: &[Vec<f32>], place: &[i64]) {
     for (part, chunk) in rows.chunks(4000).enumerate() {
-        let mut batch = BatchBuilder::new(collection.schema(), KeySource::Given);
+        let mut batch = BatchBuilder::new(&collection.schema(), KeySource::Given);
         for (i, row) in chunk.iter().enumerate() {
             let id = part * 4000 + i;
             batch.set(0, Value::Int(id as i64)).unwrap();
@@ -88,7 +88,7 @@ fn insert(collection: &Collection, rows: &[Vec<f32>], place: &[i64]) {
                 .unwrap();
             batch.end_row().unwrap();
         }
-        collection.insert(batch.finish()).unwrap();
+        collection.insert(batch.finish().unwrap()).unwrap();
     }
     collection.flush().unwrap();
     while collection.compact().unwrap() {}
@@ -128,10 +128,10 @@ fn keys(hits: &SearchHits) -> Vec<i64> {
 }
 
 fn request(collection: &Collection, query: &[f32], filter: Option<&str>) -> SearchRequest {
-    let projection = Projection::resolve::<&str>(collection.schema(), &[]).unwrap();
+    let projection = Projection::resolve::<&str>(&collection.schema(), &[]).unwrap();
     SearchRequest {
         effort: Effort::Recall(TARGET),
-        filter: filter.map(|f| Filter::compile(f, collection.schema()).unwrap()),
+        filter: filter.map(|f| Filter::compile(f, &collection.schema()).unwrap()),
         ..SearchRequest::new("v", query.to_vec(), K, projection)
     }
 }

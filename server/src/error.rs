@@ -21,16 +21,32 @@ pub mod code {
     pub const COLLECTION_NOT_FOUND: i32 = 100;
     /// As many collections as there may be.
     pub const TOO_MANY_COLLECTIONS: i32 = 102;
+    /// No such partition.
+    pub const PARTITION_NOT_FOUND: i32 = 200;
     /// No such index.
     pub const INDEX_NOT_FOUND: i32 = 700;
     /// No such database.
     pub const DATABASE_NOT_FOUND: i32 = 800;
+    /// As many databases as there may be.
+    pub const TOO_MANY_DATABASES: i32 = 801;
+    /// A database name against the rule.
+    pub const DATABASE_NAME: i32 = 802;
     /// Nearly every mistake in a request.
     pub const INVALID: i32 = 1100;
     /// Something the request must carry is missing.
     pub const MISSING: i32 = 1101;
     /// Something in the request is too large.
     pub const TOO_LARGE: i32 = 1102;
+    /// No such alias.
+    pub const ALIAS_NOT_FOUND: i32 = 1600;
+    /// An alias and a collection of one name.
+    pub const ALIAS_CONFLICT: i32 = 1601;
+    /// The alias is of another collection.
+    pub const ALIAS_EXISTS: i32 = 1602;
+    /// The schema has changed meanwhile.
+    pub const SCHEMA_MISMATCH: i32 = 109;
+    /// A feature of a cluster, or one that is not here at all.
+    pub const UNIMPLEMENTED: i32 = 10;
     /// No such field.
     pub const FIELD_NOT_FOUND: i32 = 1700;
     /// A field name against the rule.
@@ -121,6 +137,15 @@ impl From<EngineError> for ApiError {
             (EngineError::CollectionNotFound { .. }, _) => {
                 (code::COLLECTION_NOT_FOUND, StatusCode::NOT_FOUND)
             }
+            (EngineError::DatabaseNotFound { .. }, _) => (code::DATABASE_NOT_FOUND, StatusCode::NOT_FOUND),
+            (EngineError::InvalidDatabaseName { .. }, _) => (code::DATABASE_NAME, StatusCode::BAD_REQUEST),
+            (EngineError::TooManyDatabases { .. }, _) => (code::TOO_MANY_DATABASES, StatusCode::CONFLICT),
+            (EngineError::PartitionNotFound { .. }, _) => (code::PARTITION_NOT_FOUND, StatusCode::NOT_FOUND),
+            (EngineError::IndexNotFound { .. }, _) => (code::INDEX_NOT_FOUND, StatusCode::NOT_FOUND),
+            (EngineError::AliasNotFound { .. }, _) => (code::ALIAS_NOT_FOUND, StatusCode::NOT_FOUND),
+            (EngineError::AliasConflict(_), _) => (code::ALIAS_CONFLICT, StatusCode::CONFLICT),
+            (EngineError::AliasExists { .. }, _) => (code::ALIAS_EXISTS, StatusCode::CONFLICT),
+            (EngineError::SchemaChanged, _) => (code::SCHEMA_MISMATCH, StatusCode::CONFLICT),
             (EngineError::FieldNotFound { .. }, _) => (code::INVALID, StatusCode::BAD_REQUEST),
             (EngineError::GroupFieldNotFound { .. }, _) => (code::FIELD_NOT_FOUND, StatusCode::BAD_REQUEST),
             (EngineError::InvalidFieldName { .. }, _) => (code::FIELD_NAME, StatusCode::BAD_REQUEST),
@@ -234,7 +259,7 @@ mod tests {
         let s = || String::from("x");
         let quota = |resource| E::Storage(StorageError::QuotaExceeded { resource, used: 2, limit: 1 });
         let table: [(E, i32, u16); 16] = [
-            (E::CollectionNotFound { name: s() }, 100, 404),
+            (E::CollectionNotFound { database: s(), name: s() }, 100, 404),
             (E::CollectionExists { name: s() }, 1100, 409),
             (E::CollectionFailed { name: s(), reason: s() }, 2, 503),
             (E::TooManyCollections { limit: 1 }, 102, 409),

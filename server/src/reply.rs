@@ -6,7 +6,10 @@ use std::borrow::Cow;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
-use elanus_engine::row::{DynamicKeys, OutputValue, Rows};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use elanus_engine::row::{DynamicKeys, ListValue, OutputValue, Rows, moment, packed, sparse};
+use elanus_engine::schema::DataType;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -123,20 +126,37 @@ impl<T: Serialize> Envelope<T> {
 
 /// Rows as an array of JSON objects: the key, the distance if there is one, the fields in the order of the schema,
 /// then undeclared keys, flat.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RowsJson<'a> {
     /// The rows.
     pub rows: &'a Rows,
     /// A distance for each row.
     pub distances: Option<&'a [f32]>,
+    /// In which form values are written.
+    pub form: Form,
+}
+
+/// In which form values are written.
+#[derive(Debug, Clone)]
+pub struct Form {
     /// Whether 64-bit integers are written as strings.
     pub int64_as_string: bool,
+    /// Whether arrays and JSON fields are values, and not Milvus's older forms.
+    pub native: bool,
+    /// Zone of moments.
+    pub zone: String,
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Self { int64_as_string: false, native: true, zone: "UTC".to_owned() }
+    }
 }
 
 impl<'a> RowsJson<'a> {
-    fn row(&self, row: usize) -> RowJson<'a> {
+    fn row(&self, row: usize) -> RowJson<'_> {
         let distance = self.distances.and_then(|d| d.get(row)).copied();
-        RowJson { rows: self.rows, row, distance, int64_as_string: self.int64_as_string }
+        RowJson { rows: self.rows, row, distance, form: &self.form }
     }
 }
 
@@ -157,7 +177,8 @@ pub fn hit_json(
     distance: Option<f32>,
     int64_as_string: bool,
 ) -> serde_json::Map<String, serde_json::Value> {
-    let row = RowJson { rows, row, distance, int64_as_string };
+    let form = Form { int64_as_string, ..Form::default() };
+    let row = RowJson { rows, row, distance, form: &form };
     // Through text: a float32 keeps its short form (0.1, not 0.10000000149).
     let parsed = serde_json::to_string(&row).and_then(|text| serde_json::from_str(&text));
     parsed.unwrap_or_else(|error| {
@@ -170,14 +191,14 @@ struct RowJson<'a> {
     rows: &'a Rows,
     row: usize,
     distance: Option<f32>,
-    int64_as_string: bool,
+    form: &'a Form,
 }
 
 impl Serialize for RowJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(None)?;
         let columns = self.rows.columns.iter();
-        let value = |value| ValueJson { value, int64_as_string: self.int64_as_string };
+        let value = |value| ValueJson { value, form: self.form };
         for column in columns.clone().filter(|c| c.primary) {
             object.serialize_entry(&column.name, &value(column.value(self.row)))?;
         }
@@ -219,25 +240,57 @@ impl RowJson<'_> {
 /// One value in Milvus's JSON form (the native one: JSON fields are values, not text).
 struct ValueJson<'a> {
     value: OutputValue<'a>,
-    int64_as_string: bool,
+    form: &'a Form,
 }
 
 impl Serialize for ValueJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.value {
+        match &self.value {
             OutputValue::Null => serializer.serialize_unit(),
-            OutputValue::Bool(v) => serializer.serialize_bool(v),
-            OutputValue::Int64(v) if self.int64_as_string => serializer.collect_str(&v),
-            OutputValue::Int(v) | OutputValue::Int64(v) => serializer.serialize_i64(v),
-            OutputValue::Float(v) => serializer.serialize_f32(v),
-            OutputValue::Double(v) => serializer.serialize_f64(v),
+            OutputValue::Bool(v) => serializer.serialize_bool(*v),
+            OutputValue::Int64(v) if self.form.int64_as_string => serializer.collect_str(v),
+            OutputValue::Int(v) | OutputValue::Int64(v) => serializer.serialize_i64(*v),
+            OutputValue::Float(v) => serializer.serialize_f32(*v),
+            OutputValue::Double(v) => serializer.serialize_f64(*v),
             OutputValue::Text(v) => serializer.serialize_str(v),
+            OutputValue::Json(v) if !self.form.native => serializer.serialize_str(v),
             OutputValue::Json(v) => {
                 let raw: &RawValue = serde_json::from_str(v).map_err(serde::ser::Error::custom)?;
                 raw.serialize(serializer)
             }
+            OutputValue::List(list) if !self.form.native => self.older_list(list, serializer),
+            OutputValue::List(list) => {
+                serializer.collect_seq(list.iter().map(|value| ValueJson { value, form: self.form }))
+            }
+            OutputValue::Moment(v) => serializer.serialize_str(&moment::format(*v, &self.form.zone)),
             OutputValue::Vector(v) => v.serialize(serializer),
+            OutputValue::Packed(data_type, v) => {
+                serializer.serialize_str(&BASE64_STANDARD.encode(packed::pack(*data_type, v)))
+            }
+            OutputValue::Bits(v) => serializer.serialize_str(&BASE64_STANDARD.encode(v)),
+            OutputValue::Sparse(v) => serializer.collect_map(sparse::pairs(v)),
         }
+    }
+}
+
+impl ValueJson<'_> {
+    /// An array as Milvus 3.0.0 writes it: Go's form of a oneof.
+    fn older_list<S: Serializer>(&self, list: &ListValue<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+        let kind = match list.element_type() {
+            DataType::Bool => "BoolData",
+            DataType::Int8 | DataType::Int16 | DataType::Int32 => "IntData",
+            DataType::Int64 => "LongData",
+            DataType::Float => "FloatData",
+            DataType::Double => "DoubleData",
+            _ => "StringData",
+        };
+        let native = Form { native: true, int64_as_string: false, ..self.form.clone() };
+        let items: Vec<ValueJson<'_>> = list.iter().map(|value| ValueJson { value, form: &native }).collect();
+        let mut data = std::collections::BTreeMap::new();
+        if !items.is_empty() {
+            data.insert("data", items);
+        }
+        serializer.collect_map([("Data", std::collections::BTreeMap::from([(kind, data)]))])
     }
 }
 
@@ -261,7 +314,6 @@ mod tests {
     use std::sync::Arc;
 
     use elanus_engine::row::{ColumnData, OutputColumn};
-    use elanus_engine::schema::DataType;
 
     use super::*;
 
@@ -271,7 +323,8 @@ mod tests {
             name: name.into(),
             data_type,
             primary,
-            data: ColumnData::Vector { dim, values: values.to_vec() },
+            element_type: None,
+            data: ColumnData::Vector { dim, values: values.to_vec(), present: None },
         };
         Rows {
             columns: vec![
@@ -290,7 +343,7 @@ mod tests {
     #[test]
     fn a_row_is_key_distance_fields_undeclared_keys() {
         let rows = rows(DynamicKeys::All);
-        let json = RowsJson { rows: &rows, distances: Some(&[0.5, 0.25]), int64_as_string: false };
+        let json = RowsJson { rows: &rows, distances: Some(&[0.5, 0.25]), form: Form::default() };
         assert_eq!(
             serde_json::to_string(&json).unwrap(),
             r#"[{"id":[7.0],"distance":0.5,"v":[0.1,1.0],"big":1152921504606846977,"o":{"a":[1,null]}},{"id":[8.0],"distance":0.25,"v":[2.0,3.5]}]"#
@@ -322,8 +375,10 @@ mod tests {
 
     #[test]
     fn int64_becomes_text_on_request() {
-        let text =
-            |value, int64_as_string| serde_json::to_string(&ValueJson { value, int64_as_string }).unwrap();
+        let text = |value, int64_as_string| {
+            let form = Form { int64_as_string, ..Form::default() };
+            serde_json::to_string(&ValueJson { value, form: &form }).unwrap()
+        };
         assert_eq!(text(OutputValue::Int64(i64::MAX), true), r#""9223372036854775807""#);
         assert_eq!(text(OutputValue::Int64(i64::MAX), false), "9223372036854775807");
         assert_eq!(text(OutputValue::Int(5), true), "5");

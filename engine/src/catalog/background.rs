@@ -63,6 +63,7 @@ impl Background {
                     measured = Instant::now();
                     engine.measure();
                     request_seals(engine);
+                    expire_rows(engine);
                 }
             });
         })?;
@@ -127,6 +128,17 @@ fn request_seals(engine: &Engine) {
     for collection in engine.slots.open() {
         if collection.wants_sealing() {
             collection.request_seal();
+        }
+    }
+}
+
+fn expire_rows(engine: &Engine) {
+    for collection in engine.slots.open() {
+        match shielded(|| collection.expire()) {
+            Ok(_) | Err(EngineError::Closing) => {}
+            Err(error) => {
+                tracing::error!(collection = collection.name(), %error, "rows past their time could not be deleted");
+            }
         }
     }
 }

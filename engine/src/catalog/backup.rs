@@ -1,6 +1,7 @@
 //! Backups: a running engine puts a copy of itself, as it was at one moment, into a folder; the folder is a data
 //! directory like any other. One collection of such a folder can be taken back into a running engine, under any name.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -124,7 +125,7 @@ impl Engine {
         open.sort_by_key(|collection| collection.id());
         let held: Vec<_> = open.iter().map(|collection| collection.hold()).collect();
         let cuts = crate::collection::Held::cut(&held);
-        let mut file = CatalogFile { next_id: catalog.1.next_id, ..CatalogFile::default() };
+        let mut file = CatalogFile { collections: BTreeMap::new(), ..catalog.1.clone() };
         let mut info = BackupInfo {
             format: BACKUP_FORMAT,
             created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
@@ -151,6 +152,8 @@ impl Engine {
             let reason = failed.map_or_else(|| "it was still being loaded".to_owned(), |(_, reason)| reason);
             info.left_out.push((name.clone(), reason));
         }
+        let known = &file.collections;
+        file.aliases.retain(|_, target| known.contains_key(target));
         drop(catalog);
         vfs.create_dir_all(&dir.join("collections"))?;
         file.store(vfs, dir, 1)?;

@@ -7,7 +7,15 @@ use elanus_storage::manifest::{self, Manifest as Stored};
 use elanus_storage::{StorageError, Vfs};
 use serde::{Deserialize, Serialize};
 
+use super::names::Database;
 use crate::error::{EngineError, Result};
+
+/// Databases and aliases, for readers that do not wait for changes of the catalog.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Names {
+    pub(super) databases: BTreeMap<String, Database>,
+    pub(super) aliases: BTreeMap<String, String>,
+}
 
 /// Its name in the data directory.
 pub(crate) const CATALOG: &str = "catalog";
@@ -20,12 +28,24 @@ const MOST: u64 = 1 << 62;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct CatalogFile {
     pub(crate) next_id: u64,
+    /// By their names inside of the engine.
     pub(crate) collections: BTreeMap<String, u64>,
+    /// Beside the default one; that one is here when it has properties.
+    #[serde(default)]
+    pub(crate) databases: BTreeMap<String, Database>,
+    /// From alias to collection, by their names inside of the engine.
+    #[serde(default)]
+    pub(crate) aliases: BTreeMap<String, String>,
 }
 
 impl Default for CatalogFile {
     fn default() -> Self {
-        Self { next_id: 1, collections: BTreeMap::new() }
+        Self {
+            next_id: 1,
+            collections: BTreeMap::new(),
+            databases: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+        }
     }
 }
 
@@ -35,6 +55,10 @@ pub(crate) fn collection_folder(root: &Path, id: u64) -> PathBuf {
 }
 
 impl CatalogFile {
+    pub(super) fn names(&self) -> Names {
+        Names { databases: self.databases.clone(), aliases: self.aliases.clone() }
+    }
+
     /// Generation and content, for whoever acts on it. Where nothing was ever stored an empty one is, so that a catalog
     /// that is missing later is known to be lost.
     pub(super) fn adopt(vfs: &dyn Vfs, root: &Path) -> Result<(u64, Self)> {

@@ -6,6 +6,7 @@
 mod background;
 mod backup;
 mod file;
+mod names;
 mod options;
 mod slots;
 
@@ -18,9 +19,10 @@ use elanus_storage::Vfs;
 use elanus_storage::data_dir::DataDir;
 use elanus_storage::quota::{Quota, Usage};
 use elanus_storage::{Reserve, Resource};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 pub use backup::{BACKUP_FILE, BackupInfo};
+pub use names::{Database, qualified, split};
 pub use options::{EngineOptions, MemoryProbe};
 pub use slots::Loading;
 
@@ -43,6 +45,7 @@ pub struct Engine {
     slots: Arc<Slots>,
     /// The catalog file as it is. Held while it changes: one creation or drop at a time.
     catalog: Mutex<(u64, CatalogFile)>,
+    names: RwLock<file::Names>,
     background: Mutex<Option<Background>>,
     /// Bytes of the data directory that are not of collections, as their owner says.
     other_bytes: AtomicU64,
@@ -85,11 +88,13 @@ impl Engine {
         let (generation, file) = CatalogFile::adopt(shared.vfs.as_ref(), &root)?;
         file.sweep_folders(shared.vfs.as_ref(), &root)?;
         let slots = Arc::new(Slots::new(&file));
+        let names = RwLock::new(file.names());
         let engine = Arc::new(Self {
             root,
             shared,
             slots,
             catalog: Mutex::new((generation, file)),
+            names,
             background: Mutex::new(None),
             other_bytes: AtomicU64::new(0),
             _data: data,
@@ -110,18 +115,26 @@ impl Engine {
     /// `QuotaExceeded`; storage errors.
     pub fn create(&self, definition: Definition) -> Result<Arc<Collection>> {
         definition.check()?;
+        self.check_database(&definition.database)?;
+        let known = qualified(&definition.database, &definition.name);
         // Waiting for one that is being opened is done before others have to wait for this.
-        self.slots.wait(&definition.name, self.shared.options.load_wait);
+        self.slots.wait(&known, self.shared.options.load_wait);
         let mut catalog = self.catalog.lock();
+        if catalog.1.aliases.contains_key(&known) {
+            return Err(EngineError::AliasConflict(format!(
+                "collection name [{0}] conflicts with an existing alias, please choose a unique name: alias and collection \
+                 name conflict[database={1}][alias={0}]",
+                definition.name, definition.database
+            )));
+        }
         if let Some(existing) = self.existing(&definition)? {
             return Ok(existing);
         }
         self.check_room_for_one_more()?;
         let (id, folder) = self.new_folder(&mut catalog)?;
-        let name = definition.name.clone();
         let collection = Arc::new(Collection::create(self.shared.clone(), &folder, id, definition)?);
-        self.name(&mut catalog, &name, id)?;
-        self.slots.put(&name, Slot::Open(Arc::clone(&collection)));
+        self.name(&mut catalog, &known, id)?;
+        self.slots.put(&known, Slot::Open(Arc::clone(&collection)));
         Ok(collection)
     }
 
@@ -149,7 +162,7 @@ impl Engine {
         self.store(catalog, next)
     }
 
-    /// A collection by name. One that is still being opened is waited for, up to [`EngineOptions::load_wait`].
+    /// A collection by its name inside of the engine ([`qualified`]). One that is still being opened is waited for, up to [`EngineOptions::load_wait`].
     ///
     /// # Errors
     /// `CollectionNotFound`; `CollectionLoading`; `CollectionFailed` when it could not be opened.
@@ -162,7 +175,7 @@ impl Engine {
         self.slots.open()
     }
 
-    /// Names of all collections, sorted, those not opened included.
+    /// Names of all collections inside of the engine, sorted, those not opened included.
     pub fn names(&self) -> Vec<String> {
         self.slots.names()
     }
@@ -220,7 +233,7 @@ impl Engine {
         }
     }
 
-    /// Drops a collection with all its rows and files; false when there is none of that name.
+    /// Drops a collection, by its name inside of the engine, with all its rows and files; false when there is none of that name.
     ///
     /// # Errors
     /// Storage errors before the catalog has changed; `CollectionLoading`. Files that cannot be removed afterwards are
@@ -228,6 +241,7 @@ impl Engine {
     pub fn drop_collection(&self, name: &str) -> Result<bool> {
         self.slots.wait(name, self.shared.options.load_wait);
         let mut catalog = self.catalog.lock();
+        Self::check_droppable(&catalog.1, name)?;
         let mut next = catalog.1.clone();
         let Some(id) = next.collections.remove(name) else {
             return Ok(false);
@@ -292,14 +306,16 @@ impl Engine {
     }
 
     fn existing(&self, definition: &Definition) -> Result<Option<Arc<Collection>>> {
-        let existing = match self.slots.get(&definition.name, Duration::ZERO) {
-            Err(EngineError::CollectionNotFound { .. }) => return Ok(None),
-            other => other?,
-        };
+        let existing =
+            match self.slots.get(&qualified(&definition.database, &definition.name), Duration::ZERO) {
+                Err(EngineError::CollectionNotFound { .. }) => return Ok(None),
+                other => other?,
+            };
         let mut known = existing.definition();
         // Properties change during a collection's life: they do not make another collection.
         known.properties.clone_from(&definition.properties);
-        if known == *definition {
+        known.loaded = definition.loaded;
+        if known.same_as(definition) {
             Ok(Some(existing))
         } else {
             Err(EngineError::CollectionExists { name: definition.name.clone() })
@@ -308,6 +324,7 @@ impl Engine {
 
     fn store(&self, catalog: &mut (u64, CatalogFile), next: CatalogFile) -> Result<()> {
         next.store(self.shared.vfs.as_ref(), &self.root, catalog.0 + 1)?;
+        *self.names.write() = next.names();
         *catalog = (catalog.0 + 1, next);
         Ok(())
     }

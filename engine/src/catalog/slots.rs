@@ -114,7 +114,11 @@ impl Slots {
                         reason: reason.clone(),
                     });
                 }
-                None => return Err(EngineError::CollectionNotFound { name: name.to_owned() }),
+                None => {
+                    let (database, name) = super::split(name);
+                    let (database, name) = (database.to_owned(), name.to_owned());
+                    return Err(EngineError::CollectionNotFound { database, name });
+                }
                 Some(Slot::Waiting { .. } | Slot::Opening) => {}
             }
             let give_up = state.stopped || wait.is_zero() || state.waiting >= MOST_WAITING || {

@@ -53,7 +53,7 @@ pub(super) fn check(
             views.push(view);
         }
     }
-    let mut snapshot = Snapshot::new(views);
+    let mut snapshot = Snapshot::new(Arc::clone(&schema), views);
     check_log(vfs, folder, &schema, &manifest, &mut snapshot, quarantine, report)?;
     if quarantine.active() && kept != manifest.segments() {
         bury_risen(vfs, folder, &mut manifest, &mut kept, &mut snapshot)?;
@@ -148,7 +148,7 @@ fn bury_risen(
         (entry.deletes, entry.deleted) = (Some(next), deleted.len());
         next += 1;
     }
-    *snapshot = Snapshot::new(views);
+    *snapshot = Snapshot::new(Arc::clone(snapshot.schema()), views);
     manifest.set_segments(kept.to_vec(), None, next);
     manifest.store(vfs, folder)
 }
@@ -173,7 +173,8 @@ fn check_log(
     report: &mut Report,
 ) -> Result<()> {
     let dir = folder.join("wal");
-    let mut replay = Replay::new(schema, &dir, manifest, std::mem::take(snapshot));
+    let before = std::mem::replace(snapshot, Snapshot::new(Arc::clone(schema), Vec::new()));
+    let mut replay = Replay::new(schema, &dir, manifest, before);
     let read =
         Wal::examine(vfs, &dir, manifest.replay_after(), &mut |sequence, bytes| replay.step(sequence, bytes));
     *snapshot = replay.finish().0.snapshot;

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use elanus_storage::data_dir::DataDir;
 use elanus_storage::{StorageError, Vfs};
 
-use crate::catalog::{CATALOG, CatalogFile, collection_folder};
+use crate::catalog::{CATALOG, CatalogFile, Database, collection_folder, qualified, split};
+use crate::collection::DEFAULT_DATABASE;
 use crate::collection::{Definition, Manifest, Snapshot};
 use crate::error::{EngineError, Result};
 use crate::exec;
@@ -100,7 +101,7 @@ impl Examined<'_> {
     /// # Errors
     /// What `visit` returns.
     pub fn scan(&self, projection: &Projection, visit: &mut dyn FnMut(Rows) -> Result<()>) -> Result<()> {
-        exec::scan(self.snapshot, &self.definition.schema.clone().into(), projection, visit)
+        exec::scan(self.snapshot, projection, visit)
     }
 }
 
@@ -178,9 +179,18 @@ fn rebuild_catalog(vfs: &dyn Vfs, root: &Path) -> Result<CatalogFile> {
     for entry in vfs.list(&root.join("collections"))?.iter().filter(|entry| entry.is_dir) {
         let Ok(id) = entry.name.parse::<u64>() else { continue };
         if let Ok(manifest) = Manifest::load(vfs, &collection_folder(root, id)) {
-            collections.insert(manifest.definition().name.clone(), id);
+            let definition = manifest.definition();
+            collections.insert(qualified(&definition.database, &definition.name), id);
         }
     }
     let next_id = collections.values().max().map_or(1, |largest| largest + 1);
-    Ok(CatalogFile { next_id, collections })
+    // Databases are known by their collections; aliases are lost.
+    let mut file = CatalogFile { next_id, collections, ..CatalogFile::default() };
+    for (number, name) in file.collections.keys().map(|name| split(name).0.to_owned()).enumerate() {
+        if name != DEFAULT_DATABASE {
+            let id = number as u64 + 2;
+            file.databases.entry(name).or_insert(Database { id, properties: BTreeMap::new() });
+        }
+    }
+    Ok(file)
 }

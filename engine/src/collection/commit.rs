@@ -16,6 +16,8 @@ use crate::row::{Batch, Keys};
 pub(crate) enum Change {
     Insert(Batch),
     Delete(Keys),
+    /// Deletes every row.
+    Truncate,
 }
 
 /// What a committed change did.
@@ -66,6 +68,7 @@ impl Waiting {
     fn weight(&self) -> usize {
         match &self.change {
             Change::Insert(batch) => batch.bytes() + batch.rows() * 16,
+            Change::Truncate => 1,
             Change::Delete(Keys::Int(keys)) => keys.len() * 8,
             Change::Delete(Keys::Text(keys)) => keys.iter().map(|key| key.len() + 8).sum(),
         }

@@ -88,6 +88,16 @@ impl Collection {
         Ok(true)
     }
 
+    /// Has the segments looked at at the next tick.
+    pub fn request_compaction(&self) {
+        self.put_compaction_due();
+    }
+
+    /// Whether a compaction runs, or is about to be looked for.
+    pub fn is_compacting(&self) -> bool {
+        self.compaction.now().running || self.compaction_due.load(Ordering::SeqCst)
+    }
+
     /// Whether rows died or segments came since this was last asked.
     pub(crate) fn take_compaction_due(&self) -> bool {
         self.compaction_due.swap(false, Ordering::SeqCst)

@@ -2,14 +2,16 @@
 //! echoes it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::partition::Partition;
 use crate::error::{EngineError, Result};
-use crate::index::Plan;
-use crate::kernel::Metric;
+use crate::index::{Plan, check_scalar, check_type};
 use crate::limits;
-use crate::schema::{Schema, check_collection_name};
+use crate::metric::MetricType;
+use crate::schema::{Field, Schema, check_collection_name, check_database_name};
 
 /// An index that a client asked for. Its metric decides searches on the field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,8 +22,9 @@ pub struct IndexDefinition {
     pub name: String,
     /// Type as the client spelled it, for example `AUTOINDEX`.
     pub index_type: String,
-    /// Metric of searches.
-    pub metric: Metric,
+    /// Metric of searches; none on a scalar field.
+    #[serde(default)]
+    pub metric: Option<MetricType>,
     /// Build parameters as sent.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
@@ -30,7 +33,7 @@ pub struct IndexDefinition {
 /// What the index on a field says of searches.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Searching {
-    pub(crate) metric: Option<Metric>,
+    pub(crate) metric: Option<MetricType>,
     /// The recall of a search that says nothing.
     pub(crate) recall: Option<f32>,
 }
@@ -54,6 +57,31 @@ pub struct Definition {
     /// Number of shards as sent; echoed.
     #[serde(default = "one")]
     pub shards: u32,
+    /// Database that it is in.
+    #[serde(default = "default_database")]
+    pub database: String,
+    /// Partitions beside the default one.
+    #[serde(default)]
+    pub(super) partitions: Vec<Partition>,
+    #[serde(default)]
+    pub(super) next_partition: i32,
+    /// Partitions that the values of a partition key are spread over.
+    #[serde(default)]
+    pub partitions_num: Option<usize>,
+    /// Whether a client has asked for it to be loaded. It is searchable in either case.
+    #[serde(default = "yes")]
+    pub loaded: bool,
+}
+
+/// The database that always exists.
+pub const DEFAULT_DATABASE: &str = "default";
+
+fn default_database() -> String {
+    DEFAULT_DATABASE.to_owned()
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one() -> u32 {
@@ -70,36 +98,89 @@ impl Definition {
             properties: BTreeMap::new(),
             consistency: "Bounded".into(),
             shards: 1,
+            database: default_database(),
+            partitions: Vec::new(),
+            next_partition: 1,
+            partitions_num: None,
+            loaded: true,
         }
     }
 
     /// Adds an AUTOINDEX of this metric on `field`, named like the field.
     #[must_use]
-    pub fn index(mut self, field: &str, metric: Metric) -> Self {
+    pub fn index(mut self, field: &str, metric: impl Into<MetricType>) -> Self {
         self.indexes.push(IndexDefinition {
             field: field.to_owned(),
             name: field.to_owned(),
             index_type: "AUTOINDEX".into(),
-            metric,
+            metric: Some(metric.into()),
             params: BTreeMap::new(),
         });
         self
     }
 
     /// The metric that the index on `field` names, if there is one.
-    pub fn metric(&self, field: &str) -> Option<Metric> {
-        self.indexes.iter().find(|i| i.field == field).map(|i| i.metric)
+    pub fn metric(&self, field: &str) -> Option<MetricType> {
+        self.indexes.iter().find(|i| i.field == field).and_then(|i| i.metric)
     }
 
     /// What the index on `field` says of searches.
     pub(crate) fn searching(&self, field: &str) -> Searching {
         let index = self.indexes.iter().find(|i| i.field == field);
         let recall = index.and_then(|index| Plan::recall_of(index).ok().flatten());
-        Searching { metric: index.map(|i| i.metric), recall }
+        Searching { metric: index.and_then(|i| i.metric), recall }
+    }
+
+    /// Whether somebody who asks for `other` to be made means this one. What clients change during its life does not count.
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        let asked = |definition: &Self| {
+            let mut definition = definition.clone();
+            definition.partitions.clear();
+            definition.next_partition = 0;
+            definition
+        };
+        let fields = self.schema.fields() == other.schema.fields()
+            && self.schema.functions() == other.schema.functions()
+            && self.schema.dynamic() == other.schema.dynamic()
+            && self.schema.description() == other.schema.description();
+        fields && asked(self) == Self { schema: self.schema.clone(), ..asked(other) }
+    }
+
+    /// How long rows live, by the property [`super::TTL_PROPERTY`].
+    ///
+    /// # Errors
+    /// `InvalidParameter` when it is no number of seconds.
+    pub fn time_to_live(&self) -> Result<Option<Duration>> {
+        let Some(text) = self.properties.get(super::TTL_PROPERTY) else { return Ok(None) };
+        match text.trim().parse::<i64>() {
+            Ok(seconds) if (-1..=MOST_TTL_SECONDS).contains(&seconds) => {
+                Ok(u64::try_from(seconds).ok().filter(|&s| s > 0).map(Duration::from_secs))
+            }
+            _ => Err(EngineError::invalid(format!(
+                "collection TTL is out of range, expect [-1, {MOST_TTL_SECONDS}], got {text}"
+            ))),
+        }
+    }
+
+    fn check_partitions_num(&self) -> Result<()> {
+        match (self.partitions_num, self.schema.partition_key()) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(EngineError::invalid(
+                "num_partitions should only be specified with partition key field enabled",
+            )),
+            (Some(n), Some(_)) if (1..=limits::MAX_PARTITIONS).contains(&n) => Ok(()),
+            (Some(n), Some(_)) => Err(EngineError::invalid(format!(
+                "partition number ({n}) exceeds max configuration ({})",
+                limits::MAX_PARTITIONS
+            ))),
+        }
     }
 
     pub(crate) fn check(&self) -> Result<()> {
         check_collection_name(&self.name)?;
+        check_database_name(&self.database)?;
+        self.check_partitions_num()?;
+        self.time_to_live()?;
         for index in &self.indexes {
             match self.schema.field(&index.field) {
                 None => {
@@ -108,15 +189,7 @@ impl Definition {
                         index.field
                     )));
                 }
-                Some((_, field)) if !field.data_type.is_vector() => {
-                    return Err(EngineError::invalid(format!(
-                        "data type {} can't build with a vector index on field {}",
-                        field.data_type, index.field
-                    )));
-                }
-                Some((_, field)) => {
-                    Plan::of(index, field.dim.unwrap_or(0))?;
-                }
+                Some((_, field)) => check_index(index, field)?,
             }
             if self.indexes.iter().filter(|other| other.field == index.field).count() > 1 {
                 return Err(EngineError::invalid(
@@ -129,4 +202,19 @@ impl Definition {
         }
         Ok(())
     }
+}
+
+/// A hundred years.
+const MOST_TTL_SECONDS: i64 = 3_155_760_000;
+
+/// Checks an index against the field it is on.
+fn check_index(index: &IndexDefinition, field: &Field) -> Result<()> {
+    if !field.data_type.is_vector() {
+        return check_scalar(index, field);
+    }
+    check_type(index, field)?;
+    if field.data_type.is_dense() {
+        Plan::of(index, field.dim.unwrap_or(0))?;
+    }
+    Ok(())
 }

@@ -150,9 +150,7 @@ impl Collection {
         let mut next = manifest.clone();
         next.definition_mut().indexes.push(index);
         next.definition().check()?;
-        next.store(self.shared.vfs.as_ref(), &self.dir)?;
-        *self.definition.write() = Arc::new(next.definition().clone());
-        *manifest = next;
+        self.put_definition(&mut manifest, next)?;
         Ok(())
     }
 
@@ -172,10 +170,8 @@ impl Collection {
         let indexes = &mut next.definition_mut().indexes;
         let Some(place) = indexes.iter().position(|index| index.name == name) else { return Ok(false) };
         let field = indexes.remove(place).field;
-        next.store(self.shared.vfs.as_ref(), &self.dir)?;
-        *self.definition.write() = Arc::new(next.definition().clone());
-        *manifest = next;
-        let Some(position) = self.schema.vector_fields().position(|f| f.name == field) else {
+        self.put_definition(&mut manifest, next)?;
+        let Some(position) = self.schema().dense_fields().position(|f| f.name == field) else {
             return Ok(true);
         };
         self.indexing.failed.lock().clear();
@@ -199,7 +195,7 @@ impl Collection {
     /// How far the index of a vector field is; none for a field without one.
     pub fn index_state(&self, field: &str) -> Option<IndexState> {
         let (position, definition) = self.indexed_fields().into_iter().find(|(_, d)| d.field == field)?;
-        let dim = self.schema.field(field)?.1.dim.unwrap_or(0);
+        let dim = self.schema().field(field)?.1.dim.unwrap_or(0);
         let plan = Plan::of(&definition, dim).ok()?;
         let snapshot = self.snapshot();
         let (mut indexed_rows, mut bytes, mut pending_rows) = (0, 0, 0u64);
@@ -241,11 +237,12 @@ impl Collection {
         }
     }
 
-    /// Vector fields with an index, by their position among the vector fields.
+    /// Dense vector fields with an index, by their position among the dense vector fields.
     fn indexed_fields(&self) -> Vec<(usize, super::IndexDefinition)> {
         let definition = self.definition.read();
         let find = |name: &str| definition.indexes.iter().find(|index| index.field == name).cloned();
-        let fields = self.schema.vector_fields().enumerate();
+        let schema = self.schema();
+        let fields = schema.dense_fields().enumerate();
         fields.filter_map(|(position, field)| Some((position, find(&field.name)?))).collect()
     }
 
@@ -257,9 +254,10 @@ impl Collection {
         let leaving = choose(&candidates, self.shared.options.segment_bytes);
         let mut best: Option<Work> = None;
         for (field, definition) in self.indexed_fields() {
-            let dim = self.schema.field(&definition.field).and_then(|(_, f)| f.dim).unwrap_or(0);
+            let dim = self.schema().field(&definition.field).and_then(|(_, f)| f.dim).unwrap_or(0);
             // A definition that an older version took and that stands for nothing.
             let Ok(plan) = Plan::of(&definition, dim) else { continue };
+            let Some(metric) = definition.metric.and_then(crate::MetricType::dense) else { continue };
             let waits = |view: &SegmentView| {
                 let failed = self.indexing.failed.lock();
                 failed.get(&(view.segment.id(), field)).is_some_and(Failure::waits)
@@ -274,7 +272,7 @@ impl Collection {
             if let Some(view) = largest
                 && best.as_ref().is_none_or(|b| b.view.segment.rows() < view.segment.rows())
             {
-                best = Some(Work { view: (*view).clone(), field, plan, metric: definition.metric });
+                best = Some(Work { view: (*view).clone(), field, plan, metric });
             }
         }
         best

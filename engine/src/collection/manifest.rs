@@ -159,7 +159,7 @@ impl Manifest {
             }
             views.push(view);
         }
-        Ok(Snapshot::new(views))
+        Ok(Snapshot::new(Arc::clone(schema), views))
     }
 
     /// Files that this manifest does not name: left-overs of a rewriting that did not reach its commit point.
@@ -169,7 +169,7 @@ impl Manifest {
             let paths = segment_paths(dir, entry.id);
             alive.extend(entry.deletes.map(|number| paths.deletes(number)));
             alive.extend([paths.vectors, paths.columns, paths.keys]);
-            let fields = 0..self.payload.definition.schema.vector_fields().count();
+            let fields = 0..self.payload.definition.schema.dense_fields().count();
             alive.extend(fields.map(|field| index_path(dir, entry.id, field)));
         }
         let mut strays = Vec::new();

@@ -3,14 +3,16 @@
 //! rows are sealed into files, and files are compacted, in the background (`seal`, `compact`, both on `rewrite`). The
 //! catalog opens collections; the server calls the methods here.
 //!
-//! Locks are taken in this order: `sealing` or `compacting`, `manifest`, `writer`, `published`.
+//! Locks are taken in this order: `updating`, `sealing` or `compacting`, `manifest`, `writer`, `published`.
 
+mod alter;
 mod commit;
 mod compact;
 mod copy;
 mod definition;
 mod index;
 mod manifest;
+mod partition;
 mod read;
 mod record;
 mod replay;
@@ -29,15 +31,17 @@ use elanus_storage::quota::Quota;
 use elanus_storage::{Recovery, Reserve, Vfs, Wal, WalOptions};
 use parking_lot::{Mutex, RwLock};
 
+pub use alter::TTL_PROPERTY;
 use commit::CommitQueue;
 pub use compact::CompactionStats;
 use compact::Progress;
 pub(crate) use copy::{Held, copy_folder};
 pub(crate) use definition::Searching;
-pub use definition::{Definition, IndexDefinition};
+pub use definition::{DEFAULT_DATABASE, Definition, IndexDefinition};
 use index::Indexing;
 pub use index::{IndexState, IndexingStats};
 pub(crate) use manifest::{FILE as MANIFEST, Manifest};
+pub use partition::{DEFAULT_PARTITION, Partition};
 pub(crate) use replay::{Replay, Replayed};
 pub use snapshot::Snapshot;
 
@@ -45,7 +49,6 @@ use crate::catalog::EngineOptions;
 use crate::compact::Pace;
 use crate::error::{EngineError, Result};
 use crate::exec::SearchQueue;
-use crate::limits;
 use crate::schema::Schema;
 
 /// Folders of a collection.
@@ -87,7 +90,6 @@ pub struct Collection {
     id: u64,
     name: String,
     dir: PathBuf,
-    schema: Arc<Schema>,
     shared: Shared,
     /// What the manifest says; readers need not wait for it.
     definition: RwLock<Arc<Definition>>,
@@ -95,6 +97,8 @@ pub struct Collection {
     commits: CommitQueue,
     writer: Mutex<Writer>,
     manifest: Mutex<Manifest>,
+    /// One update that depends on what is stored at a time.
+    updating: Mutex<()>,
     /// One sealing at a time.
     sealing: Mutex<()>,
     /// One compaction at a time.
@@ -162,7 +166,7 @@ impl Collection {
         for folder in FOLDERS {
             vfs.create_dir_all(&dir.join(folder))?;
         }
-        let name = definition.name.clone();
+        let name = crate::catalog::qualified(&definition.database, &definition.name);
         Manifest::new(definition).store(vfs.as_ref(), dir)?;
         Self::open(shared, dir, id, name)
     }
@@ -170,8 +174,15 @@ impl Collection {
     /// Opens the maps and replays the log.
     pub(crate) fn open(shared: Shared, dir: &Path, id: u64, name: String) -> Result<Self> {
         let vfs = Arc::clone(&shared.vfs);
-        let manifest = Manifest::adopt(vfs.as_ref(), dir)?;
+        let mut manifest = Manifest::adopt(vfs.as_ref(), dir)?;
         manifest.sweep(vfs.as_ref(), dir)?;
+        // The catalog says what it is called; after a renaming the manifest follows.
+        let (database, short) = crate::catalog::split(&name);
+        let definition = manifest.definition_mut();
+        if definition.name != short || definition.database != database {
+            (definition.name, definition.database) = (short.to_owned(), database.to_owned());
+            manifest.store(vfs.as_ref(), dir)?;
+        }
         let schema = Arc::new(manifest.definition().schema.clone());
         let snapshot = manifest.open_segments(vfs.as_ref(), dir, &schema)?;
         let log = dir.join("wal");
@@ -198,7 +209,6 @@ impl Collection {
             id,
             name,
             dir: dir.to_owned(),
-            schema,
             shared,
             definition: RwLock::new(Arc::new(manifest.definition().clone())),
             published: RwLock::new(Arc::new(snapshot)),
@@ -211,6 +221,7 @@ impl Collection {
                 seal_failed: None,
             }),
             manifest: Mutex::new(manifest),
+            updating: Mutex::new(()),
             sealing: Mutex::new(()),
             compacting: Mutex::new(()),
             compaction: Progress::default(),
@@ -230,14 +241,14 @@ impl Collection {
         self.id
     }
 
-    /// Name.
+    /// Name inside of the engine: [`crate::catalog::qualified`].
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Fields.
-    pub fn schema(&self) -> &Arc<Schema> {
-        &self.schema
+    pub fn schema(&self) -> Arc<Schema> {
+        Arc::clone(self.published.read().schema())
     }
 
     /// The whole definition.
@@ -248,24 +259,6 @@ impl Collection {
     /// The properties.
     pub fn properties(&self) -> BTreeMap<String, String> {
         self.definition.read().properties.clone()
-    }
-
-    /// Sets a property; durable when it returns.
-    ///
-    /// # Errors
-    /// `InvalidParameter` when there are too many; storage errors.
-    pub fn set_property(&self, key: &str, value: &str) -> Result<()> {
-        let mut manifest = self.manifest.lock();
-        self.check_open()?;
-        let mut next = manifest.clone();
-        next.definition_mut().properties.insert(key.to_owned(), value.to_owned());
-        if next.definition().properties.len() > limits::MAX_PROPERTIES {
-            return Err(EngineError::invalid(format!("at most {} properties", limits::MAX_PROPERTIES)));
-        }
-        next.store(self.shared.vfs.as_ref(), &self.dir)?;
-        *self.definition.write() = Arc::new(next.definition().clone());
-        *manifest = next;
-        Ok(())
     }
 
     /// Numbers for people and metrics.
@@ -312,6 +305,12 @@ impl Collection {
         if let Err(error) = writer.wal.sync() {
             tracing::error!(collection = self.name, %error, "the log could not be synced at the end");
         }
+    }
+
+    /// For a change that depends on what is stored: until it is given back nobody else makes such a change. Plain writes
+    /// do not wait for it.
+    pub fn update_turn(&self) -> parking_lot::MutexGuard<'_, ()> {
+        self.updating.lock()
     }
 
     fn note_poison(&self, writer: &Writer) {

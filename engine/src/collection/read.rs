@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::write::now_ms;
 use super::{Collection, Snapshot};
 use crate::error::{EngineError, Result};
 use crate::exec;
 use crate::filter::Filter;
 use crate::row::{Keys, Projection, Rows};
+use crate::schema::STORED_COLUMN;
 
 impl Collection {
     /// The state that readers see now; it stays as it is for as long as it is held.
@@ -16,7 +18,30 @@ impl Collection {
 
     /// Live rows.
     pub fn count(&self) -> u64 {
-        self.snapshot().live()
+        let visible = self.visible(None).ok().flatten();
+        let counted = visible.map(|visible| exec::count(&self.snapshot(), &visible));
+        counted.and_then(Result::ok).unwrap_or_else(|| self.snapshot().live())
+    }
+
+    /// The filter without rows that have lived as long as they may. None: every row.
+    pub(super) fn visible(&self, filter: Option<Filter>) -> Result<Option<Filter>> {
+        let (Some(least), schema) = (self.least_stored()?, self.schema()) else { return Ok(filter) };
+        let Some(column) = schema.hidden_column(STORED_COLUMN) else { return Ok(filter) };
+        let young = Filter::above(&schema, column, least);
+        Ok(Some(filter.map_or(young.clone(), |filter| filter.and(young))))
+    }
+
+    /// The rows that have.
+    pub(super) fn expired(&self) -> Result<Option<Filter>> {
+        let (Some(least), schema) = (self.least_stored()?, self.schema()) else { return Ok(None) };
+        let column = schema.hidden_column(STORED_COLUMN);
+        Ok(column.map(|column| Filter::at_most(&schema, column, least)))
+    }
+
+    /// Rows stored at this moment or before, in milliseconds since 1970, have lived as long as they may.
+    fn least_stored(&self) -> Result<Option<i64>> {
+        let life = self.definition.read().time_to_live()?;
+        Ok(life.map(|life| now_ms().saturating_sub(life.as_millis() as i64)))
     }
 
     /// Live rows that match.
@@ -24,7 +49,8 @@ impl Collection {
     /// # Errors
     /// Filter errors.
     pub fn count_where(&self, filter: &Filter) -> Result<u64> {
-        exec::count(&self.snapshot(), filter)
+        let visible = self.visible(Some(filter.clone()))?;
+        exec::count(&self.snapshot(), visible.as_ref().unwrap_or(filter))
     }
 
     /// Rows that match, in ascending key order.
@@ -33,7 +59,18 @@ impl Collection {
     /// `InvalidParameter` for a bad window; filter errors.
     pub fn query(&self, request: &exec::QueryRequest) -> Result<Rows> {
         let _foreground = self.shared.pace.foreground();
-        exec::query(&self.snapshot(), &self.schema, request)
+        let filter = self.visible(request.filter.clone())?;
+        exec::query(&self.snapshot(), &exec::QueryRequest { filter, ..request.clone() })
+    }
+
+    /// Numbers over the rows that match, in ascending order of their groups.
+    ///
+    /// # Errors
+    /// `FieldNotFound`; `InvalidParameter` for a field that does not fit; filter errors.
+    pub fn aggregate(&self, request: &exec::AggregateRequest) -> Result<Vec<exec::Group>> {
+        let _foreground = self.shared.pace.foreground();
+        let filter = self.visible(request.filter.clone())?;
+        exec::aggregate(&self.snapshot(), &exec::AggregateRequest { filter, ..request.clone() })
     }
 
     /// Rows of these keys, in their order; unknown keys are left out, repeated ones repeat.
@@ -41,10 +78,10 @@ impl Collection {
     /// # Errors
     /// `InvalidParameter` for keys of the wrong kind.
     pub fn get(&self, keys: &Keys, projection: &Projection) -> Result<Rows> {
-        if !keys.fits(self.schema.primary().data_type) {
+        if !keys.fits(self.schema().primary().data_type) {
             return Err(EngineError::invalid("keys are not of the type of the primary key"));
         }
-        exec::get(&self.snapshot(), &self.schema, keys, projection)
+        exec::get(&self.snapshot(), self.visible(None)?.as_ref(), keys, projection)
     }
 
     /// Visits all live rows of one snapshot in chunks, in no particular order.
@@ -52,7 +89,7 @@ impl Collection {
     /// # Errors
     /// What `visit` returns.
     pub fn scan(&self, projection: &Projection, visit: &mut dyn FnMut(Rows) -> Result<()>) -> Result<()> {
-        exec::scan(&self.snapshot(), &self.schema, projection, visit)
+        exec::scan(&self.snapshot(), projection, visit)
     }
 
     /// The nearest rows to each query vector.
@@ -66,7 +103,9 @@ impl Collection {
         let definition = Arc::clone(&self.definition.read());
         let index_of = |field: &str| definition.searching(field);
         let snapshot = self.snapshot();
-        self.shared.pool.install(|| exec::search(&snapshot, &self.schema, &index_of, request))
+        let filter = self.visible(request.filter.clone())?;
+        let request = exec::SearchRequest { filter, ..request.clone() };
+        self.shared.pool.install(|| exec::search(&snapshot, &index_of, &request))
     }
 
     /// The best rows of several searches together.
@@ -79,6 +118,10 @@ impl Collection {
         let definition = Arc::clone(&self.definition.read());
         let index_of = |field: &str| definition.searching(field);
         let snapshot = self.snapshot();
-        self.shared.pool.install(|| exec::hybrid_search(&snapshot, &self.schema, &index_of, request))
+        let mut request = request.clone();
+        for search in &mut request.searches {
+            search.filter = self.visible(search.filter.take())?;
+        }
+        self.shared.pool.install(|| exec::hybrid_search(&snapshot, &index_of, &request))
     }
 }

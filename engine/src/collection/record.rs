@@ -13,10 +13,11 @@ use arrow_ipc::writer::StreamWriter;
 use crate::error::{EngineError, Result};
 use crate::ipc::guarded;
 use crate::row::{Chunk, Keys};
-use crate::schema::Schema;
+use crate::schema::{Schema, adapt};
 
 const INSERT: u8 = 1;
 const DELETE: u8 = 2;
+const TRUNCATE: u8 = 3;
 
 /// A decoded log record.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) enum Record {
     },
     /// Rows of these keys die.
     Delete(Keys),
+    /// All rows die.
+    Truncate,
 }
 
 impl Record {
@@ -49,6 +52,7 @@ impl Record {
                 }
                 Ok(out)
             }
+            Record::Truncate => Ok(vec![TRUNCATE]),
             Record::Delete(keys) => {
                 let mut out = vec![DELETE];
                 let column: arrow_array::ArrayRef = match keys {
@@ -70,11 +74,10 @@ impl Record {
                 let [fresh_keys] = take::<1>(&mut rest)?;
                 let next_id = i64::from_le_bytes(take(&mut rest)?);
                 let scalars = take_batch(&mut rest)?;
-                if scalars.schema() != schema.arrow() {
-                    return Err(damaged("columns do not fit the schema"));
-                }
+                let scalars = adapt(&scalars, schema)
+                    .map_err(|e| damaged(&format!("columns do not fit the schema: {e}")))?;
                 let mut vectors = Vec::new();
-                for field in schema.vector_fields() {
+                for field in schema.dense_fields() {
                     let count = u64::from_le_bytes(take(&mut rest)?);
                     if count != (scalars.num_rows() * field.dim.unwrap_or(0)) as u64 {
                         return Err(damaged("a vector matrix of the wrong size"));
@@ -95,6 +98,7 @@ impl Record {
                 let keys = column.as_string_opt::<i32>().ok_or_else(|| damaged("keys of an unknown type"))?;
                 Ok(Record::Delete(Keys::Text(keys.iter().flatten().map(str::to_owned).collect())))
             }
+            [TRUNCATE] if rest.is_empty() => Ok(Record::Truncate),
             [kind] => Err(damaged(&format!("unknown kind {kind}"))),
         }
     }
@@ -176,7 +180,7 @@ mod tests {
             .unwrap();
             b.end_row().unwrap();
         }
-        Record::Insert { chunk: b.finish().into_chunk(0).unwrap(), next_id: 9, fresh_keys: false }
+        Record::Insert { chunk: b.finish().unwrap().into_chunk(0, 0).unwrap(), next_id: 9, fresh_keys: false }
     }
 
     #[test]

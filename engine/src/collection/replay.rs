@@ -57,8 +57,8 @@ impl Replay {
         if let Record::Insert { next_id: after, .. } = &record {
             *next_id = (*next_id).max(*after);
         }
-        snapshot.apply(&self.schema, record, &mut segment_id)?;
-        snapshot.join_small(&self.schema, &HashSet::new(), &mut segment_id)
+        snapshot.apply(record, &mut segment_id)?;
+        snapshot.join_small(&HashSet::new(), &mut segment_id)
     }
 
     /// The state after the last record.

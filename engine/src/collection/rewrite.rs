@@ -75,8 +75,9 @@ impl Collection {
             Ok(())
         };
         let id = self.segment_id();
-        let written = write_segment(vfs, &self.dir, id, &self.schema, inputs, &mut step).and_then(|entry| {
-            let segment = open_segment(vfs, &self.dir, &self.schema, &entry, KeyFile::Rebuild)?;
+        let schema = self.schema();
+        let written = write_segment(vfs, &self.dir, id, &schema, inputs, &mut step).and_then(|entry| {
+            let segment = open_segment(vfs, &self.dir, &schema, &entry, KeyFile::Rebuild)?;
             Ok((entry, Arc::new(segment)))
         });
         match written {
@@ -163,7 +164,7 @@ impl Collection {
         let rest = now.views().iter().filter(|view| !replaced(view)).cloned();
         let (sealed, growing): (Vec<_>, Vec<_>) = rest.partition(|view| view.segment.is_sealed());
         let views = sealed.into_iter().chain(fresh).chain(growing).collect();
-        *self.published.write() = Arc::new(Snapshot::new(views));
+        *self.published.write() = Arc::new(Snapshot::new(Arc::clone(now.schema()), views));
         let Some(sealed) = rewrite.sealed else { return };
         writer.fixed.clear();
         // The rows are safe already: a log file too many is replayed for nothing, and removed the next time.
@@ -196,7 +197,7 @@ impl Collection {
 
     /// Files of its indexes, those that are there.
     fn indexes_of(&self, id: u64) -> Result<Vec<PathBuf>> {
-        let paths = (0..self.schema.vector_fields().count()).map(|field| index_path(&self.dir, id, field));
+        let paths = (0..self.schema().dense_fields().count()).map(|field| index_path(&self.dir, id, field));
         let mut found = Vec::new();
         for path in paths {
             if self.shared.vfs.exists(&path)? {

@@ -15,8 +15,9 @@ use crate::segment::{Segment, SegmentView, merge};
 const JOIN_BYTES: usize = 8 << 20;
 
 /// All rows of a collection at one moment.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
+    schema: Arc<Schema>,
     views: Vec<SegmentView>,
 }
 
@@ -30,8 +31,23 @@ pub(crate) struct Applied {
 }
 
 impl Snapshot {
-    pub(crate) fn new(views: Vec<SegmentView>) -> Self {
-        Self { views }
+    pub(crate) fn new(schema: Arc<Schema>, views: Vec<SegmentView>) -> Self {
+        Self { schema, views }
+    }
+
+    /// The schema of all its rows.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// The same rows under a later schema of the collection.
+    pub(crate) fn under(&self, schema: &Arc<Schema>) -> Result<Self> {
+        let adapt = |view: &SegmentView| {
+            let segment = Arc::new(view.segment.under(schema)?);
+            Ok(SegmentView { segment, deleted: Arc::clone(&view.deleted) })
+        };
+        let views = self.views.iter().map(adapt).collect::<Result<_>>()?;
+        Ok(Self { schema: Arc::clone(schema), views })
     }
 
     /// Segments, oldest first.
@@ -57,17 +73,21 @@ impl Snapshot {
     }
 
     /// Applies one record. `segment_id` gives numbers to new segments.
-    pub(crate) fn apply(
-        &mut self,
-        schema: &Arc<Schema>,
-        record: Record,
-        segment_id: &mut dyn FnMut() -> u64,
-    ) -> Result<Applied> {
+    pub(crate) fn apply(&mut self, record: Record, segment_id: &mut dyn FnMut() -> u64) -> Result<Applied> {
         match record {
             Record::Delete(keys) => {
                 Ok(Applied { keys: None, died: keys.iter().map(|key| self.kill(key)).sum() })
             }
+            Record::Truncate => {
+                let died = self.live();
+                for view in &mut self.views {
+                    let rows = view.segment.rows() as u32;
+                    Arc::make_mut(&mut view.deleted).insert_range(0..rows);
+                }
+                Ok(Applied { keys: None, died })
+            }
             Record::Insert { chunk, fresh_keys, .. } => {
+                let schema = &self.schema;
                 let mut view = SegmentView::new(Arc::new(Segment::in_memory(segment_id(), schema, chunk)?));
                 let mut keys = Keys::empty(schema.primary().data_type);
                 let segment = Arc::clone(&view.segment);
@@ -89,7 +109,6 @@ impl Snapshot {
     /// row is copied a logarithmic number of times.
     pub(crate) fn join_small(
         &mut self,
-        schema: &Arc<Schema>,
         fixed: &HashSet<u64>,
         segment_id: &mut dyn FnMut() -> u64,
     ) -> Result<()> {
@@ -100,6 +119,7 @@ impl Snapshot {
                 break;
             }
             let rest = self.views.len() - 2;
+            let schema = &self.schema;
             let chunk = merge(schema, &self.views[rest..])?;
             let joined = match chunk.scalars.num_rows() {
                 0 => None,

@@ -31,10 +31,20 @@ impl Collection {
     /// `InvalidParameter` for a batch built for another schema or without keys it needs; `QuotaExceeded`; storage
     /// errors. Either all rows are stored or none.
     pub fn insert(&self, batch: Batch) -> Result<Keys> {
-        if batch.schema().as_ref() != self.schema.as_ref() {
-            return Err(EngineError::invalid("the batch was built for another schema"));
+        self.insert_into(batch, "")
+    }
+
+    /// The same into a partition; an empty name is the default one's.
+    ///
+    /// # Errors
+    /// As [`Collection::insert`]; `PartitionNotFound`; `InvalidParameter` with a partition key.
+    pub fn insert_into(&self, batch: Batch, partition: &str) -> Result<Keys> {
+        let batch = self.place(batch, partition)?;
+        let schema = self.schema();
+        if batch.schema().as_ref() != schema.as_ref() {
+            return Err(EngineError::SchemaChanged);
         }
-        let key = self.schema.primary();
+        let key = schema.primary();
         if batch.needs_keys() && !key.auto_id {
             return Err(EngineError::invalid(format!("field {} is not autoID: rows must give it", key.name)));
         }
@@ -51,10 +61,37 @@ impl Collection {
     /// # Errors
     /// As [`Collection::insert`]; also for a batch without keys.
     pub fn upsert(&self, batch: Batch) -> Result<Keys> {
+        self.upsert_into(batch, "")
+    }
+
+    /// The same into a partition; an empty name is the default one's.
+    ///
+    /// # Errors
+    /// As [`Collection::insert_into`]; also for a batch without keys.
+    pub fn upsert_into(&self, batch: Batch, partition: &str) -> Result<Keys> {
         if batch.needs_keys() {
             return Err(EngineError::invalid("must assign pk when upsert"));
         }
-        self.insert(batch)
+        self.insert_into(batch, partition)
+    }
+
+    /// Deletes all rows; durable when it returns.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn truncate(&self) -> Result<u64> {
+        Ok(self.submit(Change::Truncate)?.died)
+    }
+
+    /// Deletes the rows that have lived as long as the collection's rows may.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub(crate) fn expire(&self) -> Result<u64> {
+        match self.expired()? {
+            Some(expired) => self.delete_matching(&expired),
+            None => Ok(0),
+        }
     }
 
     /// Deletes by key; returns how many rows died.
@@ -62,7 +99,7 @@ impl Collection {
     /// # Errors
     /// `InvalidParameter` for keys of the wrong kind; storage errors.
     pub fn delete_keys(&self, keys: Keys) -> Result<u64> {
-        if !keys.fits(self.schema.primary().data_type) {
+        if !keys.fits(self.schema().primary().data_type) {
             return Err(EngineError::invalid("keys are not of the type of the primary key"));
         }
         if keys.len() > limits::MAX_BATCH_ROWS {
@@ -83,7 +120,14 @@ impl Collection {
     /// # Errors
     /// Filter errors; storage errors.
     pub fn delete_where(&self, filter: &Filter) -> Result<u64> {
-        let keys = exec::matching_keys(&self.snapshot(), &self.schema, filter)?;
+        match self.visible(Some(filter.clone()))? {
+            Some(visible) => self.delete_matching(&visible),
+            None => self.delete_matching(filter),
+        }
+    }
+
+    fn delete_matching(&self, filter: &Filter) -> Result<u64> {
+        let keys = exec::matching_keys(&self.snapshot(), filter)?;
         let mut died = 0;
         for part in split_keys(keys, limits::MAX_BATCH_ROWS) {
             died += self.delete_keys(part)?;
@@ -137,7 +181,7 @@ impl Collection {
                 Err(error) => reply.answer(Err(error)),
             }
         }
-        let shrinks = accepted.iter().all(|record| matches!(record, Record::Delete(_)));
+        let shrinks = accepted.iter().all(|record| matches!(record, Record::Delete(_) | Record::Truncate));
         if let Err(error) = self.log(&mut writer, &encoded, shrinks) {
             return commit::refuse(writers, error);
         }
@@ -145,10 +189,10 @@ impl Collection {
         let mut next = Snapshot::clone(&self.snapshot());
         let mut outcomes = Vec::with_capacity(accepted.len());
         for record in accepted {
-            let applied = next.apply(&self.schema, record, &mut || self.segment_id());
+            let applied = next.apply(record, &mut || self.segment_id());
             outcomes.push(applied.map(|a| Outcome { keys: a.keys, died: a.died }));
         }
-        if let Err(error) = next.join_small(&self.schema, &writer.fixed, &mut || self.segment_id()) {
+        if let Err(error) = next.join_small(&writer.fixed, &mut || self.segment_id()) {
             tracing::error!(collection = self.name, %error, "small segments could not be joined");
         }
         *self.published.write() = Arc::new(next);
@@ -185,15 +229,18 @@ impl Collection {
     fn to_record(&self, writer: &mut Writer, change: Change) -> Result<Record> {
         Ok(match change {
             Change::Delete(keys) => Record::Delete(keys),
+            Change::Truncate => Record::Truncate,
             Change::Insert(batch) => {
                 let fresh_keys = batch.needs_keys();
                 let first = writer.next_id;
                 let rows = batch.rows() as i64;
-                let chunk = batch.into_chunk(first)?;
+                let schema = self.schema();
+                self.check_partition(batch.partition())?;
+                let chunk = batch.under(&schema)?.into_chunk(first, now_ms())?;
                 if fresh_keys {
                     writer.next_id = first.saturating_add(rows);
-                } else if self.schema.primary().auto_id {
-                    let next = snapshot::after_largest(&chunk_keys(&self.schema, &chunk)?);
+                } else if schema.primary().auto_id {
+                    let next = snapshot::after_largest(&chunk_keys(&schema, &chunk)?);
                     if next.is_some_and(|next| next > limits::MAX_GIVEN_AUTO_ID) {
                         return Err(EngineError::invalid(format!(
                             "keys given to an autoID collection are at most {}: later ones are generated above them",
@@ -229,6 +276,12 @@ impl Collection {
             tracing::error!(collection = self.name, %error, "sealing failed; rows stay in memory and in the log");
         }
     }
+}
+
+/// Milliseconds since 1970, by the system's clock.
+pub(super) fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as i64)
 }
 
 /// A record with its bytes, if they fit the log.

@@ -1,7 +1,6 @@
 //! Collecting the columns of an answer from the segments that hold its rows, in the order of the answer.
 
-use std::sync::Arc;
-
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, new_empty_array};
 use arrow_select::interleave::interleave;
 
@@ -12,40 +11,41 @@ use crate::row::{ColumnData, DynamicKeys, OutputColumn, Projection, Rows};
 use crate::schema::{DYNAMIC_FIELD, Field, Schema};
 
 /// Columns of `rows`, in that order.
-pub(crate) fn gather(
-    snapshot: &Snapshot,
-    schema: &Schema,
-    projection: &Projection,
-    rows: &[RowAddress],
-) -> Result<Rows> {
+pub(crate) fn gather(snapshot: &Snapshot, projection: &Projection, rows: &[RowAddress]) -> Result<Rows> {
     let mut columns = Vec::with_capacity(projection.fields.len());
+    let schema = snapshot.schema();
     for &index in &projection.fields {
         let field =
             schema.fields().get(index).ok_or_else(|| EngineError::Internal(format!("field {index}")))?;
-        let data = if field.data_type.is_vector() {
-            gather_vectors(snapshot, schema, field, rows)?
+        let data = if field.data_type.is_dense() {
+            gather_vectors(snapshot, field, rows)?
         } else {
-            ColumnData::Scalar(gather_scalars(snapshot, schema, &field.name, rows)?)
+            ColumnData::Scalar(gather_scalars(snapshot, &field.name, rows)?)
         };
-        let (name, data_type, primary) = (field.name.clone(), field.data_type, field.primary);
-        columns.push(OutputColumn { name, data_type, primary, data });
+        columns.push(OutputColumn {
+            name: field.name.clone(),
+            data_type: field.data_type,
+            element_type: field.element_type,
+            primary: field.primary,
+            data,
+        });
     }
     let dynamic = match &projection.dynamic {
         DynamicKeys::None => None,
-        _ => Some(gather_scalars(snapshot, schema, DYNAMIC_FIELD, rows)?),
+        _ => Some(gather_scalars(snapshot, DYNAMIC_FIELD, rows)?),
     };
     Ok(Rows { columns, dynamic, dynamic_keys: projection.dynamic.clone(), len: rows.len() })
 }
 
-pub(super) fn gather_scalars(
-    snapshot: &Snapshot,
-    schema: &Schema,
-    name: &str,
-    rows: &[RowAddress],
-) -> Result<ArrayRef> {
-    let arrow = schema.arrow();
-    let (index, field) =
-        arrow.column_with_name(name).ok_or_else(|| EngineError::FieldNotFound { name: name.to_owned() })?;
+pub(super) fn gather_scalars(snapshot: &Snapshot, name: &str, rows: &[RowAddress]) -> Result<ArrayRef> {
+    let arrow = snapshot.schema().arrow();
+    let index = arrow.index_of(name).map_err(|_| EngineError::FieldNotFound { name: name.to_owned() })?;
+    gather_column(snapshot, index, rows)
+}
+
+fn gather_column(snapshot: &Snapshot, index: usize, rows: &[RowAddress]) -> Result<ArrayRef> {
+    let arrow = snapshot.schema().arrow();
+    let field = arrow.field(index);
     if rows.is_empty() {
         return Ok(new_empty_array(field.data_type()));
     }
@@ -55,30 +55,42 @@ pub(super) fn gather_scalars(
     interleave(&arrays, &indices).map_err(|e| EngineError::arrow(&e))
 }
 
-fn gather_vectors(
-    snapshot: &Snapshot,
-    schema: &Schema,
-    field: &Field,
-    rows: &[RowAddress],
-) -> Result<ColumnData> {
+fn gather_vectors(snapshot: &Snapshot, field: &Field, rows: &[RowAddress]) -> Result<ColumnData> {
     let internal = || EngineError::Internal(format!("no vectors of field {}", field.name));
-    let position = schema.vector_fields().position(|f| f.name == field.name).ok_or_else(internal)?;
+    let place = vector_place(snapshot.schema(), &field.name)?;
     let dim = field.dim.unwrap_or(0);
     let mut values = Vec::with_capacity(rows.len() * dim);
     for address in rows {
         let view = snapshot.views().get(address.view as usize).ok_or_else(internal)?;
-        let column = view.segment.vectors(position).ok_or_else(internal)?;
+        let column = view.segment.vectors(place.position).ok_or_else(internal)?;
         values.extend_from_slice(column.row(address.row as usize));
     }
-    Ok(ColumnData::Vector { dim, values })
+    let present = match place.presence {
+        Some(column) => gather_column(snapshot, column, rows)?.as_boolean_opt().cloned(),
+        None => None,
+    };
+    Ok(ColumnData::Vector { dim, values, present })
 }
 
-/// The position of a vector field among the vector fields.
-pub(crate) fn vector_position(schema: &Arc<Schema>, name: &str) -> Result<(usize, usize)> {
-    schema
-        .vector_fields()
-        .enumerate()
-        .find(|(_, field)| field.name == name)
-        .map(|(position, field)| (position, field.dim.unwrap_or(0)))
-        .ok_or_else(|| EngineError::FieldNotFound { name: name.to_owned() })
+/// A vector field and where its values lie.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct VectorPlace<'a> {
+    pub(crate) field: &'a Field,
+    /// Of a dense field: its position among those. Of another: that of its column.
+    pub(crate) position: usize,
+    /// The column that says which rows have a vector, if that is optional.
+    pub(crate) presence: Option<usize>,
+}
+
+/// Where the vectors of a field lie.
+pub(crate) fn vector_place<'a>(schema: &'a Schema, name: &str) -> Result<VectorPlace<'a>> {
+    let unknown = || EngineError::FieldNotFound { name: name.to_owned() };
+    let (_, field) = schema.field(name).filter(|(_, f)| f.data_type.is_vector()).ok_or_else(unknown)?;
+    let position = if field.data_type.is_dense() {
+        schema.dense_fields().position(|f| f.id == field.id)
+    } else {
+        schema.column_of(name)
+    };
+    let position = position.ok_or_else(unknown)?;
+    Ok(VectorPlace { field, position, presence: schema.presence_column(field) })
 }

@@ -1,17 +1,23 @@
 //! Running requests over one snapshot: finding the rows ([`matches`](self)), scoring them against query vectors,
 //! ordering them, and gathering the columns of the answer. Collections call in here; nothing here locks or writes.
 
+mod aggregate;
 mod gather;
 mod matches;
 mod query;
 mod queue;
 mod search;
 
-pub use query::QueryRequest;
+pub(crate) use aggregate::aggregate;
+pub use aggregate::{Aggregate, AggregateKind, AggregateRequest, Cell, Group};
+pub(crate) use matches::matches;
+pub use query::{OrderBy, QueryRequest};
 pub(crate) use query::{count, get, matching_keys, query, scan};
 pub use queue::Cancel;
 pub(crate) use queue::SearchQueue;
-pub use search::{Explained, Fusion, GroupBy, HybridRequest, SearchHits, SearchRequest, SegmentPlan};
+pub use search::{
+    Explained, Fusion, GroupBy, HybridRequest, QueryVectors, SearchHits, SearchRequest, SegmentPlan,
+};
 pub(crate) use search::{hybrid_search, search};
 
 use crate::error::{EngineError, Result};

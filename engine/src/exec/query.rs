@@ -1,16 +1,16 @@
 //! Requests without vectors: rows by filter in key order, rows by key, counts, and full scans.
 
-use std::sync::Arc;
+use arrow_ord::sort::{SortColumn, SortOptions, lexsort_to_indices};
 
-use super::gather::gather;
+use super::gather::{gather, gather_scalars};
 use super::matches::matches;
 use super::{RowAddress, check_window};
 use crate::collection::Snapshot;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::filter::Filter;
 use crate::row::{Keys, Projection, Rows};
 use crate::rowset::RowSet;
-use crate::schema::Schema;
+use crate::schema::{DataType, Schema};
 use crate::segment::SegmentView;
 
 /// Rows a scan hands over at once.
@@ -27,11 +27,29 @@ pub struct QueryRequest {
     pub limit: usize,
     /// Matching rows to skip.
     pub offset: usize,
+    /// Order of the rows before that of the keys.
+    pub order_by: Vec<OrderBy>,
 }
 
-pub(crate) fn query(snapshot: &Snapshot, schema: &Arc<Schema>, request: &QueryRequest) -> Result<Rows> {
+/// Order by one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderBy {
+    /// A field of numbers, text, truth values or moments.
+    pub field: String,
+    /// Whether the largest come first.
+    pub descending: bool,
+    /// Whether rows without a value come first; unless said, they come last, or first when the order descends.
+    pub nulls_first: Option<bool>,
+}
+
+pub(crate) fn query(snapshot: &Snapshot, request: &QueryRequest) -> Result<Rows> {
     let end = check_window(request.limit, request.offset)?;
     let matching = matches(snapshot, request.filter.as_ref())?;
+    if !request.order_by.is_empty() {
+        let rows = in_order(snapshot, &matching, &request.order_by, end)?;
+        let rows = rows.get(request.offset.min(rows.len())..).unwrap_or_default();
+        return gather(snapshot, &request.projection, rows);
+    }
     // The first `end` of each segment in key order hold the first `end` of all.
     let mut rows = Vec::new();
     for (index, (view, matching)) in snapshot.views().iter().zip(&matching).enumerate() {
@@ -39,7 +57,50 @@ pub(crate) fn query(snapshot: &Snapshot, schema: &Arc<Schema>, request: &QueryRe
     }
     rows.sort_by(|a, b| key_of(snapshot, *a).cmp(&key_of(snapshot, *b)));
     let rows = rows.get(request.offset.min(rows.len())..end.min(rows.len())).unwrap_or_default();
-    gather(snapshot, schema, &request.projection, rows)
+    gather(snapshot, &request.projection, rows)
+}
+
+/// The first `end` matching rows in the order asked for; keys decide between equal ones.
+fn in_order(
+    snapshot: &Snapshot,
+    matching: &[RowSet],
+    order: &[OrderBy],
+    end: usize,
+) -> Result<Vec<RowAddress>> {
+    let schema = snapshot.schema();
+    let addresses: Vec<RowAddress> = matching
+        .iter()
+        .zip(0..)
+        .flat_map(|(rows, view)| rows.iter().map(move |row| RowAddress { view, row: row as u32 }))
+        .collect();
+    let mut columns = Vec::with_capacity(order.len() + 1);
+    for by in order {
+        check_sortable(schema, &by.field)?;
+        let nulls_first = by.nulls_first.unwrap_or(by.descending);
+        columns.push(SortColumn {
+            values: gather_scalars(snapshot, &by.field, &addresses)?,
+            options: Some(SortOptions { descending: by.descending, nulls_first }),
+        });
+    }
+    let keys = gather_scalars(snapshot, &schema.primary().name, &addresses)?;
+    columns.push(SortColumn { values: keys, options: None });
+    let sorted = lexsort_to_indices(&columns, Some(end)).map_err(|e| EngineError::arrow(&e))?;
+    Ok(sorted.values().iter().map(|&at| addresses[at as usize]).collect())
+}
+
+fn check_sortable(schema: &Schema, name: &str) -> Result<()> {
+    let Some((_, field)) = schema.field(name) else {
+        return Err(EngineError::invalid(format!(
+            "order by field '{name}' does not exist in collection schema"
+        )));
+    };
+    let data_type = field.data_type;
+    if data_type.is_vector() || matches!(data_type, DataType::Json | DataType::Array) {
+        return Err(EngineError::invalid(format!(
+            "order by field '{name}' has unsortable type {data_type}: it is not sortable"
+        )));
+    }
+    Ok(())
 }
 
 fn in_key_order<'a>(view: &'a SegmentView, matching: &'a RowSet) -> impl Iterator<Item = u32> + 'a {
@@ -54,7 +115,7 @@ pub(super) fn key_of(snapshot: &Snapshot, address: RowAddress) -> crate::row::Ke
 
 pub(crate) fn get(
     snapshot: &Snapshot,
-    schema: &Arc<Schema>,
+    visible: Option<&Filter>,
     keys: &Keys,
     projection: &Projection,
 ) -> Result<Rows> {
@@ -63,15 +124,23 @@ pub(crate) fn get(
         .filter_map(|key| snapshot.find(key))
         .map(|(view, row)| RowAddress { view: view as u32, row })
         .collect();
-    gather(snapshot, schema, projection, &rows)
+    let rows = match visible {
+        None => rows,
+        Some(_) => {
+            let visible = matches(snapshot, visible)?;
+            let seen = |a: &RowAddress| visible[a.view as usize].contains(a.row as usize);
+            rows.into_iter().filter(seen).collect()
+        }
+    };
+    gather(snapshot, projection, &rows)
 }
 
 pub(crate) fn count(snapshot: &Snapshot, filter: &Filter) -> Result<u64> {
     Ok(matches(snapshot, Some(filter))?.iter().map(|m| m.len() as u64).sum())
 }
 
-pub(crate) fn matching_keys(snapshot: &Snapshot, schema: &Schema, filter: &Filter) -> Result<Keys> {
-    let mut keys = Keys::empty(schema.primary().data_type);
+pub(crate) fn matching_keys(snapshot: &Snapshot, filter: &Filter) -> Result<Keys> {
+    let mut keys = Keys::empty(snapshot.schema().primary().data_type);
     for (view, matching) in snapshot.views().iter().zip(matches(snapshot, Some(filter))?) {
         matching.iter().for_each(|row| keys.push(view.segment.key(row)));
     }
@@ -80,7 +149,6 @@ pub(crate) fn matching_keys(snapshot: &Snapshot, schema: &Schema, filter: &Filte
 
 pub(crate) fn scan(
     snapshot: &Snapshot,
-    schema: &Arc<Schema>,
     projection: &Projection,
     visit: &mut dyn FnMut(Rows) -> Result<()>,
 ) -> Result<()> {
@@ -88,7 +156,7 @@ pub(crate) fn scan(
         let view = index as u32;
         let rows: Vec<RowAddress> = matching.iter().map(|row| RowAddress { view, row: row as u32 }).collect();
         for part in rows.chunks(SCAN_ROWS) {
-            visit(gather(snapshot, schema, projection, part)?)?;
+            visit(gather(snapshot, projection, part)?)?;
         }
     }
     Ok(())

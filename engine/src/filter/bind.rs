@@ -103,7 +103,7 @@ impl Binder<'_> {
     }
 
     fn field(&self, field: &FieldRef, at: usize) -> Result<Operand> {
-        let dynamic_column = self.schema.scalar_fields().count();
+        let dynamic_column = self.schema.column_fields().count();
         if field.name == DYNAMIC_FIELD && self.schema.dynamic() {
             return Ok(Operand::new(dynamic_column, DataType::Json, field.path.clone()));
         }
@@ -113,7 +113,7 @@ impl Binder<'_> {
                 return Err(Fault::new(at, message));
             }
             // A vector has no column; every use of one is refused by its type before the position is read.
-            let column = self.schema.scalar_fields().position(|f| f.id == declared.id).unwrap_or(usize::MAX);
+            let column = self.schema.column_of(&declared.name).unwrap_or(usize::MAX);
             return Ok(Operand::new(column, declared.data_type, field.path.clone()));
         }
         if !self.schema.dynamic() {

@@ -144,8 +144,8 @@ impl Operand {
                 let exact = |n: &Number| Some(n.to_f64()).filter(|f| Number::Float(*f).compare(*n).is_eq());
                 ColumnTest::DoubleSet(numbers.iter().filter_map(exact).collect())
             }
-            DataType::VarChar | DataType::FloatVector => ColumnTest::Text(TextTest::Set(texts)),
-            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
+            DataType::VarChar => ColumnTest::Text(TextTest::Set(texts)),
+            _ => {
                 let int = |n: &Number| if let Number::Int(i) = n { i64::try_from(*i).ok() } else { None };
                 ColumnTest::IntSet(numbers.iter().filter_map(int).collect())
             }

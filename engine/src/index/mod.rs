@@ -19,6 +19,7 @@ mod fit;
 pub(crate) mod flat;
 pub(crate) mod hnsw;
 pub(crate) mod ivf;
+mod kinds;
 mod kmeans;
 mod params;
 mod progress;
@@ -34,6 +35,7 @@ use crate::segment::VectorColumn;
 
 pub(crate) use calibrate::{Calibration, Expected};
 pub(crate) use file::{index_path, open_index, write_index};
+pub(crate) use kinds::{check_scalar, check_type};
 pub use params::INDEX_TYPES;
 pub(crate) use params::{LEAST_ROWS, Plan};
 pub(crate) use progress::BuildProgress;

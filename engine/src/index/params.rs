@@ -190,13 +190,18 @@ impl Params<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Metric;
 
     fn plan(index_type: &str, params: &[(&str, &str)]) -> Result<Plan> {
         let params = params.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let (field, name) = ("v".to_owned(), "v".to_owned());
         Plan::of(
-            &IndexDefinition { field, name, index_type: index_type.to_owned(), metric: Metric::L2, params },
+            &IndexDefinition {
+                field,
+                name,
+                index_type: index_type.to_owned(),
+                metric: Some(crate::MetricType::L2),
+                params,
+            },
             64,
         )
     }

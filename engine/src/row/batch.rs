@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{
-    BooleanBuilder, Float32Builder, Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder,
-    StringBuilder,
-};
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::builder::StringBuilder;
+use arrow_array::{ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray};
 
-use super::value::Value;
+use super::column::{Column, Finished, append_default, invalid};
+use super::packed;
+use super::value::{OutputValue, Value};
 use crate::error::{EngineError, Result};
 use crate::limits;
 use crate::schema::{DYNAMIC_FIELD, DataType, Field, Schema};
@@ -27,19 +26,24 @@ pub enum KeySource {
 #[derive(Debug)]
 pub struct Batch {
     schema: Arc<Schema>,
-    /// Scalar columns in schema order; the key's slot is empty when keys are generated. The dynamic column is last.
+    /// Columns in schema order; the key's slot is empty when keys are generated. The dynamic column is last.
     scalars: Vec<Option<ArrayRef>>,
+    /// Matrices of the dense vectors in schema order.
     vectors: Vec<Vec<f32>>,
+    /// Which rows have a value, for each dense vector that may be null.
+    present: Vec<BooleanArray>,
     rows: usize,
     bytes: usize,
+    /// Number of the partition that all rows go to.
+    partition: i32,
 }
 
 /// Complete columns of some rows: what the log records and segments are made of.
 #[derive(Debug, Clone)]
 pub struct Chunk {
-    /// All scalar columns, by [`Schema::arrow`].
+    /// All columns, by [`Schema::arrow`].
     pub scalars: RecordBatch,
-    /// One row-major matrix for each vector field, in schema order.
+    /// One row-major matrix for each dense vector field, in schema order.
     pub vectors: Vec<Vec<f32>>,
 }
 
@@ -64,8 +68,32 @@ impl Batch {
         self.scalars.iter().any(Option::is_none)
     }
 
-    /// Completes the columns; generated keys count up from `first_id`.
-    pub(crate) fn into_chunk(self, first_id: i64) -> Result<Chunk> {
+    /// The same rows for another partition than the first.
+    #[must_use]
+    pub(crate) fn in_partition(self, partition: i32) -> Self {
+        Self { partition, ..self }
+    }
+
+    /// Number of the partition that all rows go to.
+    pub(crate) fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    /// The batch under the schema that the collection has by now, if that only has gained hidden columns since.
+    pub(crate) fn under(self, schema: &Arc<Schema>) -> Result<Self> {
+        if self.schema.fields() == schema.fields() && self.schema.dynamic() == schema.dynamic() {
+            return Ok(Self { schema: Arc::clone(schema), ..self });
+        }
+        Err(EngineError::SchemaChanged)
+    }
+
+    /// The column of a field, if rows have given it.
+    pub fn column(&self, name: &str) -> Option<&ArrayRef> {
+        self.scalars.get(self.schema.column_of(name)?)?.as_ref()
+    }
+
+    /// Completes the columns; generated keys count up from `first_id`. `now` is in milliseconds since 1970.
+    pub(crate) fn into_chunk(self, first_id: i64, now: i64) -> Result<Chunk> {
         let generated = |field: &Field| -> ArrayRef {
             let ids = first_id..first_id.saturating_add(self.rows as i64);
             match field.data_type {
@@ -74,7 +102,15 @@ impl Batch {
             }
         };
         let key = self.schema.primary();
-        let columns = self.scalars.iter().map(|c| c.clone().unwrap_or_else(|| generated(key))).collect();
+        let mut columns: Vec<ArrayRef> =
+            self.scalars.iter().map(|c| c.clone().unwrap_or_else(|| generated(key))).collect();
+        if self.schema.partitioned() {
+            columns.push(Arc::new(Int32Array::from(vec![self.partition; self.rows])));
+        }
+        if self.schema.timed() {
+            columns.push(Arc::new(Int64Array::from(vec![now; self.rows])));
+        }
+        columns.extend(self.present.into_iter().map(|present| Arc::new(present) as ArrayRef));
         let scalars =
             RecordBatch::try_new(self.schema.arrow(), columns).map_err(|e| EngineError::arrow(&e))?;
         Ok(Chunk { scalars, vectors: self.vectors })
@@ -96,23 +132,10 @@ pub struct BatchBuilder {
     bytes: usize,
 }
 
-#[derive(Debug)]
-enum Column {
-    Bool(BooleanBuilder),
-    Int8(Int8Builder),
-    Int16(Int16Builder),
-    Int32(Int32Builder),
-    Int64(Int64Builder),
-    Float(Float32Builder),
-    Double(Float64Builder),
-    Text(StringBuilder),
-    Vector(Vec<f32>),
-}
-
 impl BatchBuilder {
     /// An empty builder for rows of `schema`.
     pub fn new(schema: &Arc<Schema>, keys: KeySource) -> Self {
-        let columns = schema.fields().iter().map(|f| Column::new(f.data_type)).collect();
+        let columns = schema.fields().iter().map(Column::new).collect();
         Self {
             schema: Arc::clone(schema),
             keys,
@@ -147,6 +170,10 @@ impl BatchBuilder {
         if definition.primary && self.keys == KeySource::Generated {
             return Err(invalid(definition, row, "the key is generated (autoID): it can't be given".into()));
         }
+        if definition.function_output {
+            let reason = "a function fills this field: rows can't give it".to_owned();
+            return Err(invalid(definition, row, reason));
+        }
         if value == Value::Null {
             // Same as absent: `end_row` fills the default or null, or refuses.
             return Ok(());
@@ -165,12 +192,13 @@ impl BatchBuilder {
         self.claim(field)?;
         let row = self.rows;
         let definition = &self.schema.fields()[field];
-        let (Some(Column::Vector(matrix)), Some(dim)) = (self.columns.get_mut(field), definition.dim) else {
+        let (Some(Column::Dense(dense)), Some(dim)) = (self.columns.get_mut(field), definition.dim) else {
             return Err(invalid(definition, row, format!("expected {}, got a vector", definition.data_type)));
         };
-        let start = matrix.len();
-        fill(matrix)?;
-        let added = matrix.get(start..).unwrap_or_default();
+        let start = dense.matrix.len();
+        fill(&mut dense.matrix)?;
+        dense.present.push(true);
+        let added = dense.matrix.get_mut(start..).unwrap_or_default();
         if added.len() != dim {
             let reason = format!(
                 "[]float32 size {} doesn't equal to vector dimension {dim} of {}",
@@ -182,8 +210,43 @@ impl BatchBuilder {
         if !added.iter().all(|v| v.is_finite()) {
             return Err(invalid(definition, row, "value is not a number or infinity".into()));
         }
+        if definition.data_type != DataType::FloatVector {
+            for value in added {
+                let refuse = || format!("the value {value} does not fit {}", definition.data_type);
+                *value = packed::fit(definition.data_type, *value)
+                    .ok_or_else(|| invalid(definition, row, refuse()))?;
+            }
+        }
         self.bytes += dim * 4;
         self.check_size()
+    }
+
+    /// Sets a field of the row under construction to what is stored elsewhere.
+    ///
+    /// # Errors
+    /// As [`BatchBuilder::set`] and [`BatchBuilder::set_vector`].
+    pub fn set_stored(&mut self, field: usize, value: &OutputValue<'_>) -> Result<()> {
+        match value {
+            OutputValue::Null => self.set(field, Value::Null),
+            OutputValue::Bool(v) => self.set(field, Value::Bool(*v)),
+            OutputValue::Int(v) | OutputValue::Int64(v) | OutputValue::Moment(v) => {
+                self.set(field, Value::Int(*v))
+            }
+            OutputValue::Float(v) => self.set(field, Value::Float((*v).into())),
+            OutputValue::Double(v) => self.set(field, Value::Float(*v)),
+            OutputValue::Text(text) | OutputValue::Json(text) => self.set(field, Value::Text(text)),
+            OutputValue::List(list) => {
+                let items: Vec<Value<'_>> = list.iter().map(|item| item.as_value()).collect();
+                self.set(field, Value::List(&items))
+            }
+            OutputValue::Bits(bytes) | OutputValue::Sparse(bytes) => self.set(field, Value::Bytes(bytes)),
+            OutputValue::Vector(vector) | OutputValue::Packed(_, vector) => {
+                self.set_vector(field, |matrix| {
+                    matrix.extend_from_slice(vector);
+                    Ok(())
+                })
+            }
+        }
     }
 
     /// Adds an undeclared key with its JSON text (which must be valid JSON) to the row under construction.
@@ -240,23 +303,31 @@ impl BatchBuilder {
     }
 
     /// The finished batch.
-    pub fn finish(self) -> Batch {
+    ///
+    /// # Errors
+    /// `InvalidParameter` when a function cannot read its input.
+    pub fn finish(self) -> Result<Batch> {
         let mut scalars = Vec::new();
         let mut vectors = Vec::new();
+        let mut present = Vec::new();
         for (field, column) in self.schema.fields().iter().zip(self.columns) {
-            match column.finish() {
-                Finished::Vector(matrix) => vectors.push(matrix),
-                Finished::Scalar(_) if field.primary && self.keys == KeySource::Generated => {
+            match column.finish(field)? {
+                Finished::Matrix { values, present: has } => {
+                    vectors.push(values);
+                    present.extend(field.nullable.then_some(has));
+                }
+                Finished::Column(_) if field.primary && self.keys == KeySource::Generated => {
                     scalars.push(None)
                 }
-                Finished::Scalar(array) => scalars.push(Some(array)),
+                Finished::Column(array) => scalars.push(Some(array)),
             }
         }
         if self.schema.dynamic() {
             let mut dynamic = self.dynamic;
             scalars.push(Some(Arc::new(dynamic.finish())));
         }
-        Batch { schema: self.schema, scalars, vectors, rows: self.rows, bytes: self.bytes }
+        let (schema, rows, bytes) = (self.schema, self.rows, self.bytes);
+        Ok(Batch { schema, scalars, vectors, present, rows, bytes, partition: 0 })
     }
 
     fn claim(&mut self, field: usize) -> Result<()> {
@@ -281,25 +352,16 @@ impl BatchBuilder {
             return Ok(());
         }
         if let Some(default) = &field.default {
-            let text;
-            let value = match default {
-                serde_json::Value::Bool(b) => Value::Bool(*b),
-                serde_json::Value::String(s) => Value::Text(s),
-                serde_json::Value::Number(n) => {
-                    n.as_i64().map_or(Value::Float(n.as_f64().unwrap_or(f64::NAN)), Value::Int)
-                }
-                other => {
-                    text = other.to_string();
-                    Value::Text(&text)
-                }
-            };
-            self.bytes += self.columns[index].append(field, row, value)?;
+            self.bytes += append_default(&mut self.columns[index], field, row, default)?;
+            return Ok(());
+        }
+        if field.function_output {
             return Ok(());
         }
         if field.nullable {
-            self.columns[index].append_null();
-            // A null takes as much room as a number.
-            self.bytes += 8;
+            self.columns[index].append_null(field);
+            // A null takes as much room as a number, and one of a dense vector as much as a vector.
+            self.bytes += 8 + field.dim.filter(|_| field.data_type.is_dense()).unwrap_or(0) * 4;
             return self.check_size();
         }
         let reason = if field.data_type.is_vector() {
@@ -322,134 +384,6 @@ impl BatchBuilder {
             limits::MAX_BATCH_BYTES
         )))
     }
-}
-
-enum Finished {
-    Scalar(ArrayRef),
-    Vector(Vec<f32>),
-}
-
-impl Column {
-    fn new(data_type: DataType) -> Self {
-        match data_type {
-            DataType::Bool => Self::Bool(BooleanBuilder::new()),
-            DataType::Int8 => Self::Int8(Int8Builder::new()),
-            DataType::Int16 => Self::Int16(Int16Builder::new()),
-            DataType::Int32 => Self::Int32(Int32Builder::new()),
-            DataType::Int64 => Self::Int64(Int64Builder::new()),
-            DataType::Float => Self::Float(Float32Builder::new()),
-            DataType::Double => Self::Double(Float64Builder::new()),
-            DataType::VarChar | DataType::Json => Self::Text(StringBuilder::new()),
-            DataType::FloatVector => Self::Vector(Vec::new()),
-        }
-    }
-
-    /// Appends one value after checking it; returns its size in bytes.
-    fn append(&mut self, field: &Field, row: usize, value: Value<'_>) -> Result<usize> {
-        match self {
-            Self::Bool(b) => match value {
-                Value::Bool(v) => {
-                    b.append_value(v);
-                    Ok(1)
-                }
-                _ => Err(wrong_kind(field, row, value)),
-            },
-            // The casts cannot cut: `integer` has checked the field's own range.
-            Self::Int8(b) => integer(field, row, value).map(|v| b.append_value(v as i8)).map(|()| 1),
-            Self::Int16(b) => integer(field, row, value).map(|v| b.append_value(v as i16)).map(|()| 2),
-            Self::Int32(b) => integer(field, row, value).map(|v| b.append_value(v as i32)).map(|()| 4),
-            Self::Int64(b) => integer(field, row, value).map(|v| b.append_value(v)).map(|()| 8),
-            Self::Float(b) => float32(field, row, value).map(|v| b.append_value(v)).map(|()| 4),
-            Self::Double(b) => float64(field, row, value).map(|v| b.append_value(v)).map(|()| 8),
-            Self::Text(b) => text(field, row, value).map(|v| {
-                b.append_value(v);
-                v.len() + 4
-            }),
-            Self::Vector(_) => Err(wrong_kind(field, row, value)),
-        }
-    }
-
-    fn append_null(&mut self) {
-        match self {
-            Self::Bool(b) => b.append_null(),
-            Self::Int8(b) => b.append_null(),
-            Self::Int16(b) => b.append_null(),
-            Self::Int32(b) => b.append_null(),
-            Self::Int64(b) => b.append_null(),
-            Self::Float(b) => b.append_null(),
-            Self::Double(b) => b.append_null(),
-            Self::Text(b) => b.append_null(),
-            Self::Vector(_) => debug_assert!(false, "vectors are not nullable"),
-        }
-    }
-
-    fn finish(self) -> Finished {
-        Finished::Scalar(match self {
-            Self::Bool(mut b) => Arc::new(b.finish()),
-            Self::Int8(mut b) => Arc::new(b.finish()),
-            Self::Int16(mut b) => Arc::new(b.finish()),
-            Self::Int32(mut b) => Arc::new(b.finish()),
-            Self::Int64(mut b) => Arc::new(b.finish()),
-            Self::Float(mut b) => Arc::new(b.finish()),
-            Self::Double(mut b) => Arc::new(b.finish()),
-            Self::Text(mut b) => Arc::new(b.finish()),
-            Self::Vector(matrix) => return Finished::Vector(matrix),
-        })
-    }
-}
-
-fn invalid(field: &Field, row: usize, reason: String) -> EngineError {
-    EngineError::InvalidRow { field: field.name.clone(), row, reason }
-}
-
-fn wrong_kind(field: &Field, row: usize, value: Value<'_>) -> EngineError {
-    invalid(field, row, format!("expected {}, got {}", field.data_type, value.kind()))
-}
-
-fn integer(field: &Field, row: usize, value: Value<'_>) -> Result<i64> {
-    let Value::Int(v) = value else {
-        return Err(wrong_kind(field, row, value));
-    };
-    match field.data_type.integer_range() {
-        Some((low, high)) if !(low..=high).contains(&v) => {
-            let reason = format!("the value {v} is out of range [{low}, {high}] of {}", field.data_type);
-            Err(invalid(field, row, reason))
-        }
-        _ => Ok(v),
-    }
-}
-
-fn float64(field: &Field, row: usize, value: Value<'_>) -> Result<f64> {
-    let v = match value {
-        Value::Float(v) => v,
-        Value::Int(v) => v as f64,
-        _ => return Err(wrong_kind(field, row, value)),
-    };
-    if v.is_finite() { Ok(v) } else { Err(invalid(field, row, "value is not a number or infinity".into())) }
-}
-
-fn float32(field: &Field, row: usize, value: Value<'_>) -> Result<f32> {
-    let v = float64(field, row, value)? as f32;
-    if v.is_finite() { Ok(v) } else { Err(invalid(field, row, "the value is out of range of Float".into())) }
-}
-
-fn text<'a>(field: &Field, row: usize, value: Value<'a>) -> Result<&'a str> {
-    let Value::Text(v) = value else {
-        return Err(wrong_kind(field, row, value));
-    };
-    let (max, what) = match field.max_length {
-        Some(max) => (max, "varchar"),
-        None => (limits::MAX_JSON_BYTES, "JSON"),
-    };
-    if v.len() > max {
-        let reason = format!(
-            "length of {what} field {} exceeds max length, length: {}, max length: {max}",
-            field.name,
-            v.len()
-        );
-        return Err(invalid(field, row, reason));
-    }
-    Ok(v)
 }
 
 #[cfg(test)]
@@ -487,7 +421,7 @@ mod tests {
         vector(&mut b, &[3.0, 4.0]).unwrap();
         b.set(2, Value::Int(-128)).unwrap();
         b.end_row().unwrap();
-        let chunk = b.finish().into_chunk(7).unwrap();
+        let chunk = b.finish().unwrap().into_chunk(7, 0).unwrap();
         assert_eq!(chunk.vectors, [vec![1.0, 2.0, 3.0, 4.0]]);
         assert_eq!(chunk.scalars.column(0).as_primitive::<Int64Type>().values(), &[7, 8]);
         assert!(chunk.scalars.column(1).is_null(0) && !chunk.scalars.column(1).is_null(1));
@@ -532,7 +466,7 @@ mod tests {
         b.set(0, Value::Text("a")).unwrap();
         vector(&mut b, &[0.0, 0.0]).unwrap();
         b.end_row().unwrap();
-        let chunk = b.finish().into_chunk(0).unwrap();
+        let chunk = b.finish().unwrap().into_chunk(0, 0).unwrap();
         assert_eq!(chunk.scalars.column(1).as_primitive::<arrow_array::types::Int32Type>().value(0), 41);
     }
 }

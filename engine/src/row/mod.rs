@@ -2,11 +2,17 @@
 //! A [`Batch`] that exists fits its schema; collections trust it. The server fills batches and reads [`Rows`].
 
 mod batch;
+mod column;
 mod key;
+pub mod moment;
 mod output;
+pub mod packed;
+pub mod sparse;
 mod value;
 
 pub use batch::{Batch, BatchBuilder, Chunk, KeySource};
+pub(crate) use column::constant_column;
 pub use key::{Key, KeyRef, Keys};
 pub use output::{ColumnData, DynamicKeys, OutputColumn, Projection, Rows};
-pub use value::{OutputValue, Value};
+pub(crate) use value::value_at;
+pub use value::{ListValue, OutputValue, Value};

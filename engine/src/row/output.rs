@@ -2,11 +2,10 @@
 //! the fields asked for. The server reads them value by value (JSON) or column by column (gRPC).
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, BooleanArray};
 
 use super::key::KeyRef;
-use super::value::OutputValue;
+use super::value::{OutputValue, value_at};
 use crate::error::{EngineError, Result};
 use crate::schema::{DYNAMIC_FIELD, DataType, Schema};
 
@@ -69,12 +68,14 @@ impl Projection {
 pub enum ColumnData {
     /// A scalar column.
     Scalar(ArrayRef),
-    /// A vector column: rows × `dim`, row-major.
+    /// A dense vector column: rows × `dim`, row-major.
     Vector {
         /// Values a row.
         dim: usize,
         /// All rows.
         values: Vec<f32>,
+        /// Which rows have a vector; none: all.
+        present: Option<BooleanArray>,
     },
 }
 
@@ -85,6 +86,8 @@ pub struct OutputColumn {
     pub name: String,
     /// Declared type.
     pub data_type: DataType,
+    /// Type of an array's elements.
+    pub element_type: Option<DataType>,
     /// Whether it is the primary key.
     pub primary: bool,
     /// The values.
@@ -95,22 +98,16 @@ impl OutputColumn {
     /// The value in `row`; `Null` also beyond the end.
     pub fn value(&self, row: usize) -> OutputValue<'_> {
         match &self.data {
-            ColumnData::Vector { dim, values } => {
-                values.get(row * dim..(row + 1) * dim).map_or(OutputValue::Null, OutputValue::Vector)
+            ColumnData::Vector { dim, values, present } => {
+                let values = values.get(row * dim..(row + 1) * dim);
+                let has = present.as_ref().is_none_or(|present| row < present.len() && present.value(row));
+                match values.filter(|_| has) {
+                    None => OutputValue::Null,
+                    Some(values) if self.data_type == DataType::FloatVector => OutputValue::Vector(values),
+                    Some(values) => OutputValue::Packed(self.data_type, values),
+                }
             }
-            ColumnData::Scalar(array) if row >= array.len() || array.is_null(row) => OutputValue::Null,
-            ColumnData::Scalar(array) => match self.data_type {
-                DataType::Bool => OutputValue::Bool(array.as_boolean().value(row)),
-                DataType::Int8 => OutputValue::Int(array.as_primitive::<Int8Type>().value(row).into()),
-                DataType::Int16 => OutputValue::Int(array.as_primitive::<Int16Type>().value(row).into()),
-                DataType::Int32 => OutputValue::Int(array.as_primitive::<Int32Type>().value(row).into()),
-                DataType::Int64 => OutputValue::Int64(array.as_primitive::<Int64Type>().value(row)),
-                DataType::Float => OutputValue::Float(array.as_primitive::<Float32Type>().value(row)),
-                DataType::Double => OutputValue::Double(array.as_primitive::<Float64Type>().value(row)),
-                DataType::VarChar => OutputValue::Text(array.as_string::<i32>().value(row)),
-                DataType::Json => OutputValue::Json(array.as_string::<i32>().value(row)),
-                DataType::FloatVector => OutputValue::Null,
-            },
+            ColumnData::Scalar(array) => value_at(array.as_ref(), self.data_type, self.element_type, row),
         }
     }
 }

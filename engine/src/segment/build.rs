@@ -29,7 +29,7 @@ pub(crate) fn live_rows(view: &SegmentView) -> impl Iterator<Item = u32> + '_ {
 pub(crate) fn merge(schema: &Arc<Schema>, views: &[SegmentView]) -> Result<Chunk> {
     let rows: usize = views.iter().map(SegmentView::live).sum();
     let mut vectors: Vec<Vec<f32>> =
-        schema.vector_fields().map(|f| Vec::with_capacity(rows * f.dim.unwrap_or(0))).collect();
+        schema.dense_fields().map(|f| Vec::with_capacity(rows * f.dim.unwrap_or(0))).collect();
     for view in views {
         for (index, matrix) in vectors.iter_mut().enumerate() {
             let Some(column) = view.segment.vectors(index) else { continue };

@@ -19,7 +19,7 @@ use super::vectors::VectorColumn;
 use super::{Segment, SegmentView, key_column, live_rows, merge_scalars};
 use crate::error::{EngineError, Result};
 use crate::ipc::guarded;
-use crate::schema::Schema;
+use crate::schema::{Schema, adapt};
 
 const VECTORS: FileKind = FileKind { tag: *b"EVEC", version: 1 };
 const DELETES: FileKind = FileKind { tag: *b"EDEL", version: 1 };
@@ -118,7 +118,7 @@ fn write_vectors(
     step: Step<'_>,
 ) -> Result<u64> {
     let mut writer = ContainerWriter::create(vfs, path, VECTORS)?;
-    for field in 0..schema.vector_fields().count() {
+    for field in 0..schema.dense_fields().count() {
         writer.begin_block(block_tag(b'v', field))?;
         for view in views {
             write_live(&mut writer, view, field, VectorColumn::values, step)?;
@@ -188,12 +188,13 @@ pub(crate) fn open_segment(
         return Err(corrupt(&paths.columns, "the content does not match its checksum".into()));
     }
     let scalars = decode_columns(&paths.columns, columns)?;
-    if scalars.schema() != schema.arrow() || scalars.num_rows() != entry.rows {
-        return Err(corrupt(&paths.columns, "columns do not fit the schema or the number of rows".into()));
+    if scalars.num_rows() != entry.rows {
+        return Err(corrupt(&paths.columns, "the number of rows is not that of the manifest".into()));
     }
+    let scalars = adapt(&scalars, schema).map_err(|e| corrupt(&paths.columns, e.to_string()))?;
     let container = Container::open(vfs, &paths.vectors, VECTORS)?;
     let mut vectors = Vec::new();
-    for (index, field) in schema.vector_fields().enumerate() {
+    for (index, field) in schema.dense_fields().enumerate() {
         let values = container.require(block_tag(b'v', index))?;
         let norms = container.require(block_tag(b'n', index))?;
         vectors.push(VectorColumn::mapped(field.dim.unwrap_or(0), entry.rows, values, norms)?);

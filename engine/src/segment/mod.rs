@@ -26,26 +26,26 @@ pub use vectors::VectorColumn;
 use crate::error::{EngineError, Result};
 use crate::index::VectorIndex;
 use crate::row::{Chunk, KeyRef};
-use crate::schema::Schema;
+use crate::schema::{Schema, adapt};
 
 /// Rows that never change, in memory or mapped from files.
 #[derive(Debug)]
 pub struct Segment {
     id: u64,
     scalars: RecordBatch,
-    vectors: Vec<VectorColumn>,
+    vectors: Arc<Vec<VectorColumn>>,
     key_column: ArrayRef,
-    keys: KeyIndex,
+    keys: Arc<KeyIndex>,
     sealed: bool,
     bytes: usize,
-    /// For each vector field, once there is one.
-    indexes: Vec<RwLock<Option<Arc<VectorIndex>>>>,
+    /// For each dense vector field, once there is one.
+    indexes: Arc<Vec<RwLock<Option<Arc<VectorIndex>>>>>,
 }
 
 impl Segment {
     /// A segment in memory from complete columns.
     pub(crate) fn in_memory(id: u64, schema: &Arc<Schema>, chunk: Chunk) -> Result<Self> {
-        let dims = schema.vector_fields().map(|f| f.dim.unwrap_or(0));
+        let dims = schema.dense_fields().map(|f| f.dim.unwrap_or(0));
         let vectors =
             dims.zip(chunk.vectors).map(|(dim, matrix)| VectorColumn::in_memory(dim, matrix)).collect();
         let key_column = key_column(schema, &chunk.scalars)?;
@@ -64,14 +64,38 @@ impl Segment {
     ) -> Result<Self> {
         let key_column = key_column(schema, &scalars)?;
         let rows = scalars.num_rows();
-        if vectors.len() != schema.vector_fields().count() || vectors.iter().any(|v| v.rows() != rows) {
+        if vectors.len() != schema.dense_fields().count() || vectors.iter().any(|v| v.rows() != rows) {
             return Err(EngineError::Internal(format!("segment {id}: columns of different length")));
         }
         // Mapped arrays all count the whole file as theirs.
         let scalar_bytes = file_bytes.unwrap_or_else(|| scalars.get_array_memory_size());
         let bytes = scalar_bytes + vectors.iter().map(VectorColumn::bytes).sum::<usize>();
         let indexes = vectors.iter().map(|_| RwLock::default()).collect();
-        Ok(Self { id, scalars, vectors, key_column, keys, sealed: file_bytes.is_some(), bytes, indexes })
+        Ok(Self {
+            id,
+            scalars,
+            vectors: Arc::new(vectors),
+            key_column,
+            keys: Arc::new(keys),
+            sealed: file_bytes.is_some(),
+            bytes,
+            indexes: Arc::new(indexes),
+        })
+    }
+
+    /// The same rows under a later schema of the collection.
+    pub(crate) fn under(&self, schema: &Arc<Schema>) -> Result<Self> {
+        let scalars = adapt(&self.scalars, schema)?;
+        Ok(Self {
+            id: self.id,
+            key_column: key_column(schema, &scalars)?,
+            scalars,
+            vectors: Arc::clone(&self.vectors),
+            keys: Arc::clone(&self.keys),
+            sealed: self.sealed,
+            bytes: self.bytes,
+            indexes: Arc::clone(&self.indexes),
+        })
     }
 
     /// Number that names it and its files.
@@ -89,17 +113,17 @@ impl Segment {
         self.sealed
     }
 
-    /// All scalar columns, by [`Schema::arrow`].
+    /// All columns, by [`Schema::arrow`].
     pub fn scalars(&self) -> &RecordBatch {
         &self.scalars
     }
 
-    /// The matrix of a vector field, by its position among the vector fields.
+    /// The matrix of a dense vector field, by its position among the dense vector fields.
     pub fn vectors(&self, index: usize) -> Option<&VectorColumn> {
         self.vectors.get(index)
     }
 
-    /// The index over a vector field, by its position among the vector fields.
+    /// The index over a vector field, by its position among the dense vector fields.
     pub(crate) fn index(&self, field: usize) -> Option<Arc<VectorIndex>> {
         self.indexes.get(field)?.read().clone()
     }

@@ -233,7 +233,7 @@ fn delete(random: &mut Random) -> Change {
 
 fn write(collection: &Collection, change: &Change) -> Result<(), EngineError> {
     match change {
-        Change::Put(rows) => collection.insert(batch(collection.schema(), KeySource::Given, rows)).map(drop),
+        Change::Put(rows) => collection.insert(batch(&collection.schema(), KeySource::Given, rows)).map(drop),
         Change::Delete(keys) => collection.delete_keys(Keys::Int(keys.clone())).map(drop),
     }
 }

@@ -154,7 +154,7 @@ impl World {
         for name in engine.names() {
             let mut found = BTreeMap::new();
             let collection = engine.collection(&name).map_err(|e| e.to_string())?;
-            let projection = Projection::resolve(collection.schema(), &["tag", "seed"]).unwrap();
+            let projection = Projection::resolve(&collection.schema(), &["tag", "seed"]).unwrap();
             collection
                 .scan(&projection, &mut |rows| {
                     collect(&rows, &mut found);

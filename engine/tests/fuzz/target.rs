@@ -53,7 +53,7 @@ pub(crate) fn corpus() -> Files {
     let engine = open(&vfs).unwrap();
     let c = engine.create(Definition::new("c", schema(false)).index("vector", Metric::L2)).unwrap();
     let rows = |range: std::ops::Range<i64>| range.map(|i| ((i * 37) % 101, i)).collect::<Vec<_>>();
-    let put = |range| c.insert(batch(c.schema(), KeySource::Given, &rows(range))).unwrap();
+    let put = |range| c.insert(batch(&c.schema(), KeySource::Given, &rows(range))).unwrap();
     put(0..40);
     c.flush().unwrap();
     put(30..70);
@@ -127,12 +127,12 @@ fn examine(vfs: &SimVfs, repair: bool) -> Result<check::Report, String> {
 fn use_all(engine: &Engine) {
     for name in engine.names() {
         let Ok(c) = engine.collection(&name) else { continue };
-        let Ok(projection) = Projection::resolve(c.schema(), &["tag", "seed"]) else { continue };
+        let Ok(projection) = Projection::resolve(&c.schema(), &["tag", "seed"]) else { continue };
         let _ = c.scan(&projection, &mut |_| Ok(()));
         if c.schema().fields() == schema(false).fields() {
             let _ = c.search(&request(&c, 5, 10, None));
             let _ = c.search(&request(&c, 5, 10, Some("tag == 3 and seed > 5")));
-            let _ = c.insert(batch(c.schema(), KeySource::Given, &[(1, 1), (500, 2)]));
+            let _ = c.insert(batch(&c.schema(), KeySource::Given, &[(1, 1), (500, 2)]));
         }
         let _ = c.delete_keys(Keys::Int(vec![1, 2, 3]));
         let _ = c.get(&Keys::Int(vec![7, 8]), &projection);

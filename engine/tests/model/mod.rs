@@ -44,7 +44,7 @@ pub(crate) fn batch(schema: &Arc<Schema>, source: KeySource, rows: &[(i64, i64)]
         b.set_dynamic("seed", &seed.to_string()).unwrap();
         b.end_row().unwrap();
     }
-    b.finish()
+    b.finish().unwrap()
 }
 
 /// Takes rows over into a map from key to seed, and checks that each row fits its seed.
@@ -62,7 +62,7 @@ pub(crate) fn collect(rows: &Rows, found: &mut BTreeMap<i64, i64>) {
 
 /// All live rows as a map from key to seed.
 pub(crate) fn all(c: &Collection) -> BTreeMap<i64, i64> {
-    let projection = Projection::resolve(c.schema(), &["tag", "seed"]).unwrap();
+    let projection = Projection::resolve(&c.schema(), &["tag", "seed"]).unwrap();
     let mut found = BTreeMap::new();
     c.scan(&projection, &mut |rows| {
         collect(&rows, &mut found);
@@ -73,9 +73,9 @@ pub(crate) fn all(c: &Collection) -> BTreeMap<i64, i64> {
 }
 
 pub(crate) fn request(c: &Collection, seed: i64, limit: usize, filter: Option<&str>) -> SearchRequest {
-    let projection = Projection::resolve::<&str>(c.schema(), &[]).unwrap();
+    let projection = Projection::resolve::<&str>(&c.schema(), &[]).unwrap();
     SearchRequest {
-        filter: filter.map(|f| Filter::compile(f, c.schema()).unwrap()),
+        filter: filter.map(|f| Filter::compile(f, &c.schema()).unwrap()),
         ..SearchRequest::new("vector", vector_of(seed).to_vec(), limit, projection)
     }
 }

@@ -1,6 +1,6 @@
 //! The shapes of old answers: distances that grow with difference, and words for progress.
 
-use elanus_engine::Metric;
+use elanus_engine::MetricType;
 use http::HeaderMap;
 use http::Uri;
 use http::header::HOST;
@@ -16,9 +16,9 @@ pub(super) fn distances(found: &Similar) -> Vec<(String, f64)> {
     distances.enumerate().map(|(row, distance)| (id(row), distance)).collect()
 }
 
-fn old_distance(metric: Metric, distance: f32) -> f64 {
+fn old_distance(metric: MetricType, distance: f32) -> f64 {
     match metric {
-        Metric::L2 => f64::from(distance),
+        MetricType::L2 => f64::from(distance),
         // Rounding can put the cosine of equal vectors a little above 1.
         _ => (2.0 - 2.0 * f64::from(distance)).max(0.0),
     }
@@ -48,11 +48,11 @@ mod tests {
 
     #[test]
     fn distances_grow_with_difference() {
-        assert_eq!(old_distance(Metric::Cosine, 1.0), 0.0);
-        assert_eq!(old_distance(Metric::Cosine, 1.000_001), 0.0);
-        assert_eq!(old_distance(Metric::Cosine, 0.5), 1.0);
-        assert_eq!(old_distance(Metric::Ip, -1.0), 4.0);
-        assert_eq!(old_distance(Metric::L2, 0.25), 0.25);
+        assert_eq!(old_distance(MetricType::Cosine, 1.0), 0.0);
+        assert_eq!(old_distance(MetricType::Cosine, 1.000_001), 0.0);
+        assert_eq!(old_distance(MetricType::Cosine, 0.5), 1.0);
+        assert_eq!(old_distance(MetricType::Ip, -1.0), 4.0);
+        assert_eq!(old_distance(MetricType::L2, 0.25), 0.25);
     }
 
     #[test]

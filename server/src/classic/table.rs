@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use elanus_engine::EngineError;
+use elanus_engine::collection::DEFAULT_DATABASE;
 
 use crate::app::{App, blocking};
 use crate::error::ApiError;
@@ -53,7 +54,7 @@ pub(super) async fn search(
 /// 404 for another table that is not there.
 pub(super) async fn count(app: &Arc<App>, table: String) -> Result<u64, ApiError> {
     let engine = Arc::clone(&app.engine);
-    blocking(move || match engine.collection(&table) {
+    blocking(move || match engine.collection_in(DEFAULT_DATABASE, &table) {
         Err(EngineError::CollectionNotFound { .. }) if table == DEFAULT_COLLECTION => Ok(0),
         found => Ok(found?.count()),
     })
@@ -67,8 +68,9 @@ pub(super) async fn count(app: &Arc<App>, table: String) -> Result<u64, ApiError
 pub(super) async fn drop_table(app: &Arc<App>, table: String) -> Result<(), ApiError> {
     let (engine, images) = (Arc::clone(&app.engine), Arc::clone(&app.images));
     blocking(move || {
-        if !engine.drop_collection(&table)? {
-            return Err(EngineError::CollectionNotFound { name: table }.into());
+        if table.contains('/') || !engine.drop_collection(&table)? {
+            let database = DEFAULT_DATABASE.to_owned();
+            return Err(EngineError::CollectionNotFound { database, name: table }.into());
         }
         images.request_sweep();
         Ok(())

@@ -36,6 +36,8 @@ pub struct Config {
     pub engine: EngineOptions,
     /// Where backups may be written and read when the admin port is open to other machines.
     pub backup_root: Option<PathBuf>,
+    /// Whether arrays and JSON fields are answered as values, or in the forms of Milvus 3.0.0 and before.
+    pub native_json: bool,
 }
 
 /// Limits of the server. The engine's own are in `elanus_engine::limits`.
@@ -91,6 +93,7 @@ impl Default for Config {
             limits: Limits::default(),
             engine: EngineOptions { memory: Some(crate::memory::measure), ..EngineOptions::default() },
             backup_root: None,
+            native_json: true,
         }
     }
 }

@@ -43,6 +43,9 @@ pub struct Settings {
     pub search: Option<SearchSettings>,
     /// The table `[quota]`; in the file only.
     pub quota: Option<QuotaSettings>,
+    /// Whether arrays and JSON fields are answered as values (`true`, the default) or in the forms of Milvus 3.0.0 and
+    /// before; in the file only.
+    pub native_json: Option<bool>,
 }
 
 /// The table `[storage]` of the file; see [`EngineOptions`](elanus_engine::EngineOptions) for the meanings.
@@ -147,6 +150,7 @@ impl Settings {
             storage: self.storage.or(lower.storage),
             search: self.search.or(lower.search),
             quota: self.quota.or(lower.quota),
+            native_json: self.native_json.or(lower.native_json),
         }
     }
 
@@ -174,6 +178,7 @@ impl Settings {
                 &self.quota.unwrap_or_default(),
             )?,
             backup_root: self.backup_root,
+            native_json: self.native_json.unwrap_or(default.native_json),
         })
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use elanus_engine::collection::Collection;
+use elanus_engine::collection::{Collection, DEFAULT_DATABASE};
 use elanus_engine::row::{Key, Keys, Projection, Rows};
 use elanus_engine::schema::{DataType, Schema, check_collection_name};
 use elanus_engine::{Engine, EngineError};
@@ -34,9 +34,12 @@ pub(crate) enum Purpose {
 pub(crate) struct ImageCollection {
     /// Its rows.
     pub(crate) rows: Arc<Collection>,
+    /// Its fields when it was looked at.
+    schema: Arc<Schema>,
     /// Where the values of an image are.
     pub(crate) layout: Layout,
-    known: Mutex<Option<Arc<KnownImages>>>,
+    /// The same for as long as the collection is, whatever becomes of its name and fields.
+    known: Arc<Mutex<Option<Arc<KnownImages>>>>,
 }
 
 /// The collections in use, by their number: one that was dropped and made again is another one.
@@ -69,12 +72,12 @@ impl ImageCollections {
     /// # Errors
     /// 404 when it is not there, 400 when it can't hold images, 409 when another model made its vectors.
     pub(crate) fn open(&self, name: &str, purpose: Purpose) -> Result<Arc<ImageCollection>, ApiError> {
-        let rows = match self.engine.collection(name) {
+        let rows = match self.engine.collection_in(DEFAULT_DATABASE, name) {
             Err(EngineError::CollectionNotFound { .. }) if purpose == Purpose::Create => self.create(name)?,
             found => found?,
         };
         let dimension = (purpose != Purpose::Read).then_some(self.dimension);
-        let layout = Layout::of(rows.schema(), dimension).map_err(|reason| {
+        let layout = Layout::of(&rows.schema(), dimension).map_err(|reason| {
             ApiError::invalid(format!("the collection {name} can't hold images: {reason}"))
         })?;
         if purpose != Purpose::Read {
@@ -87,10 +90,19 @@ impl ImageCollections {
                 self.engine.collection(other.rows.name()).is_ok_and(|now| now.id() == *id)
             });
         }
-        let collection = open.entry(rows.id()).or_insert_with(|| {
-            Arc::new(ImageCollection { rows: Arc::clone(&rows), layout, known: Mutex::default() })
-        });
-        Ok(Arc::clone(collection))
+        // A collection that was renamed, or whose fields have changed, is looked at afresh.
+        let schema = rows.schema();
+        let current = |known: &Arc<ImageCollection>| {
+            Arc::ptr_eq(&known.rows, &rows) && Arc::ptr_eq(&known.schema, &schema)
+        };
+        if let Some(known) = open.get(&rows.id()).filter(|known| current(known)) {
+            return Ok(Arc::clone(known));
+        }
+        let id = rows.id();
+        let known = open.get(&id).map(|before| Arc::clone(&before.known)).unwrap_or_default();
+        let collection = Arc::new(ImageCollection { rows, schema, layout, known });
+        open.insert(id, Arc::clone(&collection));
+        Ok(collection)
     }
 
     /// Schema and layout that images of this collection will have: those it has, or those it would be made with.
@@ -100,7 +112,7 @@ impl ImageCollections {
     pub(crate) fn target(&self, name: &str) -> Result<(Layout, Arc<Schema>), ApiError> {
         check_collection_name(name)?;
         match self.open(name, Purpose::Write) {
-            Ok(existing) => Ok((existing.layout.clone(), Arc::clone(existing.rows.schema()))),
+            Ok(existing) => Ok((existing.layout.clone(), existing.rows.schema())),
             Err(error) if error.status == http::StatusCode::NOT_FOUND => {
                 let schema = layout::definition(name, self.dimension, &self.model)?.schema;
                 let layout = Layout::of(&schema, Some(self.dimension)).map_err(ApiError::internal)?;
@@ -112,7 +124,7 @@ impl ImageCollections {
 
     /// Whether this server's model can search the collection.
     pub(crate) fn is_searchable(&self, rows: &Collection) -> bool {
-        Layout::of(rows.schema(), Some(self.dimension)).is_ok()
+        Layout::of(&rows.schema(), Some(self.dimension)).is_ok()
             && self.check_model(rows, Purpose::Search).is_ok()
     }
 
@@ -187,7 +199,7 @@ impl ImageCollection {
     /// # Errors
     /// Engine errors; 400 for an unknown field.
     pub(crate) fn row(&self, key: &Key, fields: &[&str]) -> Result<Option<Rows>, ApiError> {
-        let projection = Projection::resolve(self.rows.schema(), fields)?;
+        let projection = Projection::resolve(&self.rows.schema(), fields)?;
         let rows = self.rows.get(&keys_of(std::slice::from_ref(key)), &projection)?;
         Ok((!rows.is_empty()).then_some(rows))
     }
@@ -220,7 +232,7 @@ pub(crate) fn each_content(
     layout: &Layout,
     mut visit: impl FnMut(Digest, Key),
 ) -> Result<(), ApiError> {
-    let projection = Projection::resolve(rows.schema(), &[SHA256])?;
+    let projection = Projection::resolve(&rows.schema(), &[SHA256])?;
     rows.scan(&projection, &mut |rows| {
         for row in 0..rows.len {
             let content = layout.sha256(&rows, row).and_then(|sha256| sha256.parse().ok());

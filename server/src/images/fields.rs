@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use elanus_engine::EngineError;
-use elanus_engine::row::{BatchBuilder, KeyRef, KeySource, OutputValue, Rows, Value};
+use elanus_engine::row::{BatchBuilder, KeyRef, KeySource, Rows, Value};
 use elanus_engine::schema::{DYNAMIC_FIELD, DataType, Field, Schema};
 use serde_json::{Map, Value as Json};
 
@@ -160,18 +160,7 @@ fn copy_value(
             KeyRef::Text(key) => batch.set(index, Value::Text(key)),
         };
     }
-    match rows.column(&field.name).ok_or_else(incomplete)?.value(row) {
-        OutputValue::Null => batch.set(index, Value::Null),
-        OutputValue::Bool(b) => batch.set(index, Value::Bool(b)),
-        OutputValue::Int(i) | OutputValue::Int64(i) => batch.set(index, Value::Int(i)),
-        OutputValue::Float(f) => batch.set(index, Value::Float(f.into())),
-        OutputValue::Double(f) => batch.set(index, Value::Float(f)),
-        OutputValue::Text(text) | OutputValue::Json(text) => batch.set(index, Value::Text(text)),
-        OutputValue::Vector(vector) => batch.set_vector(index, |matrix| {
-            matrix.extend_from_slice(vector);
-            Ok(())
-        }),
-    }
+    batch.set_stored(index, &rows.column(&field.name).ok_or_else(incomplete)?.value(row))
 }
 
 #[cfg(test)]

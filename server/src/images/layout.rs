@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(layout.vector_name(), "vector");
         assert_eq!(layout.name_bytes(), 4096);
         assert_eq!(definition.properties[MODEL_PROPERTY], "vgg16");
-        assert_eq!(definition.metric(VECTOR), Some(Metric::Cosine));
+        assert_eq!(definition.metric(VECTOR), Some(elanus_engine::MetricType::Cosine));
         assert!(definition.schema.dynamic());
     }
 

@@ -72,7 +72,7 @@ impl ImageService {
     ) -> Result<(Arc<ImageCollection>, Rows), ApiError> {
         let collection = self.open(name, Purpose::Read)?;
         let keys = page(all_keys(&collection)?, limit, offset);
-        let projection = projection(collection.rows.schema(), None)?;
+        let projection = projection(&collection.rows.schema(), None)?;
         let rows = collection.rows.get(&keys_of(&keys), &projection);
         // An empty list of keys has no kind of its own.
         let rows = if keys.is_empty() { empty(&collection, &projection) } else { rows };
@@ -86,7 +86,7 @@ fn empty(collection: &ImageCollection, projection: &Projection) -> elanus_engine
 }
 
 fn all_keys(collection: &ImageCollection) -> Result<Vec<Key>, ApiError> {
-    let projection = Projection::resolve::<&str>(collection.rows.schema(), &[])?;
+    let projection = Projection::resolve::<&str>(&collection.rows.schema(), &[])?;
     let mut keys = Vec::new();
     collection.rows.scan(&projection, &mut |rows| {
         keys.extend((0..rows.len).filter_map(|row| rows.key(row)).map(elanus_engine::row::KeyRef::to_key));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use elanus_engine::row::{ColumnData, Projection, Rows};
 use elanus_engine::schema::{DYNAMIC_FIELD, Schema};
-use elanus_engine::{Filter, Metric, SearchRequest};
+use elanus_engine::{Filter, MetricType, SearchRequest};
 
 use super::layout::{HEIGHT, NAME, SHA256, WIDTH};
 use super::{ImageCollection, ImageService, Purpose};
@@ -47,7 +47,7 @@ pub(crate) struct Similar {
     /// Their distances, as Milvus gives them.
     pub(crate) distances: Vec<f32>,
     /// What the distances are: cosines, products, or squared lengths.
-    pub(crate) metric: Metric,
+    pub(crate) metric: MetricType,
 }
 
 impl ImageService {
@@ -84,15 +84,15 @@ fn search(
         (Query::File(_), vector) => vector.ok_or_else(|| ApiError::internal("a search without a vector"))?,
     };
     let filter = request.filter.filter(|filter| !filter.trim().is_empty());
-    let filter = filter.map(|expression| Filter::compile(&expression, schema)).transpose()?;
-    let projection = projection(schema, request.output_fields.as_deref())?;
+    let filter = filter.map(|expression| Filter::compile(&expression, &schema)).transpose()?;
+    let projection = projection(&schema, request.output_fields.as_deref())?;
     let hits = collection.rows.search(&SearchRequest {
         offset: request.offset,
         filter,
         ..SearchRequest::new(collection.layout.vector_name(), queries, request.limit, projection)
     })?;
     let metric =
-        collection.rows.definition().metric(collection.layout.vector_name()).unwrap_or(Metric::Cosine);
+        collection.rows.definition().metric(collection.layout.vector_name()).unwrap_or(MetricType::Cosine);
     Ok(Similar { rows: hits.rows, distances: hits.scores, metric, collection })
 }
 
@@ -105,7 +105,8 @@ pub(crate) fn projection(schema: &Schema, asked: Option<&[String]>) -> Result<Pr
     match asked {
         Some(asked) => names.extend(asked.iter().map(String::as_str)),
         None => {
-            names.extend(schema.scalar_fields().map(|field| field.name.as_str()));
+            names
+                .extend(schema.fields().iter().filter(|f| !f.data_type.is_vector()).map(|f| f.name.as_str()));
             if schema.dynamic() {
                 names.push(DYNAMIC_FIELD);
             }

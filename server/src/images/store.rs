@@ -69,7 +69,7 @@ impl ImageService {
         let batch = new_rows(collection, &fresh, fields)?;
         self.put_originals(images)?;
         if let Some(batch) = batch {
-            let keys = owned_keys(&collection.rows.insert(batch.finish())?);
+            let keys = owned_keys(&collection.rows.insert(batch.finish()?)?);
             claim.fulfil(fresh.iter().map(|image| image.content).zip(keys));
             self.metrics.images_stored(fresh.len() as u64);
         }
@@ -109,7 +109,7 @@ fn new_rows(
         return Ok(None);
     }
     let layout = &collection.layout;
-    let mut batch = BatchBuilder::new(collection.rows.schema(), KeySource::Generated);
+    let mut batch = BatchBuilder::new(&collection.rows.schema(), KeySource::Generated);
     for image in images {
         let values = ImageValues {
             name: &name::clean(&image.name, layout.name_bytes()),
@@ -134,7 +134,7 @@ fn merge(collection: &ImageCollection, keys: &[&Key], fields: &Fields) -> Result
     }
     for key in keys {
         if let Some(row) = collection.row(key, &all)? {
-            collection.rows.upsert(fields.merged(schema, &row, 0)?.finish())?;
+            collection.rows.upsert(fields.merged(&schema, &row, 0)?.finish()?)?;
         }
     }
     Ok(())

@@ -235,7 +235,7 @@ impl ImageService {
                 Err(EngineError::CollectionNotFound { .. }) => continue,
                 Err(error) => return Err(error.into()),
             };
-            if let Ok(layout) = Layout::of(rows.schema(), None) {
+            if let Ok(layout) = Layout::of(&rows.schema(), None) {
                 each_content(&rows, &layout, |content, _| {
                     referred.insert(content);
                 })?;

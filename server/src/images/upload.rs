@@ -87,7 +87,7 @@ impl ImageService {
         blocking(move || {
             let collection = service.open(&name, Purpose::Create)?;
             let schema = collection.rows.schema();
-            let fields = Fields::new(&collection.layout, schema, fields).map_err(ApiError::invalid)?;
+            let fields = Fields::new(&collection.layout, &schema, fields).map_err(ApiError::invalid)?;
             let stored = service.store(&collection, &images, &fields)?;
             Ok(stored.into_iter().map(|image| image.id).collect())
         })

@@ -10,21 +10,18 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::MethodRouter;
+use elanus_engine::collection::DEFAULT_DATABASE;
 use elanus_engine::exec::Cancel;
 use elanus_engine::{Collection, SearchHits};
 
 use crate::app::{App, blocking};
 use crate::body::{Object, bad_json};
 use crate::error::{ApiError, code};
-use crate::reply::{self, Envelope};
+use crate::reply::{self, Envelope, Form};
 
 /// A call: blocking, from a request to the bytes of its answer.
 pub(super) type Action = fn(&Call<'_>) -> Result<Vec<u8>, ApiError>;
 
-/// The only database there is.
-const DATABASE: &str = "default";
-/// The only partition there is.
-const PARTITION: &str = "_default";
 /// Time for a call that does not say how long it may take.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -104,16 +101,28 @@ impl<'a> Call<'a> {
         reply::int64_as_string(self.headers)
     }
 
-    /// Checks the database that the body or the header `DB-Name` names.
-    pub(super) fn check_database(&self, body: &Object<'_>) -> Result<(), ApiError> {
+    /// The database that the body or the header `DB-Name` names, or the default one.
+    ///
+    /// # Errors
+    /// 800 when it is not there.
+    pub(super) fn database(&self, body: &Object<'_>) -> Result<String, ApiError> {
         let in_body: String = body.get_or_default("dbName")?;
         let in_header = self.headers.get("db-name").map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let name = if in_body.is_empty() { in_header.unwrap_or_default() } else { in_body.into() };
-        if name.is_empty() || name == DATABASE {
-            return Ok(());
+        let name = if in_body.is_empty() { in_header.unwrap_or_default().into_owned() } else { in_body };
+        if name.is_empty() {
+            return Ok(DEFAULT_DATABASE.to_owned());
         }
-        let message = format!("database not found[database={name}]");
-        Err(ApiError::new(code::DATABASE_NOT_FOUND, StatusCode::NOT_FOUND, message))
+        self.app.engine.check_database(&name)?;
+        Ok(name)
+    }
+
+    /// In which form values of a collection are written.
+    pub(super) fn form(&self, collection: &Collection) -> Form {
+        Form {
+            int64_as_string: self.int64_as_string(),
+            native: self.app.config.native_json,
+            zone: collection.properties().remove("timezone").unwrap_or_else(|| "UTC".to_owned()),
+        }
     }
 
     /// Counts a search, and logs a slow one with all that is known of it.
@@ -134,19 +143,17 @@ impl<'a> Call<'a> {
     /// The collection that the body names, after everything else of the body was checked.
     pub(super) fn collection(&self, body: &Object<'_>) -> Result<Arc<Collection>, ApiError> {
         let name = body.required_text("collectionName")?;
-        self.check_database(body)?;
-        Ok(self.app.engine.collection(&name)?)
+        Ok(self.app.engine.collection_in(&self.database(body)?, &name)?)
     }
 }
 
-/// Refuses partitions other than the one there is.
-pub(super) fn check_partitions(body: &Object<'_>) -> Result<(), ApiError> {
+/// The partitions that a request names, in either way; none: all.
+pub(super) fn partitions(body: &Object<'_>) -> Result<Vec<String>, ApiError> {
     let one: String = body.get_or_default("partitionName")?;
-    let several: Vec<String> = body.get_or_default("partitionNames")?;
-    match several.iter().chain([&one]).find(|name| !name.is_empty() && name.as_str() != PARTITION) {
-        Some(name) => Err(ApiError::unsupported(format!("a partition other than {PARTITION} ({name})"))),
-        None => Ok(()),
-    }
+    let mut all: Vec<String> = body.get_or_default("partitionNames")?;
+    all.push(one);
+    all.retain(|name| !name.is_empty());
+    Ok(all)
 }
 
 /// Checks a consistency level. Every level gets the strongest: a read sees every acknowledged write.
@@ -185,10 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn only_the_default_partition_is_there() {
-        let check = |text: &str| check_partitions(&Object::parse("x", text.as_bytes()).unwrap());
-        check(r#"{"partitionName":"_default","partitionNames":["_default",""]}"#).unwrap();
-        let error = check(r#"{"partitionNames":["p"]}"#).unwrap_err();
-        assert!(error.code == 1100 && error.message.contains("not supported in this version"));
+    fn partitions_may_be_named_in_two_ways() {
+        let read = |text: &str| partitions(&Object::parse("x", text.as_bytes()).unwrap()).unwrap();
+        assert_eq!(read(r#"{"partitionName":"a","partitionNames":["b",""]}"#), ["b", "a"]);
+        assert!(read(r#"{"partitionName":"","partitionNames":[]}"#).is_empty());
     }
 }

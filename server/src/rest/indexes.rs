@@ -6,7 +6,7 @@ use elanus_engine::collection::{IndexDefinition, IndexState};
 use serde::Serialize;
 
 use super::call::{Call, done};
-use super::collections::read_indexes;
+use super::collections::{read_indexes, texts};
 use crate::error::{ApiError, code};
 use crate::reply::{Envelope, KeyValue};
 
@@ -26,10 +26,10 @@ struct Description {
     index_type: String,
     metric_type: &'static str,
     #[serde(rename = "mmap.enabled")]
-    mmap: &'static str,
+    mmap: String,
     #[serde(rename = "indexoffsetcache.enabled")]
     offset_cache: &'static str,
-    warmup: &'static str,
+    warmup: String,
     total_rows: u64,
     pending_rows: u64,
     indexed_rows: u64,
@@ -61,7 +61,7 @@ pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body("IndexParamReq")?;
     let collection = call.collection(&body)?;
     let unknown = |field: &str| ApiError::invalid(format!("cannot create index on non-exist field: {field}"));
-    let indexes = read_indexes(&body, collection.schema(), unknown)?;
+    let indexes = read_indexes(&body, &collection.schema(), unknown)?;
     if indexes.is_empty() {
         let message = "missing required parameters, error: Key: 'IndexParamReq.IndexParams' Error:Field validation for \
                        'IndexParams' failed on the 'required' tag";
@@ -70,6 +70,24 @@ pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     for index in indexes {
         collection.create_index(index)?;
     }
+    done()
+}
+
+/// Sets properties of an index: how it is held in memory, which has no effect here.
+pub(super) fn alter_properties(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
+    let body = call.body("IndexReqWithProperties")?;
+    let name = body.required_text("indexName")?;
+    let properties = texts(&body.object("properties")?);
+    call.collection(&body)?.alter_index(&name, &properties, &[])?;
+    done()
+}
+
+/// Removes properties of an index.
+pub(super) fn drop_properties(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
+    let body = call.body("DropIndexPropertiesReq")?;
+    let name = body.required_text("indexName")?;
+    let keys: Vec<String> = body.get_or_default("propertyKeys")?;
+    call.collection(&body)?.alter_index(&name, &std::collections::BTreeMap::new(), &keys)?;
     done()
 }
 
@@ -82,10 +100,11 @@ pub(super) fn drop(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 }
 
 fn description(index: IndexDefinition, state: Option<&IndexState>, rows: u64) -> Description {
-    let mut params = vec![
-        KeyValue::new("index_type", &index.index_type),
-        KeyValue::new("metric_type", index.metric.name()),
-    ];
+    let metric = index.metric.map_or("", |metric| metric.name());
+    let mut params = vec![KeyValue::new("index_type", &index.index_type)];
+    params.extend(index.metric.map(|metric| KeyValue::new("metric_type", metric.name())));
+    let param = |key: &str| index.params.get(key).cloned().unwrap_or_default();
+    let (mmap, warmup) = (param("mmap.enabled"), param("warmup"));
     params.extend(index.params.into_iter().map(|(key, value)| KeyValue::new(key, value)));
     let indexed = state.map_or(rows, |state| state.indexed_rows).min(rows);
     let failure = state.and_then(|state| state.failure.clone()).filter(|_| indexed < rows);
@@ -93,10 +112,10 @@ fn description(index: IndexDefinition, state: Option<&IndexState>, rows: u64) ->
         index_name: index.name,
         field_name: index.field,
         index_type: index.index_type,
-        metric_type: index.metric.name(),
-        mmap: "",
+        metric_type: metric,
+        mmap,
         offset_cache: "",
-        warmup: "",
+        warmup,
         total_rows: rows,
         pending_rows: rows - indexed,
         indexed_rows: indexed,

@@ -60,7 +60,7 @@ impl<'a> Elanus<'a> {
             field: "vector".into(),
             name: "vector".into(),
             index_type: self.index_type.into(),
-            metric: self.data.metric,
+            metric: Some(self.data.metric.into()),
             params: self.params.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
         });
         Ok(definition)
@@ -69,7 +69,7 @@ impl<'a> Elanus<'a> {
     fn fill(&self, collection: &Collection) -> Result<()> {
         let dim = self.data.dim;
         for (part, rows) in self.data.base.chunks(BATCH * dim).enumerate() {
-            let mut builder = BatchBuilder::new(collection.schema(), KeySource::Given);
+            let mut builder = BatchBuilder::new(&collection.schema(), KeySource::Given);
             for (i, row) in rows.chunks_exact(dim).enumerate() {
                 let id = (part * BATCH + i) as i64;
                 builder.set(0, Value::Int(id))?;
@@ -80,7 +80,7 @@ impl<'a> Elanus<'a> {
                 })?;
                 builder.end_row()?;
             }
-            collection.insert(builder.finish())?;
+            collection.insert(builder.finish()?)?;
         }
         Ok(collection.flush()?)
     }
@@ -110,13 +110,13 @@ impl<'a> Elanus<'a> {
 
     fn request(&self, collection: &Collection, queries: &[f32], load: Load) -> Result<SearchRequest> {
         let filter =
-            load.filter.map(|percent| Filter::compile(&format!("bucket < {percent}"), collection.schema()));
+            load.filter.map(|percent| Filter::compile(&format!("bucket < {percent}"), &collection.schema()));
         let effort = if self.index_type.starts_with("IVF") {
             Effort::Asked { ef: None, probes: Some(load.effort) }
         } else {
             Effort::Asked { ef: Some(load.effort.max(K)), probes: None }
         };
-        let projection = Projection::resolve::<&str>(collection.schema(), &[])?;
+        let projection = Projection::resolve::<&str>(&collection.schema(), &[])?;
         Ok(SearchRequest {
             filter: filter.transpose()?,
             effort,

@@ -49,21 +49,21 @@ pub(crate) fn batch(schema: &Arc<Schema>, keys: impl Iterator<Item = i64>, pool:
         })?;
         builder.end_row()?;
     }
-    Ok(builder.finish())
+    Ok(builder.finish()?)
 }
 
 /// Fills a collection with keys `0..rows` and makes all of it files.
 pub(crate) fn fill(collection: &Collection, rows: usize, pool: &[f32]) -> Result<()> {
     for start in (0..rows).step_by(10_000) {
         let end = (start + 10_000).min(rows);
-        collection.insert(batch(collection.schema(), (start..end).map(|i| i as i64), pool)?)?;
+        collection.insert(batch(&collection.schema(), (start..end).map(|i| i as i64), pool)?)?;
     }
     Ok(collection.flush()?)
 }
 
 /// A search for the 10 nearest rows to a vector made from `seed`.
 pub(crate) fn search(collection: &Collection, dim: usize, seed: u64) -> Result<SearchRequest> {
-    let projection = Projection::resolve::<&str>(collection.schema(), &[])?;
+    let projection = Projection::resolve::<&str>(&collection.schema(), &[])?;
     Ok(SearchRequest::new("vector", floats(seed, dim), 10, projection))
 }
 

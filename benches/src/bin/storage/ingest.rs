@@ -49,7 +49,7 @@ fn ingest(folder: &Path, rows: usize, writers: usize, seal_bytes: usize, pool: &
                     return Ok(());
                 }
                 let keys = (start..start + BATCH).map(|i| i as i64);
-                collection.insert(data::batch(collection.schema(), keys, pool)?)?;
+                collection.insert(data::batch(&collection.schema(), keys, pool)?)?;
             }
         };
         let threads: Vec<_> = (0..writers).map(|_| scope.spawn(write)).collect();

@@ -21,7 +21,7 @@ pub(crate) fn measure(dir: &Path, rows: usize) -> Result<()> {
     let keys: Vec<i64> = (0..CHANGED).map(|i| i * stride % rows as i64).collect();
     let batches: Result<Vec<_>> = keys
         .chunks(BATCH)
-        .map(|part| data::batch(collection.schema(), part.iter().copied(), &pool))
+        .map(|part| data::batch(&collection.schema(), part.iter().copied(), &pool))
         .collect();
     let started = Instant::now();
     for batch in batches? {

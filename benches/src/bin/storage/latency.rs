@@ -29,7 +29,7 @@ pub(crate) fn measure(dir: &Path, rows: usize) -> Result<()> {
         let writer = scope.spawn(|| -> Result<()> {
             let mut key = rows as i64;
             while !stop.load(Ordering::Relaxed) {
-                collection.insert(data::batch(collection.schema(), key..key + BATCH, &pool)?)?;
+                collection.insert(data::batch(&collection.schema(), key..key + BATCH, &pool)?)?;
                 let old = key - rows as i64;
                 collection.delete_keys(Keys::Int((old..old + BATCH).collect()))?;
                 key += BATCH;

@@ -70,7 +70,6 @@ pub(super) struct Round<T> {
 /// the groups `offset..end` of each query.
 pub(super) fn grouped<T>(
     snapshot: &Snapshot,
-    schema: &Schema,
     group: &GroupBy,
     window: std::ops::Range<usize>,
     most: usize,
@@ -84,7 +83,7 @@ pub(super) fn grouped<T>(
         let mut complete = true;
         for (found, exhausted) in round.hits.into_iter().zip(round.exhausted) {
             let exhausted = exhausted || wanted == all;
-            let grouped = group_hits(snapshot, schema, group, window.clone(), &found)?;
+            let grouped = group_hits(snapshot, group, window.clone(), &found)?;
             complete &= grouped.complete || exhausted;
             hits.push(grouped.hits);
         }
@@ -97,13 +96,12 @@ pub(super) fn grouped<T>(
 
 fn group_hits(
     snapshot: &Snapshot,
-    schema: &Schema,
     group: &GroupBy,
     window: std::ops::Range<usize>,
     found: &Hits,
 ) -> Result<Grouped> {
     let addresses: Vec<RowAddress> = found.iter().map(|(_, address)| *address).collect();
-    let values = gather_scalars(snapshot, schema, &group.field, &addresses)?;
+    let values = gather_scalars(snapshot, &group.field, &addresses)?;
     let mut places: HashMap<Value, usize> = HashMap::new();
     let mut groups: Vec<Hits> = Vec::new();
     for (row, hit) in found.iter().enumerate() {

@@ -2,7 +2,6 @@
 //! outperforms Condorcet and individual Rank Learning Methods", 2009) or by weighted scores.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::rank::{Hits, Ranker};
 use super::request::{Explained, GroupBy, SearchHits, SearchRequest, check, check_hits};
@@ -10,12 +9,11 @@ use super::{finish, group};
 use crate::collection::{Searching, Snapshot};
 use crate::error::{EngineError, Result};
 use crate::exec::RowAddress;
-use crate::exec::gather::vector_position;
+use crate::exec::gather::vector_place;
 use crate::exec::query::key_of;
-use crate::kernel::Metric;
 use crate::limits::{MAX_HITS, MAX_HYBRID_SEARCHES, MAX_RESULT_WINDOW};
+use crate::metric::MetricType;
 use crate::row::Projection;
-use crate::schema::Schema;
 
 /// Searches to fuse. Each has its own field, queries, filter and limit; all have as many queries.
 #[derive(Debug, Clone)]
@@ -74,16 +72,17 @@ impl Fusion {
     }
 
     /// What a hit of one search adds.
-    fn value(&self, search: usize, metric: Metric, rank: usize, score: f32) -> f32 {
+    fn value(&self, search: usize, metric: MetricType, rank: usize, score: f32) -> f32 {
         match self {
             Self::Rrf { k } => 1.0 / (k + rank as f32),
             Self::Weighted { weights, normalized } => {
                 use std::f32::consts::PI;
                 let similarity = match (metric, normalized) {
-                    (Metric::L2, _) => 1.0 - 2.0 * score.atan() / PI,
-                    (Metric::Cosine, true) => (1.0 + score) / 2.0,
-                    (Metric::Ip, true) => 0.5 + score.atan() / PI,
-                    (_, false) => score,
+                    (MetricType::Cosine, true) => (1.0 + score) / 2.0,
+                    (MetricType::Ip, true) => 0.5 + score.atan() / PI,
+                    (MetricType::Bm25, true) => 2.0 * score.atan() / PI,
+                    (MetricType::Cosine | MetricType::Ip | MetricType::Bm25, false) => score,
+                    _ => 1.0 - 2.0 * score.atan() / PI,
                 };
                 // A product of huge vectors times nothing is still a number.
                 (weights[search] * similarity).clamp(f32::MIN, f32::MAX)
@@ -95,26 +94,25 @@ impl Fusion {
 /// Runs all searches over one snapshot.
 pub(crate) fn hybrid_search(
     snapshot: &Snapshot,
-    schema: &Arc<Schema>,
     index_of: &dyn Fn(&str) -> Searching,
     request: &HybridRequest,
 ) -> Result<SearchHits> {
     let end = check_request(request)?;
     if let Some(group) = &request.group_by {
-        group::check(schema, group)?;
+        group::check(snapshot.schema(), group)?;
         let window = request.offset..end;
-        let most = MAX_HITS / (queries(schema, request)? * request.searches.len()).max(1);
-        let (hits, explained) = group::grouped(snapshot, schema, group, window, most, |wanted| {
-            fuse(snapshot, schema, index_of, request, Some(wanted))
+        let most = MAX_HITS / (queries(snapshot, index_of, request)? * request.searches.len()).max(1);
+        let (hits, explained) = group::grouped(snapshot, group, window, most, |wanted| {
+            fuse(snapshot, index_of, request, Some(wanted))
         })?;
-        return finish(snapshot, schema, &request.projection, hits, explained);
+        return finish(snapshot, &request.projection, hits, explained);
     }
-    let group::Round { mut hits, rest: explained, .. } = fuse(snapshot, schema, index_of, request, None)?;
+    let group::Round { mut hits, rest: explained, .. } = fuse(snapshot, index_of, request, None)?;
     for hits in &mut hits {
         hits.truncate(end);
         hits.drain(..request.offset.min(hits.len()));
     }
-    finish(snapshot, schema, &request.projection, hits, explained)
+    finish(snapshot, &request.projection, hits, explained)
 }
 
 fn check_request(request: &HybridRequest) -> Result<usize> {
@@ -135,16 +133,19 @@ fn check_request(request: &HybridRequest) -> Result<usize> {
 }
 
 /// Queries of each search.
-fn queries(schema: &Arc<Schema>, request: &HybridRequest) -> Result<usize> {
+fn queries(
+    snapshot: &Snapshot,
+    index_of: &dyn Fn(&str) -> Searching,
+    request: &HybridRequest,
+) -> Result<usize> {
     let Some(first) = request.searches.first() else { return Ok(0) };
-    let (_, dim) = vector_position(schema, &first.field)?;
-    Ok(first.queries.len() / dim.max(1))
+    let place = vector_place(snapshot.schema(), &first.field)?;
+    Ok(check(first, place.field, index_of(&first.field))?.queries.len())
 }
 
 /// The fused hits of each query, best first. `wanted` stands in for the limits of the searches.
 fn fuse(
     snapshot: &Snapshot,
-    schema: &Arc<Schema>,
     index_of: &dyn Fn(&str) -> Searching,
     request: &HybridRequest,
     wanted: Option<usize>,
@@ -153,12 +154,12 @@ fn fuse(
     let mut fused: Vec<HashMap<RowAddress, f32>> = Vec::new();
     let mut explained = Vec::with_capacity(request.searches.len());
     for (number, search) in request.searches.iter().enumerate() {
-        let (position, dim) = vector_position(schema, &search.field)?;
-        let checked = check(search, dim, index_of(&search.field))?;
+        let place = vector_place(snapshot.schema(), &search.field)?;
+        let checked = check(search, place.field, index_of(&search.field))?;
         let count = wanted.map_or(checked.end, |wanted| checked.end.max(wanted + search.offset));
-        let all = search.queries.len() / dim * request.searches.len();
+        let all = checked.queries.len() * request.searches.len();
         check_hits(all, count)?;
-        let ranked = Ranker::new(snapshot, position, search, &checked, count)?.run()?;
+        let ranked = Ranker::new(snapshot, place, search, &checked, count)?.run()?;
         if number == 0 {
             fused = vec![HashMap::new(); ranked.hits.len()];
             exhausted = vec![true; ranked.hits.len()];
@@ -197,12 +198,12 @@ mod tests {
     #[test]
     fn values_follow_the_formulas() {
         let rrf = Fusion::Rrf { k: 60.0 };
-        assert!((rrf.value(0, Metric::L2, 1, 9.0) - 1.0 / 61.0).abs() < 1e-7);
+        assert!((rrf.value(0, MetricType::L2, 1, 9.0) - 1.0 / 61.0).abs() < 1e-7);
         let weighted = |normalized| Fusion::Weighted { weights: vec![0.5, 1.0], normalized };
-        assert!((weighted(false).value(0, Metric::L2, 1, 1.0) - 0.25).abs() < 1e-6);
-        assert_eq!(weighted(false).value(1, Metric::Ip, 1, 7.0), 7.0);
-        assert!((weighted(true).value(1, Metric::Ip, 1, 1.0) - 0.75).abs() < 1e-6);
-        assert_eq!(weighted(true).value(1, Metric::Cosine, 1, 0.5), 0.75);
+        assert!((weighted(false).value(0, MetricType::L2, 1, 1.0) - 0.25).abs() < 1e-6);
+        assert_eq!(weighted(false).value(1, MetricType::Ip, 1, 7.0), 7.0);
+        assert!((weighted(true).value(1, MetricType::Ip, 1, 1.0) - 0.75).abs() < 1e-6);
+        assert_eq!(weighted(true).value(1, MetricType::Cosine, 1, 0.5), 0.75);
         for wrong in [Fusion::Rrf { k: 0.0 }, Fusion::Rrf { k: f32::NAN }, weighted(true)] {
             assert!(wrong.check(3).is_err());
         }

@@ -3,66 +3,64 @@
 
 mod group;
 mod hybrid;
+mod queries;
 mod rank;
 mod request;
-
-use std::sync::Arc;
+mod scan;
 
 use super::RowAddress;
-use super::gather::{gather, vector_position};
+use super::gather::{VectorPlace, gather, vector_place};
 use crate::collection::{Searching, Snapshot};
 use crate::error::Result;
 use crate::index::SearchStats;
 use crate::limits::MAX_HITS;
 use crate::row::Projection;
-use crate::schema::Schema;
 
 pub(crate) use hybrid::hybrid_search;
 pub use hybrid::{Fusion, HybridRequest};
+pub use queries::QueryVectors;
 use rank::{Hits, Ranker};
 pub use request::{Explained, GroupBy, SearchHits, SearchRequest, SegmentPlan};
 
 pub(crate) fn search(
     snapshot: &Snapshot,
-    schema: &Arc<Schema>,
     index_of: &dyn Fn(&str) -> Searching,
     request: &SearchRequest,
 ) -> Result<SearchHits> {
-    let (position, dim) = vector_position(schema, &request.field)?;
-    let checked = request::check(request, dim, index_of(&request.field))?;
+    let place = vector_place(snapshot.schema(), &request.field)?;
+    let checked = request::check(request, place.field, index_of(&request.field))?;
     let window = request.offset..checked.end;
     let (hits, explained) = match &request.group_by {
-        Some(group) => grouped(snapshot, schema, position, request, &checked, group)?,
+        Some(group) => grouped(snapshot, place, request, &checked, group)?,
         None => {
-            let ranked = Ranker::new(snapshot, position, request, &checked, checked.end)?.run()?;
+            let ranked = Ranker::new(snapshot, place, request, &checked, checked.end)?.run()?;
             let mut hits = ranked.hits;
             hits.iter_mut().for_each(|hits| drop(hits.drain(..window.start.min(hits.len()))));
             (hits, vec![ranked.explained])
         }
     };
-    finish(snapshot, schema, &request.projection, hits, explained)
+    finish(snapshot, &request.projection, hits, explained)
 }
 
 /// Each query by itself: how many rows it takes to find its groups is its own.
 fn grouped(
     snapshot: &Snapshot,
-    schema: &Arc<Schema>,
-    position: usize,
+    place: VectorPlace<'_>,
     request: &SearchRequest,
     checked: &request::Checked,
     group: &GroupBy,
 ) -> Result<(Vec<Hits>, Vec<Explained>)> {
-    group::check(schema, group)?;
+    group::check(snapshot.schema(), group)?;
     let (mut hits, mut explained) = (Vec::new(), Vec::new());
-    for query in checked.queries.chunks_exact(checked.dim) {
+    for query in 0..checked.queries.len() {
         let one = checked.only(query);
         let rank = |wanted: usize| {
-            let ranked = Ranker::new(snapshot, position, request, &one, wanted)?.run()?;
+            let ranked = Ranker::new(snapshot, place, request, &one, wanted)?.run()?;
             let exhausted = ranked.hits.iter().map(|hits| hits.len() < wanted).collect();
             Ok(group::Round { hits: ranked.hits, exhausted, rest: ranked.explained })
         };
         let window = request.offset..checked.end;
-        let (found, how) = group::grouped(snapshot, schema, group, window, MAX_HITS, rank)?;
+        let (found, how) = group::grouped(snapshot, group, window, MAX_HITS, rank)?;
         hits.extend(found);
         if explained.is_empty() {
             explained.push(how);
@@ -76,7 +74,6 @@ fn grouped(
 /// Gathers the columns of the hits.
 fn finish(
     snapshot: &Snapshot,
-    schema: &Arc<Schema>,
     projection: &Projection,
     hits: Vec<Hits>,
     explained: Vec<Explained>,
@@ -87,7 +84,7 @@ fn finish(
     Ok(SearchHits {
         topks: hits.iter().map(Vec::len).collect(),
         scores: hits.iter().flatten().map(|(score, _)| *score).collect(),
-        rows: gather(snapshot, schema, projection, &places)?,
+        rows: gather(snapshot, projection, &places)?,
         explained,
         stats,
     })

@@ -4,19 +4,26 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, BinaryArray, FixedSizeBinaryArray};
 use rayon::prelude::*;
 
+use super::queries::Queries;
 use super::request::{Checked, Explained, SearchRequest, SegmentPlan};
+use super::scan;
 use crate::collection::Snapshot;
 use crate::error::{EngineError, Result};
+use crate::exec::gather::VectorPlace;
 use crate::exec::matches::matches;
 use crate::exec::{Cancel, RowAddress};
 use crate::index::{Collector, SearchStats, Target, VectorIndex, flat};
 use crate::kernel::tile::WIDTH;
 use crate::kernel::{self, Metric, TopK};
+use crate::metric::MetricType;
 use crate::plan::{Facts, Indexed, SegmentPath, segment_path};
 use crate::row::KeyRef;
 use crate::rowset::RowSet;
+use crate::schema::DataType;
 use crate::segment::{SegmentView, VectorColumn};
 
 /// Rows of one unit of parallel work.
@@ -37,11 +44,19 @@ pub(super) struct Ranked {
     pub(super) explained: Explained,
 }
 
+/// Where the vectors of a segment lie.
+#[derive(Clone, Copy)]
+enum PartColumn<'a> {
+    Dense(&'a VectorColumn),
+    Binary(&'a FixedSizeBinaryArray),
+    Sparse(&'a BinaryArray),
+}
+
 /// A segment with the way through it.
 struct Part<'a> {
     number: u32,
     view: &'a SegmentView,
-    column: &'a VectorColumn,
+    column: PartColumn<'a>,
     rows: RowSet,
     index: Option<Arc<VectorIndex>>,
     path: SegmentPath,
@@ -51,9 +66,8 @@ struct Part<'a> {
 pub(super) struct Ranker<'a> {
     snapshot: &'a Snapshot,
     parts: Vec<Part<'a>>,
-    metric: Metric,
-    dim: usize,
-    queries: &'a [f32],
+    metric: MetricType,
+    queries: &'a Queries,
     wanted: usize,
     range: Option<(f32, Option<f32>)>,
     cancel: Option<&'a Cancel>,
@@ -70,7 +84,7 @@ impl<'a> Ranker<'a> {
     /// Finds the rows that may be returned, and plans. `wanted` is the number of rows for each query.
     pub(super) fn new(
         snapshot: &'a Snapshot,
-        position: usize,
+        place: VectorPlace<'_>,
         request: &'a SearchRequest,
         checked: &'a Checked,
         wanted: usize,
@@ -78,8 +92,13 @@ impl<'a> Ranker<'a> {
         let sets = matches(snapshot, request.filter.as_ref())?;
         let mut parts = Vec::with_capacity(sets.len());
         for ((view, rows), number) in snapshot.views().iter().zip(sets).zip(0..) {
-            let Some(column) = view.segment.vectors(position) else { continue };
-            let index = view.segment.index(position).filter(|index| index.metric == checked.metric);
+            let Some(column) = column_of(view, place) else { continue };
+            let rows = with_vectors(view, place, rows);
+            let index = match column {
+                PartColumn::Dense(_) => view.segment.index(place.position),
+                _ => None,
+            };
+            let index = index.filter(|index| checked.metric.dense() == Some(index.metric));
             let path = segment_path(Facts {
                 rows: rows.rows(),
                 matching: rows.len(),
@@ -94,7 +113,6 @@ impl<'a> Ranker<'a> {
             snapshot,
             parts,
             metric: checked.metric,
-            dim: checked.dim,
             queries: &checked.queries,
             wanted,
             range: checked.range,
@@ -105,7 +123,7 @@ impl<'a> Ranker<'a> {
     /// # Errors
     /// `Cancelled`.
     pub(super) fn run(&self) -> Result<Ranked> {
-        let queries = self.queries.len() / self.dim;
+        let queries = self.queries.len();
         let threads = rayon::current_num_threads();
         let (best, mut stats) = if queries >= WIDTH && queries >= 2 * threads {
             let size = queries.div_ceil(2 * threads).next_multiple_of(WIDTH);
@@ -131,8 +149,9 @@ impl<'a> Ranker<'a> {
         stats.segments = self.parts.iter().filter(searched).count() as u64;
         let by_index = |part: &&Part<'_>| matches!(part.path, SegmentPath::Index { .. } | SegmentPath::Codes);
         stats.indexed_segments = self.parts.iter().filter(by_index).count() as u64;
-        stats.bytes = stats.scored * (self.dim * size_of::<f32>()) as u64
-            + stats.compared * self.dim.next_multiple_of(kernel::codes::BLOCK) as u64;
+        let row_bytes = self.queries.row_bytes();
+        let code_bytes = (row_bytes / size_of::<f32>()).next_multiple_of(kernel::codes::BLOCK);
+        stats.bytes = stats.scored * row_bytes as u64 + stats.compared * code_bytes as u64;
         let sorted = |top: TopK<Place<'a>>| top.into_sorted().into_iter().map(|(s, (_, a))| (s, a)).collect();
         Ok(Ranked { hits: best.into_iter().map(sorted).collect(), explained: self.explain(stats) })
     }
@@ -181,7 +200,7 @@ impl<'a> Ranker<'a> {
 
     /// An empty collector for each query.
     fn collectors(&self, queries: usize) -> Vec<TopK<Place<'a>>> {
-        (0..queries).map(|_| TopK::new(self.wanted, self.metric)).collect()
+        (0..queries).map(|_| TopK::new(self.wanted, self.metric.order())).collect()
     }
 
     fn run_unit(
@@ -192,19 +211,26 @@ impl<'a> Ranker<'a> {
         stats: &mut SearchStats,
     ) {
         let part = &self.parts[unit.part];
-        let target = Target { metric: self.metric, column: part.column, rows: &part.rows, hidden: None };
-        let vectors: Vec<&[f32]> =
-            self.queries[queries.start * self.dim..queries.end * self.dim].chunks_exact(self.dim).collect();
         let mut adapters: Vec<InSegment<'_, 'a>> = best
             .iter_mut()
             .map(|top| InSegment {
                 top,
                 view: part.view,
                 number: part.number,
-                metric: self.metric,
+                metric: self.metric.order(),
                 range: self.range,
             })
             .collect();
+        let column = match (part.column, self.queries) {
+            (PartColumn::Dense(column), Queries::Dense { .. }) => column,
+            (column, all) => return self.run_columns(column, all, part, unit, queries, &mut adapters, stats),
+        };
+        let (Queries::Dense { matrix, dim }, Some(metric)) = (self.queries, self.metric.dense()) else {
+            return;
+        };
+        let target = Target { metric, column, rows: &part.rows, hidden: None };
+        let vectors: Vec<&[f32]> =
+            matrix[queries.start * dim..queries.end * dim].chunks_exact(*dim).collect();
         let mut collectors: Vec<&mut dyn Collector> = adapters.iter_mut().map(|a| a as _).collect();
         match (part.path, &part.index) {
             (SegmentPath::Index { effort, .. }, Some(index)) => {
@@ -236,6 +262,38 @@ impl<'a> Ranker<'a> {
         }
     }
 
+    /// Rows that lie in columns: each is compared.
+    #[allow(clippy::too_many_arguments, reason = "the rest of what `run_unit` has found out")]
+    fn run_columns(
+        &self,
+        column: PartColumn<'_>,
+        all: &Queries,
+        part: &Part<'_>,
+        unit: &Unit,
+        queries: Range<usize>,
+        adapters: &mut [InSegment<'_, 'a>],
+        stats: &mut SearchStats,
+    ) {
+        for (query, collector) in queries.zip(adapters) {
+            for start in unit.rows.clone().step_by(UNIT_ROWS) {
+                if self.is_cancelled() {
+                    return;
+                }
+                let rows = part.rows.iter_range(start..(start + UNIT_ROWS).min(unit.rows.end));
+                match (column, all) {
+                    (PartColumn::Binary(column), Queries::Binary { matrix, width }) => {
+                        let query = &matrix[query * width..(query + 1) * width];
+                        scan::binary(column, self.metric, query, rows, collector, stats);
+                    }
+                    (PartColumn::Sparse(column), Queries::Sparse(vectors)) => {
+                        scan::sparse(column, &vectors[query], rows, collector, stats);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
     fn is_cancelled(&self) -> bool {
         self.cancel.is_some_and(Cancel::is_cancelled)
     }
@@ -261,6 +319,32 @@ impl<'a> Ranker<'a> {
             segments: self.parts.iter().map(plan).collect(),
             stats,
         }
+    }
+}
+
+fn column_of<'a>(view: &'a SegmentView, place: VectorPlace<'_>) -> Option<PartColumn<'a>> {
+    if place.field.data_type.is_dense() {
+        return view.segment.vectors(place.position).map(PartColumn::Dense);
+    }
+    let column = view.segment.scalars().columns().get(place.position)?;
+    match place.field.data_type {
+        DataType::BinaryVector => column.as_fixed_size_binary_opt().map(PartColumn::Binary),
+        _ => column.as_binary_opt::<i32>().map(PartColumn::Sparse),
+    }
+}
+
+/// Those of the rows that have a vector at all.
+fn with_vectors(view: &SegmentView, place: VectorPlace<'_>, rows: RowSet) -> RowSet {
+    let columns = view.segment.scalars().columns();
+    let present = match place.presence {
+        Some(column) => columns.get(column).and_then(|c| c.as_boolean_opt()).map(|c| c.values().clone()),
+        None if place.field.data_type.is_dense() => None,
+        None => columns.get(place.position).and_then(|c| c.nulls()).map(|nulls| nulls.inner().clone()),
+    };
+    match (present, rows) {
+        (None, rows) => rows,
+        (Some(present), RowSet::All(_)) => RowSet::new(present),
+        (Some(present), RowSet::Some(rows, _)) => RowSet::new(&rows & &present),
     }
 }
 

@@ -2,15 +2,17 @@
 
 use serde::Serialize;
 
+use super::queries::{Queries, QueryVectors};
 use crate::collection::Searching;
 use crate::error::{EngineError, Result};
 use crate::exec::Cancel;
 use crate::filter::Filter;
 use crate::index::SearchStats;
-use crate::kernel::{self, Metric};
 use crate::limits::{MAX_HITS, MAX_RESULT_WINDOW};
+use crate::metric::MetricType;
 use crate::plan::{Effort, SegmentPath};
 use crate::row::{Projection, Rows};
+use crate::schema::Field;
 
 /// What to search for.
 #[derive(Debug, Clone)]
@@ -18,9 +20,9 @@ pub struct SearchRequest {
     /// Vector field.
     pub field: String,
     /// Metric; none: that of the field's index, or COSINE.
-    pub metric: Option<Metric>,
-    /// Query vectors, row-major: number of queries × dimension.
-    pub queries: Vec<f32>,
+    pub metric: Option<MetricType>,
+    /// Query vectors.
+    pub queries: QueryVectors,
     /// Rows, or groups, for each query.
     pub limit: usize,
     /// Nearest rows, or groups, to skip.
@@ -43,11 +45,16 @@ pub struct SearchRequest {
 
 impl SearchRequest {
     /// A search for the `limit` nearest rows, and nothing else said.
-    pub fn new(field: impl Into<String>, queries: Vec<f32>, limit: usize, projection: Projection) -> Self {
+    pub fn new(
+        field: impl Into<String>,
+        queries: impl Into<QueryVectors>,
+        limit: usize,
+        projection: Projection,
+    ) -> Self {
         Self {
             field: field.into(),
             metric: None,
-            queries,
+            queries: queries.into(),
             limit,
             offset: 0,
             filter: None,
@@ -94,7 +101,7 @@ pub struct Explained {
     /// Instruction set.
     pub kernel: &'static str,
     /// Metric.
-    pub metric: Metric,
+    pub metric: MetricType,
     /// Live rows.
     pub rows: u64,
     /// Rows that the filter left.
@@ -125,57 +132,44 @@ pub struct SegmentPlan {
 
 /// A request that was checked.
 pub(super) struct Checked {
-    pub(super) metric: Metric,
-    /// Row-major; for COSINE each query is scaled to length 1.
-    pub(super) queries: Vec<f32>,
+    pub(super) metric: MetricType,
+    pub(super) queries: Queries,
     /// `offset + limit`.
     pub(super) end: usize,
     pub(super) range: Option<(f32, Option<f32>)>,
     pub(super) effort: Effort,
-    pub(super) dim: usize,
 }
 
 impl Checked {
     /// The same for one of the queries.
-    pub(super) fn only(&self, query: &[f32]) -> Self {
-        Self { queries: query.to_vec(), ..*self }
+    pub(super) fn only(&self, query: usize) -> Self {
+        Self { queries: self.queries.only(query), ..*self }
     }
 }
 
-pub(super) fn check(request: &SearchRequest, dim: usize, index: Searching) -> Result<Checked> {
-    let queries = &request.queries;
-    if dim == 0 || queries.is_empty() || !queries.len().is_multiple_of(dim) {
-        return Err(EngineError::InvalidQueryVector(format!(
-            "{} query values are not a multiple of the dimension {dim} of field {}",
-            queries.len(),
-            request.field
-        )));
-    }
-    if queries.iter().any(|v| !v.is_finite()) {
-        return Err(EngineError::InvalidQueryVector("query vector holds a value that is not finite".into()));
-    }
-    let metric = choose_metric(index.metric, request.metric)?;
-    let end = check_window(queries.len() / dim, request.limit, request.offset)?;
-    check_hits(queries.len() / dim, end)?;
+pub(super) fn check(request: &SearchRequest, field: &Field, index: Searching) -> Result<Checked> {
+    let metric = choose_metric(field, index.metric, request.metric)?;
+    let queries = Queries::check(field, metric, &request.queries)?;
+    let end = check_window(queries.len(), request.limit, request.offset)?;
+    check_hits(queries.len(), end)?;
     check_effort(request.effort, end)?;
     let effort = match (request.effort, index.recall) {
         (Effort::Default, Some(recall)) => Effort::Recall(recall),
         (effort, _) => effort,
     };
     let range = check_range(metric, request.radius, request.range_filter)?;
-    let queries = match metric {
-        Metric::Cosine => queries.chunks_exact(dim).flat_map(|query| kernel::active().unit(query)).collect(),
-        Metric::L2 | Metric::Ip => queries.clone(),
-    };
-    Ok(Checked { metric, queries, end, range, effort, dim })
+    Ok(Checked { metric, queries, end, range, effort })
 }
 
-fn choose_metric(index: Option<Metric>, asked: Option<Metric>) -> Result<Metric> {
+fn choose_metric(field: &Field, index: Option<MetricType>, asked: Option<MetricType>) -> Result<MetricType> {
     match (index, asked) {
+        (_, Some(asked)) if index.is_none() && !asked.fits(field.data_type) => Err(EngineError::invalid(
+            format!("metric type {asked} does not fit field {}, which is {}", field.name, field.data_type),
+        )),
         (Some(index), Some(asked)) if index != asked => Err(EngineError::InvalidParameter(format!(
             "metric type not match: invalid parameter[expected={index}][actual={asked}]"
         ))),
-        (index, asked) => Ok(index.or(asked).unwrap_or(Metric::Cosine)),
+        (index, asked) => Ok(index.or(asked).unwrap_or_else(|| MetricType::default_of(field.data_type))),
     }
 }
 
@@ -222,15 +216,15 @@ fn check_effort(effort: Effort, end: usize) -> Result<()> {
 }
 
 fn check_range(
-    metric: Metric,
+    metric: MetricType,
     radius: Option<f32>,
     inner: Option<f32>,
 ) -> Result<Option<(f32, Option<f32>)>> {
     let Some(radius) = radius else { return Ok(None) };
     if let Some(inner) = inner {
-        let empty = if metric == Metric::L2 { inner >= radius } else { inner <= radius };
+        let empty = if metric.is_similarity() { inner <= radius } else { inner >= radius };
         if empty || inner.is_nan() || radius.is_nan() {
-            let relation = if metric == Metric::L2 { "less" } else { "greater" };
+            let relation = if metric.is_similarity() { "greater" } else { "less" };
             return Err(EngineError::invalid(format!(
                 "range_filter({inner}) must be {relation} than radius({radius}) for metric {metric}"
             )));

@@ -69,5 +69,5 @@ fn columns(schema: &Arc<Schema>, rows: &[Row]) -> RecordBatch {
             .unwrap();
         builder.end_row().unwrap();
     }
-    builder.finish().into_chunk(0).unwrap().scalars
+    builder.finish().unwrap().into_chunk(0, 0).unwrap().scalars
 }

@@ -1,12 +1,16 @@
 //! Creating a collection in Milvus's two forms: quick (a dimension is enough) and with a schema. Everything is checked
 //! before anything exists, so a refused request leaves no collection behind.
 
-use axum::http::StatusCode;
-use elanus_engine::schema::{DataType, Field, Schema};
-use elanus_engine::{Definition, Metric};
+use std::collections::BTreeMap;
 
-use super::field::read_field;
-use super::index::{metric_of, read_indexes};
+use axum::http::StatusCode;
+use elanus_engine::Definition;
+use elanus_engine::collection::TTL_PROPERTY;
+use elanus_engine::schema::{DataType, Field, Function, Schema};
+use serde_json::value::RawValue;
+
+use super::field::{read_field, text_of_param};
+use super::index::{metric_of, read_indexes, texts};
 use crate::body::Object;
 use crate::error::{ApiError, code};
 use crate::rest::call::{Call, check_consistency, done};
@@ -18,8 +22,8 @@ const MAX_SHARDS: i64 = 16;
 /// Creates a collection; creating the same one again succeeds.
 pub(crate) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body("CollectionReq")?;
-    let definition = definition(&body)?;
-    call.check_database(&body)?;
+    let mut definition = definition(&body)?;
+    definition.database = call.database(&body)?;
     call.app.engine.create(definition)?;
     done()
 }
@@ -38,6 +42,9 @@ fn definition(body: &Object<'_>) -> Result<Definition, ApiError> {
     };
     definition.shards = options.shards;
     definition.consistency = options.consistency;
+    definition.properties = options.properties;
+    definition.partitions_num = options.partitions_num;
+    definition.loaded = !definition.indexes.is_empty();
     Ok(definition)
 }
 
@@ -49,14 +56,32 @@ struct Options {
     max_length: Option<usize>,
     /// In the quick form; the other says it in the schema.
     dynamic: Option<bool>,
+    properties: BTreeMap<String, String>,
+    partitions_num: Option<usize>,
 }
 
 impl Options {
     fn read(body: &Object<'_>) -> Result<Self, ApiError> {
         let params = body.object("params")?;
-        params.refuse(&["ttlSeconds", "ttlField", "partitionKeyIsolation", "partitionsNum"])?;
-        body.object("properties")?.refuse(&["collection.ttl.seconds", "ttl.seconds", "ttl_field"])?;
-        body.refuse(&["externalSource", "externalSpec", "functions", "structFields"])?;
+        params.refuse(&["ttlField"])?;
+        let given = texts(&body.object("properties")?);
+        if given.contains_key("ttl_field") {
+            return Err(ApiError::unsupported("ttl_field"));
+        }
+        let mut properties = BTreeMap::new();
+        let ttl = [TTL_PROPERTY, "ttl.seconds"].into_iter().find_map(|key| given.get(key).cloned());
+        let ttl = ttl.or_else(|| params.raw("ttlSeconds").map(text_of_param));
+        properties.extend(ttl.map(|seconds| (TTL_PROPERTY.to_owned(), seconds)));
+        let kept = ["timezone", "mmap.enabled", "partitionkey.isolation", "allow_insert_auto_id"];
+        properties.extend(given.into_iter().filter(|(key, _)| kept.contains(&key.as_str())));
+        if params.get_or_default("partitionKeyIsolation")? {
+            properties.insert("partitionkey.isolation".to_owned(), "true".to_owned());
+        }
+        properties
+            .extend(params.raw("mmap.enabled").map(|raw| ("mmap.enabled".to_owned(), text_of_param(raw))));
+        body.refuse(&["externalSource", "externalSpec", "structFields"])?;
+        let partitions =
+            params.raw("partitionsNum").map(|raw| integer_parameter("partitionsNum", raw)).transpose()?;
         let shards = params.raw("shardsNum").map(|raw| integer_parameter("shardsNum", raw)).transpose()?;
         let shards = match shards.unwrap_or(1) {
             n @ 1..=MAX_SHARDS => u32::try_from(n).unwrap_or(1),
@@ -74,6 +99,9 @@ impl Options {
             // A negative length is none that the schema would take.
             max_length: max_length.map(|n| usize::try_from(n).unwrap_or(0)),
             dynamic: params.get("enableDynamicField")?,
+            properties,
+            // Beyond the range like 0: the definition says so.
+            partitions_num: partitions.map(|n| usize::try_from(n).unwrap_or(0)),
         })
     }
 }
@@ -100,22 +128,32 @@ fn quick(name: String, body: &Object<'_>, options: &Options) -> Result<Definitio
     let auto_id: bool = body.get_or_default("autoID")?;
     let dynamic = body.get::<bool>("enableDynamicField")?.or(options.dynamic).unwrap_or(true);
     let description: String = body.get_or_default("description")?;
-    check_vector_type(&word(body, "vectorFieldType", "FloatVector")?)?;
-    let metric = metric_of(&body.get_or_default::<String>("metricType")?)?;
-    let Some(dimension) = dimension.filter(|&n| n != 0) else {
-        return Err(ApiError::invalid(
-            "dimension is required for quickly create collection(default metric type: COSINE): invalid \
-             parameter[expected=collectionName & dimension][actual=collectionName]",
-        ));
-    };
+    let mut vector = Field::new(&vector_name, vector_type(&word(body, "vectorFieldType", "FloatVector")?)?);
+    let metric = metric_of(&vector, &body.get_or_default::<String>("metricType")?)?;
+    let dimension = dimension.filter(|&n| n != 0);
+    match (vector.data_type, dimension) {
+        (DataType::SparseFloatVector, None) => {}
+        (DataType::SparseFloatVector, Some(dimension)) => {
+            return Err(ApiError::invalid(format!(
+                "dimension should not be specified for SparseFloatVector quick create: invalid \
+                 parameter[expected=no dimension][actual={dimension}]"
+            )));
+        }
+        (_, None) => {
+            return Err(ApiError::invalid(
+                "dimension is required for quickly create collection(default metric type: COSINE): invalid \
+                 parameter[expected=collectionName & dimension][actual=collectionName]",
+            ));
+        }
+        // A negative dimension is out of range like zero: the schema says so.
+        (_, Some(dimension)) => vector.dim = Some(usize::try_from(dimension).unwrap_or(0)),
+    }
     let mut key = Field::new(key_name, key_type(&id_type)?).primary(auto_id);
     if key.data_type == DataType::VarChar {
         key.max_length = options.max_length;
     }
-    // A negative dimension is out of range like zero: the schema says so.
-    let vector = Field::new(&vector_name, DataType::FloatVector).dim(usize::try_from(dimension).unwrap_or(0));
     let schema = Schema::new(vec![key, vector], dynamic, description)?;
-    Ok(Definition::new(name, schema).index(&vector_name, metric.unwrap_or(Metric::Cosine)))
+    Ok(Definition::new(name, schema).index(&vector_name, metric))
 }
 
 fn word(body: &Object<'_>, key: &str, default: &str) -> Result<String, ApiError> {
@@ -132,17 +170,13 @@ fn key_type(word: &str) -> Result<DataType, ApiError> {
     }
 }
 
-fn check_vector_type(word: &str) -> Result<(), ApiError> {
-    match word {
-        "FloatVector" => Ok(()),
-        "BinaryVector" | "Float16Vector" | "BFloat16Vector" | "SparseFloatVector" | "Int8Vector" => {
-            Err(ApiError::unsupported(format!("vectorFieldType {word}")))
-        }
-        _ => Err(ApiError::invalid(format!(
-            "vectorFieldType can only be [FloatVector], default: FloatVector: invalid \
-             parameter[expected=FloatVector][actual={word}]"
-        ))),
-    }
+fn vector_type(word: &str) -> Result<DataType, ApiError> {
+    word.parse().ok().filter(|data_type: &DataType| data_type.is_vector()).ok_or_else(|| {
+        const CHOICES: &str = "FloatVector, BinaryVector, Float16Vector, BFloat16Vector, SparseFloatVector, Int8Vector";
+        ApiError::invalid(format!(
+            "vectorFieldType can only be [{CHOICES}], default: FloatVector: invalid parameter[expected={CHOICES}][actual={word}]"
+        ))
+    })
 }
 
 /// The form with fields.
@@ -152,7 +186,9 @@ fn with_schema(
     schema: &Object<'_>,
     mut fields: Vec<Field>,
 ) -> Result<Definition, ApiError> {
-    schema.refuse(&["structFields", "functions"])?;
+    schema.refuse(&["structFields"])?;
+    let functions = schema.array("functions")?.unwrap_or_default();
+    let functions = functions.into_iter().map(read_function).collect::<Result<Vec<_>, _>>()?;
     let auto_id: bool = schema.get_or_default("autoID")?;
     let dynamic: bool = schema.get_or_default("enableDynamicField")?;
     let mut description: String = body.get_or_default("description")?;
@@ -162,7 +198,7 @@ fn with_schema(
     if auto_id {
         fields.iter_mut().filter(|f| f.primary).for_each(|f| f.auto_id = true);
     }
-    let schema = Schema::new(fields, dynamic, description)?;
+    let schema = Schema::new(fields, dynamic, description)?.with_functions(functions)?;
     let indexes = read_indexes(body, &schema, no_such_field)?;
     let unindexed: Vec<&str> = schema
         .vector_fields()
@@ -180,6 +216,26 @@ fn with_schema(
     Ok(definition)
 }
 
+/// A function of a schema.
+fn read_function(raw: &RawValue) -> Result<Function, ApiError> {
+    let object = Object::within("FunctionSchema", raw)?;
+    let name = object.required_text("name")?;
+    let kind: String = object.get_or_default("type")?;
+    if !matches!(kind.as_str(), "BM25" | "1") {
+        return Err(ApiError::unsupported(format!("a function of type {kind}")));
+    }
+    let mut inputs: Vec<String> = object.get_or_default("inputFieldNames")?;
+    let mut outputs: Vec<String> = object.get_or_default("outputFieldNames")?;
+    match (inputs.len(), outputs.len(), inputs.pop(), outputs.pop()) {
+        (1, 1, Some(input), Some(output)) => {
+            Ok(Function { name, description: object.get_or_default("description")?, input, output })
+        }
+        _ => Err(ApiError::invalid(format!(
+            "function {name} must have one input field and one output field: invalid parameter"
+        ))),
+    }
+}
+
 /// 1802 for an index on a field that is not there.
 pub(super) fn no_such_field(name: &str) -> ApiError {
     let message = format!("missing required parameters, error: `{name}` hasn't defined in schema");
@@ -188,6 +244,8 @@ pub(super) fn no_such_field(name: &str) -> ApiError {
 
 #[cfg(test)]
 mod tests {
+    use elanus_engine::MetricType;
+
     use super::*;
 
     fn read(text: &str) -> Result<Definition, ApiError> {
@@ -207,7 +265,10 @@ mod tests {
         assert!(made.schema.dynamic() && !made.schema.primary().auto_id);
         let index = &made.indexes[0];
         assert_eq!((index.name.as_str(), index.index_type.as_str()), ("vector", "AUTOINDEX"));
-        assert_eq!((index.metric, made.consistency.as_str(), made.shards), (Metric::Cosine, "Bounded", 1));
+        assert_eq!(
+            (index.metric, made.consistency.as_str(), made.shards),
+            (Some(MetricType::Cosine), "Bounded", 1)
+        );
     }
 
     #[test]
@@ -220,7 +281,7 @@ mod tests {
         .unwrap();
         let key = made.schema.primary();
         assert_eq!((key.name.as_str(), key.max_length, key.auto_id), ("k", Some(64), true));
-        assert_eq!(made.indexes[0].metric, Metric::L2);
+        assert_eq!(made.indexes[0].metric, Some(MetricType::L2));
         assert!(!made.schema.dynamic());
         assert_eq!((made.shards, made.consistency.as_str(), made.schema.description()), (2, "Strong", "d"));
     }
@@ -237,7 +298,10 @@ mod tests {
         .unwrap();
         assert!(made.schema.primary().auto_id && !made.schema.dynamic());
         let index = &made.indexes[0];
-        assert_eq!((index.name.as_str(), index.index_type.as_str(), index.metric), ("i", "HNSW", Metric::Ip));
+        assert_eq!(
+            (index.name.as_str(), index.index_type.as_str(), index.metric),
+            ("i", "HNSW", Some(MetricType::Ip))
+        );
         assert_eq!(index.params["M"], "16");
     }
 
@@ -259,35 +323,20 @@ mod tests {
             (r#"{"collectionName":"c","dimension":4,"idType":"Float"}"#.into(), 1100, "idType can only be"),
             (r#"{"collectionName":"c","dimension":4,"idType":"VarChar"}"#.into(), 1101, "max_length"),
             (
-                r#"{"collectionName":"c","dimension":4,"vectorFieldType":"BinaryVector"}"#.into(),
+                r#"{"collectionName":"c","dimension":4,"vectorFieldType":"Text"}"#.into(),
                 1100,
-                "not supported in this version",
+                "vectorFieldType can only be",
             ),
             (
                 r#"{"collectionName":"c","dimension":4,"consistencyLevel":"Loose"}"#.into(),
                 1100,
                 "consistencyLevel can only be",
             ),
-            (
-                r#"{"collectionName":"c","dimension":4,"params":{"ttlSeconds":9}}"#.into(),
-                1100,
-                "ttlSeconds is not supported",
-            ),
             (with(r#""indexParams":[{"fieldName":"w"}]"#), 1802, "`w` hasn't defined in schema"),
             (
-                with(r#""indexParams":[{"fieldName":"v","indexType":"NOPE"}]"#),
+                with(r#""indexParams":[{"fieldName":"v","metricType":"HAMMING"}]"#),
                 1100,
-                "invalid index type: NOPE",
-            ),
-            (
-                with(r#""indexParams":[{"fieldName":"v","indexType":"BIN_FLAT"}]"#),
-                1100,
-                "can't build with this index BIN_FLAT",
-            ),
-            (
-                with(r#""indexParams":[{"fieldName":"k","indexType":"INVERTED"}]"#),
-                1100,
-                "not supported in this version",
+                "float vector index does not support metric type: HAMMING",
             ),
         ] {
             let (got, message) = refused(&text);

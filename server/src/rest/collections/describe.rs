@@ -1,22 +1,23 @@
 //! A collection in full, in Milvus's JSON.
 
-use elanus_engine::Definition;
-use elanus_engine::schema::{DataType, Field};
+use elanus_engine::schema::{DataType, Field, Function};
+use elanus_engine::{Definition, MetricType};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::load::state;
 use crate::error::ApiError;
 use crate::reply::{Envelope, KeyValue};
 use crate::rest::call::Call;
-
-/// The load state of every collection.
-pub(super) const LOADED: &str = "LoadStateLoaded";
 
 /// Describes a collection.
 pub(crate) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body("CollectionNameReq")?;
     let collection = call.collection(&body)?;
-    Envelope::new(Description::new(collection.id(), collection.definition())).message().into_bytes()
+    let definition = collection.definition();
+    let aliases = call.app.engine.aliases(&definition.database, Some(&definition.name))?;
+    let aliases = aliases.into_keys().collect();
+    Envelope::new(Description::new(collection.id(), definition, aliases)).message().into_bytes()
 }
 
 #[derive(Serialize)]
@@ -29,12 +30,12 @@ struct Description {
     auto_id: bool,
     fields: Vec<FieldDescription>,
     struct_fields: [Value; 0],
-    functions: [Value; 0],
-    aliases: [String; 0],
+    functions: Vec<Value>,
+    aliases: Vec<String>,
     indexes: Vec<IndexSummary>,
     load: &'static str,
     shards_num: u32,
-    partitions_num: u32,
+    partitions_num: usize,
     consistency_level: String,
     enable_dynamic_field: bool,
     external_source: &'static str,
@@ -49,12 +50,16 @@ struct FieldDescription {
     id: i64,
     #[serde(rename = "type")]
     data_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    element_type: Option<&'static str>,
     primary_key: bool,
     partition_key: bool,
     clustering_key: bool,
     auto_id: bool,
     description: String,
     nullable: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_function_output: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     default_value: Option<Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -70,27 +75,29 @@ struct IndexSummary {
 }
 
 impl Description {
-    fn new(collection_id: u64, definition: Definition) -> Self {
+    fn new(collection_id: u64, definition: Definition, aliases: Vec<String>) -> Self {
         let schema = &definition.schema;
         let index = |index: elanus_engine::collection::IndexDefinition| IndexSummary {
             field_name: index.field,
             index_name: index.name,
-            metric_type: index.metric.name(),
+            metric_type: index.metric.unwrap_or(MetricType::Cosine).name(),
         };
         let mut properties: Vec<_> =
             definition.properties.iter().map(|(key, value)| KeyValue::new(key, value)).collect();
-        properties.push(KeyValue::new("timezone", "UTC"));
+        if !definition.properties.contains_key("timezone") {
+            properties.push(KeyValue::new("timezone", "UTC"));
+        }
         Self {
             collection_id,
             description: schema.description().to_owned(),
             auto_id: schema.primary().auto_id,
             fields: schema.fields().iter().map(FieldDescription::new).collect(),
             struct_fields: [],
-            functions: [],
-            aliases: [],
-            load: LOADED,
+            functions: schema.functions().iter().zip(0..).map(function).collect(),
+            aliases,
+            load: state(&definition),
             shards_num: definition.shards,
-            partitions_num: 1,
+            partitions_num: definition.partitions().len(),
             enable_dynamic_field: schema.dynamic(),
             external_source: "",
             external_spec: "",
@@ -109,19 +116,37 @@ impl FieldDescription {
             name: field.name.clone(),
             id: field.id,
             data_type: field.data_type.name(),
+            element_type: field.element_type.map(DataType::name),
             primary_key: field.primary,
-            partition_key: false,
-            clustering_key: false,
+            partition_key: field.partition_key,
+            clustering_key: field.clustering_key,
             auto_id: field.auto_id,
             description: field.description.clone(),
             nullable: field.nullable,
+            is_function_output: field.function_output,
             default_value: field.default.as_ref().map(|value| go_oneof(field.data_type, value)),
             params: param("dim", field.dim)
                 .into_iter()
                 .chain(param("max_length", field.max_length))
+                .chain(param("max_capacity", field.max_capacity))
+                .chain(field.params.iter().map(|(key, value)| KeyValue::new(key, value)))
                 .collect(),
         }
     }
+}
+
+/// A function in full: its kind is the number of Milvus's enum.
+fn function((function, number): (&Function, u32)) -> Value {
+    const BM25: u32 = 1;
+    json!({
+        "name": function.name,
+        "id": 100 + number,
+        "description": function.description,
+        "type": BM25,
+        "inputFieldNames": [function.input],
+        "outputFieldNames": [function.output],
+        "params": [],
+    })
 }
 
 /// A default in the form that Go's encoder gives a oneof.
@@ -130,6 +155,7 @@ fn go_oneof(data_type: DataType, value: &Value) -> Value {
         DataType::Bool => "BoolData",
         DataType::Int8 | DataType::Int16 | DataType::Int32 => "IntData",
         DataType::Int64 => "LongData",
+        DataType::Timestamptz if value.is_i64() => "TimestamptzData",
         DataType::Float => "FloatData",
         DataType::Double => "DoubleData",
         _ => "StringData",
@@ -155,7 +181,7 @@ mod tests {
         ];
         let definition =
             Definition::new("c", Schema::new(fields, true, "").unwrap()).index("v", Metric::Cosine);
-        let json = serde_json::to_value(Description::new(7, definition)).unwrap();
+        let json = serde_json::to_value(Description::new(7, definition, Vec::new())).unwrap();
         let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(
             keys.join(" "),

@@ -13,8 +13,18 @@ pub(super) fn read_field(raw: &RawValue) -> Result<Field, ApiError> {
     let object = Object::within("FieldSchema", raw)?;
     let name: String = object.get_or_default("fieldName")?;
     let data_type: String = object.get_or_default("dataType")?;
-    object.refuse(&["isPartitionKey", "isClusteringKey", "externalField"])?;
+    object.refuse(&["externalField"])?;
     let mut field = Field::new(name, data_type.parse::<DataType>()?);
+    field.partition_key = object.get_or_default("isPartitionKey")?;
+    field.clustering_key = object.get_or_default("isClusteringKey")?;
+    if field.data_type == DataType::Array {
+        let element: String = object.get_or_default("elementDataType")?;
+        field.element_type = Some(element.parse::<DataType>().map_err(|_| {
+            ApiError::invalid(format!(
+                "invalid parameter, element data type {element} is invalid(case sensitive)."
+            ))
+        })?);
+    }
     field.primary = object.get_or_default("isPrimary")?;
     field.auto_id = object.get_or_default("autoID")?;
     field.nullable = object.get_or_default("nullable")?;
@@ -29,17 +39,28 @@ pub(super) fn read_field(raw: &RawValue) -> Result<Field, ApiError> {
 fn read_type_params(params: &Object<'_>, field: &mut Field) -> Result<(), ApiError> {
     for (key, raw) in params.members() {
         match key.as_ref() {
+            "dim" if field.data_type == DataType::SparseFloatVector => field.dim = Some(size("dim", raw)?),
+            "dim" if !field.data_type.is_vector() => {}
             "dim" => field.dim = Some(size("dim", raw)?),
             // Other types carry it now and then; it means nothing there.
-            "max_length" if field.data_type == DataType::VarChar => {
+            "max_length" if matches!(field.data_type, DataType::VarChar | DataType::Array) => {
                 field.max_length = Some(size("max_length", raw)?)
             }
-            "max_length" | "max_capacity" | "mmap.enabled" | "warmup" => {}
-            // Analyzers and the like change what filters mean: saying no is better than other answers.
-            other => params.refuse(&[other])?,
+            "max_capacity" if field.data_type == DataType::Array => {
+                field.max_capacity = Some(size("max_capacity", raw)?)
+            }
+            "max_length" | "max_capacity" => {}
+            other => {
+                field.params.insert(other.to_owned(), text_of_param(raw));
+            }
         }
     }
     Ok(())
+}
+
+/// A parameter as it is stored: a string as it is, everything else as its JSON.
+pub(super) fn text_of_param(raw: &RawValue) -> String {
+    serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned())
 }
 
 /// A size; a negative one becomes 0, which the schema refuses with its range.
@@ -57,6 +78,7 @@ fn default_value(field: &Field, raw: &RawValue) -> Result<Value, ApiError> {
         }
         DataType::Float => value.as_f64().is_some_and(|v| (v as f32).is_finite()),
         DataType::Double => value.is_number(),
+        DataType::Timestamptz => value.is_string() || value.as_i64().is_some(),
         // Defaults of vectors and JSON are the schema's to refuse.
         _ => match field.data_type.integer_range() {
             Some((low, high)) => value.as_i64().is_some_and(|v| (low..=high).contains(&v)),
@@ -129,9 +151,8 @@ mod tests {
     fn what_is_not_there_is_refused() {
         for text in [
             r#"{"fieldName":"f","dataType":"int64"}"#,
-            r#"{"fieldName":"f","dataType":"Array","elementDataType":"Int64"}"#,
-            r#"{"fieldName":"f","dataType":"Int64","isPartitionKey":true}"#,
-            r#"{"fieldName":"f","dataType":"VarChar","elementTypeParams":{"max_length":9,"enable_analyzer":true}}"#,
+            r#"{"fieldName":"f","dataType":"Array","elementDataType":"int64"}"#,
+            r#"{"fieldName":"f","dataType":"Geometry"}"#,
         ] {
             assert_eq!(read(text).unwrap_err().code, 1100, "{text}");
         }

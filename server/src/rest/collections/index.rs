@@ -3,18 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use elanus_engine::Metric;
+use elanus_engine::MetricType;
 use elanus_engine::collection::IndexDefinition;
-use elanus_engine::index::INDEX_TYPES;
-use elanus_engine::schema::Schema;
+use elanus_engine::schema::{DataType, Field, Schema};
 use serde_json::value::RawValue;
 
+use super::field::text_of_param;
 use crate::body::Object;
 use crate::error::ApiError;
-
-/// Index types of other vectors.
-const OTHER_TYPES: [&str; 5] =
-    ["BIN_FLAT", "BIN_IVF_FLAT", "SPARSE_INVERTED_INDEX", "SPARSE_WAND", "MINHASH_LSH"];
 
 /// The indexes that a request asks for, one a field. `unknown` says that there is no such field.
 pub(in crate::rest) fn read_indexes(
@@ -40,55 +36,47 @@ fn read_index(
     let inner_type = params.remove("index_type").unwrap_or_default();
     let inner_metric = params.remove("metric_type").unwrap_or_default();
     let Some((_, definition)) = schema.field(&field) else { return Err(unknown(&field)) };
-    if !definition.data_type.is_vector() {
-        return Err(ApiError::unsupported(format!("an index on the scalar field {field}")));
-    }
     let index_type =
         [index_type, inner_type].into_iter().find(|t| !t.is_empty()).unwrap_or("AUTOINDEX".into());
-    check_type(&index_type)?;
     let metric = [metric, inner_metric].into_iter().find(|m| !m.is_empty()).unwrap_or_default();
+    let metric = match definition.data_type.is_vector() {
+        true => Some(metric_of(definition, &metric)?),
+        false => None,
+    };
     Ok(IndexDefinition {
         name: if name.is_empty() { field.clone() } else { name },
         field,
         index_type,
-        metric: metric_of(&metric)?.unwrap_or(Metric::Cosine),
+        metric,
         params,
     })
 }
 
 /// All stored parameters are text: strings as they are, everything else as its JSON.
-fn texts(object: &Object<'_>) -> BTreeMap<String, String> {
-    let text = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned());
-    object.members().iter().map(|(key, raw)| (key.to_string(), text(raw))).collect()
+pub(in crate::rest) fn texts(object: &Object<'_>) -> BTreeMap<String, String> {
+    object.members().iter().map(|(key, raw)| (key.to_string(), text_of_param(raw))).collect()
 }
 
-fn check_type(index_type: &str) -> Result<(), ApiError> {
-    let upper = index_type.to_ascii_uppercase();
-    if INDEX_TYPES.contains(&upper.as_str()) || upper.starts_with("GPU_") {
-        return Ok(());
-    }
-    if OTHER_TYPES.contains(&upper.as_str()) {
-        return Err(ApiError::invalid(format!(
-            "data type FloatVector can't build with this index {index_type}: invalid parameter"
-        )));
-    }
-    Err(ApiError::invalid(format!(
-        "invalid parameter[expected=valid index][actual=invalid index type: {index_type}]"
-    )))
-}
-
-/// A metric of float vectors; none for an empty name.
+/// The metric of this name, or the one that the type of the field has without saying.
 ///
 /// # Errors
 /// 1100 in Milvus's words.
-pub(super) fn metric_of(name: &str) -> Result<Option<Metric>, ApiError> {
+pub(super) fn metric_of(field: &Field, name: &str) -> Result<MetricType, ApiError> {
     if name.is_empty() {
-        return Ok(None);
+        let words = field.function_output && field.data_type == DataType::SparseFloatVector;
+        return Ok(if words { MetricType::Bm25 } else { MetricType::default_of(field.data_type) });
     }
-    name.parse().map(Some).map_err(|_| {
-        ApiError::invalid(format!(
-            "float vector index does not support metric type: {name}: invalid parameter[expected=valid index \
-             params][actual=invalid index params]"
-        ))
+    let known = name.parse::<MetricType>().ok().filter(|metric| metric.fits(field.data_type));
+    known.ok_or_else(|| {
+        const TAIL: &str = "invalid parameter[expected=valid index params][actual=invalid index params]";
+        ApiError::invalid(match field.data_type {
+            DataType::BinaryVector => {
+                format!("binary vector index does not support metric type: {name}: {TAIL}")
+            }
+            DataType::SparseFloatVector => {
+                format!("only IP&BM25 is the supported metric type for sparse index: {TAIL}")
+            }
+            _ => format!("float vector index does not support metric type: {name}: {TAIL}"),
+        })
     })
 }

@@ -1,34 +1,42 @@
-//! `/v2/vectordb/collections`: what collections there are and what they are. Loading, releasing and flushing are
-//! accepted as clients send them and needed for nothing: every collection is always loaded.
+//! `/v2/vectordb/collections`: making, changing, describing and dropping collections.
 
+mod alter;
+mod compaction;
 mod create;
 mod describe;
 mod field;
 mod index;
+mod load;
 
+pub(super) use alter::{
+    add_field, add_function, alter_field_properties, alter_properties, drop_field, drop_properties, rename,
+    truncate,
+};
+pub(super) use compaction::{compact, get_compaction_state};
 pub(super) use create::create;
 pub(super) use describe::describe;
-pub(super) use index::read_indexes;
+pub(super) use index::{read_indexes, texts};
+pub(super) use load::{get_load_state, load, release};
 
 use elanus_engine::EngineError;
+use elanus_engine::catalog::qualified;
 
-use super::call::{Call, check_partitions, done};
+use super::call::{Call, done};
 use crate::error::ApiError;
 use crate::reply::Envelope;
 
-/// Names of all collections.
+/// Names of all collections of a database.
 pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body("DatabaseReq")?;
-    call.check_database(&body)?;
-    Envelope::new(call.app.engine.names()).into_bytes()
+    Envelope::new(call.app.engine.names_in(&call.database(&body)?)?).into_bytes()
 }
 
-/// Whether there is a collection; one that is out of service is there.
+/// Whether there is a collection; one that is out of service is there, and so is one under an alias.
 pub(super) fn has(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body("CollectionNameReq")?;
     let name = body.required_text("collectionName")?;
-    call.check_database(&body)?;
-    let has = !matches!(call.app.engine.collection(&name), Err(EngineError::CollectionNotFound { .. }));
+    let found = call.app.engine.collection_in(&call.database(&body)?, &name);
+    let has = !matches!(found, Err(EngineError::CollectionNotFound { .. }));
     Envelope::new(serde_json::json!({ "has": has })).into_bytes()
 }
 
@@ -36,8 +44,10 @@ pub(super) fn has(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 pub(super) fn drop(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body("CollectionNameReq")?;
     let name = body.required_text("collectionName")?;
-    call.check_database(&body)?;
-    call.app.engine.drop_collection(&name)?;
+    let database = call.database(&body)?;
+    if !name.contains('/') {
+        call.app.engine.drop_collection(&qualified(&database, &name))?;
+    }
     done()
 }
 
@@ -46,28 +56,6 @@ pub(super) fn get_stats(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body("CollectionNameReq")?;
     let rows = call.collection(&body)?.count();
     Envelope::new(serde_json::json!({ "rowCount": rows })).into_bytes()
-}
-
-/// Always loaded.
-pub(super) fn get_load_state(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionNameReq")?;
-    check_partitions(&body)?;
-    call.collection(&body)?;
-    Envelope::new(serde_json::json!({ "loadState": describe::LOADED, "loadProgress": 100 }))
-        .message()
-        .into_bytes()
-}
-
-/// Nothing to do for a collection that is there.
-pub(super) fn load(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionNameReq")?;
-    call.collection(&body)?;
-    done()
-}
-
-/// Nothing to do for a collection that is there: it stays searchable.
-pub(super) fn release(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    load(call)
 }
 
 /// Moves rows from memory and log into files. They are durable before, too.

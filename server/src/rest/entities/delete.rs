@@ -1,24 +1,25 @@
 //! Deleting rows by a filter.
 
-use super::read_filter;
+use super::Narrowing;
 use crate::error::ApiError;
 use crate::reply::Envelope;
-use crate::rest::call::{Call, check_partitions};
+use crate::rest::call::Call;
 
 /// Deletes the rows that match; answers how many died.
 pub(crate) fn delete(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body("CollectionFilterReq")?;
     let expression = body.required_text("filter")?;
-    body.refuse(&["exprParams"])?;
-    check_partitions(&body)?;
+    let narrowing = Narrowing::read(&body)?;
     let collection = call.collection(&body)?;
-    let filter = read_filter(collection.schema(), &expression, "delete")?;
+    let filter = narrowing.filter(&collection, "delete")?;
     let everything = || {
         ApiError::invalid(format!(
             "delete plan can't be empty or always true : {expression}: invalid parameter"
         ))
     };
-    let filter = filter.filter(|filter| !filter.is_always_true()).ok_or_else(everything)?;
+    let filter = filter
+        .filter(|filter| !expression.trim().is_empty() && !filter.is_always_true())
+        .ok_or_else(everything)?;
     let died = collection.delete_where(&filter)?;
     Envelope::new(serde_json::json!({ "deleteCount": died })).cost().into_bytes()
 }

@@ -1,20 +1,19 @@
 //! `hybrid_search`, also called `advanced_search`: several searches whose hits are fused.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use elanus_engine::exec::{Fusion, HybridRequest};
 use elanus_engine::row::Projection;
 use elanus_engine::schema::Schema;
-use elanus_engine::{Metric, SearchRequest};
+use elanus_engine::{Collection, MetricType, SearchRequest};
 use serde_json::value::RawValue;
 
 use super::search::{answer, in_milvus_words, read_group, read_vectors, vector_field, window};
 use super::search_params::SearchParams;
-use super::{check_read, read_filter};
+use super::{Narrowing, check_read};
 use crate::body::Object;
 use crate::error::{ApiError, code};
-use crate::rest::call::Call;
+use crate::rest::call::{Call, partitions};
 use crate::rest::number::float_parameter;
 
 /// Hits of a search that does not say how many.
@@ -40,9 +39,10 @@ pub(crate) fn hybrid_search(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let explain: bool = body.get_or_default("explain")?;
     check_read(&body)?;
     let collection = call.collection(&body)?;
-    let schema = Arc::clone(collection.schema());
+    let schema = collection.schema();
+    let named = partitions(&body)?;
     let searches: Result<Vec<SearchRequest>, ApiError> =
-        searches.into_iter().map(|raw| one(call, &schema, raw)).collect();
+        searches.into_iter().map(|raw| one(call, &collection, &schema, &named, raw)).collect();
     let request = HybridRequest {
         searches: searches?,
         fusion,
@@ -54,20 +54,26 @@ pub(crate) fn hybrid_search(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let started = Instant::now();
     let hits = collection.hybrid_search(&request).map_err(in_milvus_words)?;
     call.searched(&collection, &hits, started.elapsed());
-    answer(call, &hits, explain)
+    answer(call, &collection, &hits, explain)
 }
 
 /// One of the searches. Its parameters are under `params`.
-fn one(call: &Call<'_>, schema: &Arc<Schema>, raw: &RawValue) -> Result<SearchRequest, ApiError> {
+fn one(
+    call: &Call<'_>,
+    collection: &Collection,
+    schema: &Schema,
+    partitions: &[String],
+    raw: &RawValue,
+) -> Result<SearchRequest, ApiError> {
     let object = Object::within("SubSearchReq", raw)?;
-    object.refuse(&["exprParams", "ids"])?;
+    object.refuse(&["ids"])?;
     let name: String = object.get_or_default("annsField")?;
     let field = vector_field(schema, &name)?;
     let (limit, offset) =
         window(object.get("limit")?.unwrap_or(DEFAULT_LIMIT), object.get_or_default("offset")?)?;
     let params = SearchParams::read_object(&object.object("params")?)?;
     let metric: String = object.get_or_default("metricType")?;
-    let named: Option<Metric> = match metric.as_str() {
+    let named: Option<MetricType> = match metric.as_str() {
         "" => None,
         name => Some(name.parse().map_err(|error| ApiError::invalid(format!("{error}: invalid parameter")))?),
     };
@@ -76,12 +82,13 @@ fn one(call: &Call<'_>, schema: &Arc<Schema>, raw: &RawValue) -> Result<SearchRe
                        failed on the 'required' tag";
         ApiError { code: code::MISSING_FIELD, ..ApiError::invalid(message) }
     })?;
-    let filter: String = object.get_or_default("filter")?;
+    let mut narrowing = Narrowing::read(&object)?;
+    narrowing.partitions.extend_from_slice(partitions);
     let projection = Projection::resolve::<&str>(schema, &[])?;
     Ok(SearchRequest {
         metric: params.metric.or(named),
         offset,
-        filter: read_filter(schema, &filter, "query")?,
+        filter: narrowing.filter_of(collection, schema, "query")?,
         radius: params.radius,
         range_filter: params.range_filter,
         effort: params.effort,

@@ -30,7 +30,7 @@ pub(super) fn read(field: &Field, raw: &RawValue) -> Result<Keys, ApiError> {
     let mut ints = Vec::new();
     let mut texts = Vec::new();
     for item in items {
-        match scalar::read(field.data_type, item.get()).map_err(|reason| wrong(&reason))? {
+        match scalar::read_single(field.data_type, item.get()).map_err(|reason| wrong(&reason))? {
             Scalar::Int(key) => ints.push(key),
             Scalar::Text(key) => texts.push(key.into_owned()),
             _ => return Err(wrong(&format!("cannot use {} as {}", item.get(), field.data_type))),

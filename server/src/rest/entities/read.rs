@@ -1,10 +1,12 @@
 //! Reading rows: by key and by filter.
 
-use elanus_engine::QueryRequest;
+use elanus_engine::exec::OrderBy;
 use elanus_engine::limits::MAX_RESULT_WINDOW;
 use elanus_engine::row::Projection;
+use elanus_engine::{Filter, QueryRequest};
 
-use super::{check_read, keys, read_filter};
+use super::aggregate::Numbers;
+use super::{Narrowing, check_read, keys};
 use crate::body::Object;
 use crate::error::ApiError;
 use crate::reply::{Envelope, RowsJson};
@@ -12,46 +14,57 @@ use crate::rest::call::Call;
 
 /// Rows of a query that does not say how many.
 const DEFAULT_LIMIT: i64 = 100;
-/// The output field that asks for the number of rows instead of the rows.
-const COUNT: &str = "count(*)";
 
 /// Rows by key, in ascending order of keys; unknown keys are left out.
 pub(crate) fn get(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body("CollectionIDReq")?;
     let id = body.required("id")?;
     let names = output_fields(&body)?;
+    let narrowing = Narrowing::read(&body)?;
     check_read(&body)?;
     let collection = call.collection(&body)?;
-    let keys = keys::ascending(keys::read(collection.schema().primary(), id)?);
-    let projection = Projection::resolve(collection.schema(), &names)?;
-    let rows = collection.get(&keys, &projection)?;
-    let json = RowsJson { rows: &rows, distances: None, int64_as_string: call.int64_as_string() };
+    let schema = collection.schema();
+    let keys = keys::ascending(keys::read(schema.primary(), id)?);
+    let projection = Projection::resolve(&schema, &names)?;
+    let rows = match narrowing.within(&collection, None)? {
+        None => collection.get(&keys, &projection)?,
+        Some(partitions) => {
+            let filter = Filter::keys(&schema, &keys).and(partitions);
+            let (limit, offset) = (MAX_RESULT_WINDOW, 0);
+            let filter = Some(filter);
+            collection.query(&QueryRequest { filter, projection, limit, offset, order_by: Vec::new() })?
+        }
+    };
+    let json = RowsJson { rows: &rows, distances: None, form: call.form(&collection) };
     Envelope::new(json).cost().into_bytes()
 }
 
 /// Rows that match a filter, in ascending order of keys; or their number.
 pub(crate) fn query(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body("QueryReqV2")?;
-    let expression: String = body.get_or_default("filter")?;
+    let narrowing = Narrowing::read(&body)?;
     let names = output_fields(&body)?;
     let limit: Option<i64> = body.get("limit")?;
     let offset: i64 = body.get_or_default("offset")?;
-    body.refuse(&["exprParams", "orderByFields", "groupByFields"])?;
+    let order_by = order_by(&body)?;
+    let numbers = Numbers::read(&names, body.get_or_default("groupByFields")?)?;
     check_read(&body)?;
     let collection = call.collection(&body)?;
-    let filter = read_filter(collection.schema(), &expression, "query")?;
-    if names.iter().any(|name| name.trim().eq_ignore_ascii_case(COUNT)) {
-        if names.len() > 1 {
-            return Err(ApiError::unsupported("count(*) together with other output fields"));
+    let schema = collection.schema();
+    let filter = narrowing.filter_of(&collection, &schema, "query")?;
+    let form = call.form(&collection);
+    if let Some(numbers) = numbers {
+        let mut rows = numbers.compute(&collection, filter, &form)?;
+        if !numbers.is_single() {
+            let (limit, offset) = window(limit.unwrap_or(DEFAULT_LIMIT), offset)?;
+            rows = rows.into_iter().skip(offset).take(limit).collect();
         }
-        let count =
-            filter.map_or_else(|| Ok(collection.count()), |filter| collection.count_where(&filter))?;
-        return count_answer(count, call.int64_as_string());
+        return Envelope::new(rows).cost().into_bytes();
     }
     let (limit, offset) = window(limit.unwrap_or(DEFAULT_LIMIT), offset)?;
-    let projection = Projection::resolve(collection.schema(), &names)?;
-    let rows = collection.query(&QueryRequest { filter, projection, limit, offset })?;
-    let json = RowsJson { rows: &rows, distances: None, int64_as_string: call.int64_as_string() };
+    let projection = Projection::resolve(&schema, &names)?;
+    let rows = collection.query(&QueryRequest { filter, projection, limit, offset, order_by })?;
+    let json = RowsJson { rows: &rows, distances: None, form };
     Envelope::new(json).cost().into_bytes()
 }
 
@@ -61,9 +74,34 @@ fn output_fields(body: &Object<'_>) -> Result<Vec<String>, ApiError> {
     Ok(if names.is_empty() { vec!["*".to_owned()] } else { names })
 }
 
-fn count_answer(count: u64, int64_as_string: bool) -> Result<Vec<u8>, ApiError> {
-    let value: serde_json::Value = if int64_as_string { count.to_string().into() } else { count.into() };
-    Envelope::new([serde_json::json!({ COUNT: value })]).cost().into_bytes()
+/// `orderByFields`: items are `field`, `field:desc`, `field:asc:nulls_first`.
+fn order_by(body: &Object<'_>) -> Result<Vec<OrderBy>, ApiError> {
+    let items: Vec<String> = body.get_or_default("orderByFields")?;
+    items.iter().map(|item| order(item)).collect()
+}
+
+fn order(item: &str) -> Result<OrderBy, ApiError> {
+    let mut parts = item.split(':').map(str::trim);
+    let field = parts.next().unwrap_or_default().to_owned();
+    if field.is_empty() {
+        return Err(ApiError::invalid("an order by field has no name: invalid parameter"));
+    }
+    let mut order = OrderBy { field, descending: false, nulls_first: None };
+    for word in parts {
+        match word.to_ascii_lowercase().as_str() {
+            "asc" => order.descending = false,
+            "desc" => order.descending = true,
+            "nulls_first" => order.nulls_first = Some(true),
+            "nulls_last" => order.nulls_first = Some(false),
+            _ => {
+                return Err(ApiError::invalid(format!(
+                    "invalid order direction '{word}' for field '{}', expected 'asc' or 'desc': invalid parameter",
+                    order.field
+                )));
+            }
+        }
+    }
+    Ok(order)
 }
 
 /// Checks limit and offset as they were sent.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use elanus_engine::EngineError;
-use elanus_engine::row::{Batch, BatchBuilder, Key, KeySource};
-use elanus_engine::schema::Schema;
+use elanus_engine::row::{Batch, BatchBuilder, Key, KeySource, Value};
+use elanus_engine::schema::{DataType, Field, Schema};
 use serde_json::value::RawValue;
 
+use super::partial::Stored;
 use super::scalar::{self, Scalar};
 use super::vector;
 use crate::body::bad_json;
@@ -26,18 +27,24 @@ pub(super) enum Write {
     Upsert,
 }
 
-/// Reads the array of rows.
+/// Reads the array of rows. With `stored` rows, fields that are left out stay as they are.
 ///
 /// # Errors
 /// 1801 when it is no array of objects, 1804 when a row does not fit the schema, 1100 for keys that must not be there.
-pub(super) fn read(schema: &Arc<Schema>, write: Write, data: &RawValue) -> Result<Batch, ApiError> {
-    let mut reader = Reader::new(schema, write);
+pub(super) fn read(
+    schema: &Arc<Schema>,
+    write: Write,
+    zone: &str,
+    data: &RawValue,
+    stored: Option<&Stored>,
+) -> Result<Batch, ApiError> {
+    let mut reader = Reader::new(schema, write, zone, stored);
     let rows = json::elements(data.get()).ok_or_else(|| bad_json("expected data as an array of rows"))?;
     rows.into_iter().try_for_each(|row| reader.row(row))?;
     if reader.builder.rows() == 0 {
         return Err(refused_rows("no rows are given: invalid parameter"));
     }
-    Ok(reader.builder.finish())
+    Ok(reader.builder.finish()?)
 }
 
 /// 1804 in Milvus's words.
@@ -47,10 +54,14 @@ fn refused_rows(reason: impl fmt::Display) -> ApiError {
 }
 
 /// State from row to row.
-struct Reader {
+struct Reader<'s> {
     builder: BatchBuilder,
     positions: HashMap<String, usize>,
     write: Write,
+    zone: String,
+    stored: Option<&'s Stored>,
+    /// The stored row that the row under construction changes.
+    base: Option<usize>,
     /// Keys of the fields that the row under construction has carried, with null too.
     seen: Vec<bool>,
     /// Undeclared keys of the row under construction.
@@ -59,8 +70,8 @@ struct Reader {
     keys: HashSet<Key>,
 }
 
-impl Reader {
-    fn new(schema: &Arc<Schema>, write: Write) -> Self {
+impl<'s> Reader<'s> {
+    fn new(schema: &Arc<Schema>, write: Write, zone: &str, stored: Option<&'s Stored>) -> Self {
         let generated = write == Write::Insert && schema.primary().auto_id;
         let source = if generated { KeySource::Generated } else { KeySource::Given };
         let positions = schema.fields().iter().enumerate().map(|(i, f)| (f.name.clone(), i)).collect();
@@ -68,6 +79,9 @@ impl Reader {
             builder: BatchBuilder::new(schema, source),
             positions,
             write,
+            zone: zone.to_owned(),
+            stored,
+            base: None,
             seen: vec![false; schema.fields().len()],
             undeclared: HashSet::new(),
             keys: HashSet::new(),
@@ -76,11 +90,14 @@ impl Reader {
 
     /// Reads one row.
     fn row(&mut self, row: &str) -> Result<(), ApiError> {
-        let members = json::members(row).ok_or_else(|| bad_json("expected a row as an object"))?;
-        for (key, value) in members {
+        let members = || json::members(row).ok_or_else(|| bad_json("expected a row as an object"));
+        if let Some(stored) = self.stored {
+            self.base = stored_row(stored, self.builder.schema().primary(), members()?);
+        }
+        for (key, value) in members()? {
             let key = key.ok_or_else(|| bad_json("a key of a row is no text"))?;
             match self.positions.get(key.as_ref()).copied() {
-                Some(position) if self.is_vector(position) => self.vector(position, value)?,
+                Some(position) if self.is_dense(position) => self.vector(position, value)?,
                 Some(position) => self.scalar(position, value)?,
                 None => self.undeclared(&key, value)?,
             }
@@ -88,8 +105,8 @@ impl Reader {
         self.end_row()
     }
 
-    fn is_vector(&self, position: usize) -> bool {
-        self.builder.schema().fields().get(position).is_some_and(|f| f.data_type.is_vector())
+    fn is_dense(&self, position: usize) -> bool {
+        self.builder.schema().fields().get(position).is_some_and(|f| f.data_type.is_dense())
     }
 
     fn refuse(&self, field: &str, reason: String) -> ApiError {
@@ -115,8 +132,17 @@ impl Reader {
     fn vector(&mut self, position: usize, json: &str) -> Result<(), ApiError> {
         self.carry(position)?;
         let (field, row) = (self.field_name(position), self.builder.rows());
+        let data_type =
+            self.builder.schema().fields().get(position).map_or(DataType::FloatVector, |f| f.data_type);
+        if json == "null" {
+            return Ok(());
+        }
         let fill = |matrix: &mut Vec<f32>| {
-            vector::append(matrix, json).map_err(|reason| EngineError::InvalidRow { field, row, reason })
+            vector::append_dense(data_type, matrix, json).map_err(|reason| EngineError::InvalidRow {
+                field,
+                row,
+                reason,
+            })
         };
         self.builder.set_vector(position, fill).map_err(told)
     }
@@ -127,7 +153,7 @@ impl Reader {
         let schema = Arc::clone(self.builder.schema());
         let Some(field) = schema.fields().get(position) else { return Ok(()) };
         let scalar =
-            scalar::read(field.data_type, json).map_err(|reason| self.refuse(&field.name, reason))?;
+            scalar::read(field, &self.zone, json).map_err(|reason| self.refuse(&field.name, reason))?;
         if scalar == Scalar::Null {
             // The same as absent, also for a key that the collection gives out.
             return Ok(());
@@ -135,7 +161,14 @@ impl Reader {
         if field.primary {
             self.key(&field.name, field.auto_id, &scalar)?;
         }
-        self.builder.set(position, scalar.value()).map_err(told)
+        let mut items = Vec::new();
+        let value = scalar.value(&mut items);
+        if let (Some(stored), Some(base), Value::List(given)) = (self.stored, self.base, value)
+            && let Some(combined) = stored.combine(base, &field.name, given)
+        {
+            return self.builder.set(position, Value::List(&combined)).map_err(told);
+        }
+        self.builder.set(position, value).map_err(told)
     }
 
     /// Checks a primary key against what the request may carry.
@@ -164,7 +197,10 @@ impl Reader {
     /// Adds an undeclared key to the row under construction.
     fn undeclared(&mut self, key: &str, json: &str) -> Result<(), ApiError> {
         scalar::check_json(json).map_err(|reason| self.refuse(key, reason))?;
-        self.builder.set_dynamic(key, json).map_err(told)?;
+        // Of a stored row, null takes the key away.
+        if self.base.is_none() || json != "null" {
+            self.builder.set_dynamic(key, json).map_err(told)?;
+        }
         if self.undeclared.contains(key) {
             return Err(self.refuse(key, "the key appears twice in the row".into()));
         }
@@ -172,11 +208,45 @@ impl Reader {
         Ok(())
     }
 
+    /// Takes what the request has left out from the stored row.
+    fn keep_rest(&mut self) -> Result<(), ApiError> {
+        let (Some(stored), Some(base)) = (self.stored, self.base.take()) else { return Ok(()) };
+        let schema = Arc::clone(self.builder.schema());
+        for (position, field) in schema.fields().iter().enumerate() {
+            let left_out = !self.seen.get(position).copied().unwrap_or(true);
+            if left_out && !field.primary && !field.function_output {
+                stored.keep(base, &mut self.builder, position, &field.name).map_err(told)?;
+            }
+        }
+        for (key, value) in stored.undeclared(base) {
+            if !self.undeclared.contains(&key) {
+                self.builder.set_dynamic(&key, value).map_err(told)?;
+            }
+        }
+        Ok(())
+    }
+
     fn end_row(&mut self) -> Result<(), ApiError> {
+        self.keep_rest()?;
         self.seen.fill(false);
         self.undeclared.clear();
         self.builder.end_row().map_err(told)
     }
+}
+
+/// The stored row that has the key of a row.
+fn stored_row<'a>(
+    stored: &Stored,
+    key_field: &Field,
+    mut members: impl Iterator<Item = (Option<std::borrow::Cow<'a, str>>, &'a str)>,
+) -> Option<usize> {
+    let (_, json) = members.find(|(name, _)| name.as_deref() == Some(&key_field.name))?;
+    let key = match scalar::read_single(key_field.data_type, json).ok()? {
+        Scalar::Int(v) => Key::Int(v),
+        Scalar::Text(v) => Key::Text(v.into_owned()),
+        _ => return None,
+    };
+    stored.find(&key)
 }
 
 /// An error of the engine as the client is told.
@@ -189,8 +259,6 @@ fn told(error: EngineError) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use elanus_engine::schema::{DataType, Field};
-
     use super::*;
 
     fn schema(auto_id: bool, dynamic: bool) -> Arc<Schema> {
@@ -203,7 +271,7 @@ mod tests {
     }
 
     fn insert(text: &str) -> Result<Batch, ApiError> {
-        read(&schema(false, true), Write::Insert, serde_json::from_str(text).unwrap())
+        read(&schema(false, true), Write::Insert, "UTC", serde_json::from_str(text).unwrap(), None)
     }
 
     fn refused(text: &str) -> (i32, String) {
@@ -219,7 +287,9 @@ mod tests {
         let auto = read(
             &schema(true, false),
             Write::Insert,
+            "UTC",
             serde_json::from_str(r#"[{"v":[1,2],"id":null}]"#).unwrap(),
+            None,
         );
         assert!(auto.unwrap().needs_keys());
     }
@@ -258,7 +328,9 @@ mod tests {
         let closed = read(
             &schema(false, false),
             Write::Insert,
+            "UTC",
             serde_json::from_str(r#"[{"id":1,"v":[1,2],"x":1}]"#).unwrap(),
+            None,
         );
         assert!(closed.unwrap_err().message.contains("has pass more field without dynamic schema"));
     }
@@ -268,9 +340,9 @@ mod tests {
         let row = r#"[{"id":1,"v":[1,2]},{"id":"1","v":[1,2]}]"#;
         let raw = || serde_json::from_str(row).unwrap();
         insert(row).unwrap();
-        let error = read(&schema(true, true), Write::Insert, raw()).unwrap_err();
+        let error = read(&schema(true, true), Write::Insert, "UTC", raw(), None).unwrap_err();
         assert!(error.code == 1100 && error.message.contains("autoid"), "{}", error.message);
-        let error = read(&schema(true, true), Write::Upsert, raw()).unwrap_err();
+        let error = read(&schema(true, true), Write::Upsert, "UTC", raw(), None).unwrap_err();
         assert!(error.code == 1100 && error.message.contains("duplicate primary keys"), "{}", error.message);
     }
 }

@@ -5,12 +5,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use elanus_engine::row::Value;
-use elanus_engine::schema::DataType;
+use elanus_engine::row::{Value, moment};
+use elanus_engine::schema::{DataType, Field};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::rest::number;
+use super::vector;
+use crate::rest::{json, number};
 
 /// Deepest nesting of a stored JSON value: every reader of it must be able to parse it again, wrapped in an object.
 const MAX_DEPTH: usize = 64;
@@ -23,22 +24,63 @@ pub(super) enum Scalar<'a> {
     Int(i64),
     Float(f64),
     Text(Cow<'a, str>),
+    List(Vec<Scalar<'a>>),
+    Bytes(Vec<u8>),
 }
 
 impl Scalar<'_> {
-    pub(super) fn value(&self) -> Value<'_> {
+    /// The engine's value; the elements of an array are in `items`.
+    pub(super) fn value<'v>(&'v self, items: &'v mut Vec<Value<'v>>) -> Value<'v> {
+        match self {
+            Self::List(list) => {
+                items.extend(list.iter().map(Scalar::single));
+                Value::List(items)
+            }
+            other => other.single(),
+        }
+    }
+
+    fn single(&self) -> Value<'_> {
         match self {
             Self::Null => Value::Null,
             Self::Bool(v) => Value::Bool(*v),
             Self::Int(v) => Value::Int(*v),
             Self::Float(v) => Value::Float(*v),
             Self::Text(v) => Value::Text(v),
+            Self::Bytes(v) => Value::Bytes(v),
+            // Elements of arrays are single values.
+            Self::List(_) => Value::Null,
         }
     }
 }
 
-/// Reads a value for a field of this type; the error says what is wrong with it.
-pub(super) fn read(data_type: DataType, json: &str) -> Result<Scalar<'_>, String> {
+/// Reads a value for a field; the error says what is wrong with it. `zone` is that of moments without one.
+pub(super) fn read<'a>(field: &Field, zone: &str, json: &'a str) -> Result<Scalar<'a>, String> {
+    match field.data_type {
+        _ if json == "null" => Ok(Scalar::Null),
+        DataType::Array => {
+            let element = field.element_type.unwrap_or(DataType::Bool);
+            let items = json::elements(json)
+                .ok_or_else(|| format!("cannot use {} as an array of {element}", shortened(json)))?;
+            let item = |item: &'a str| match read_single(element, item)? {
+                Scalar::Null => Err("an element of an array is null".to_owned()),
+                value => Ok(value),
+            };
+            Ok(Scalar::List(items.map(item).collect::<Result<_, _>>()?))
+        }
+        DataType::Timestamptz => {
+            let text = text(json).ok_or_else(|| format!("cannot use {} as a moment", shortened(json)))?;
+            let moment = moment::parse(&text, zone);
+            moment.map(Scalar::Int).ok_or_else(|| format!("got invalid timestamptz string '{text}'"))
+        }
+        DataType::BinaryVector => vector::bits(json).map(Scalar::Bytes),
+        DataType::SparseFloatVector => vector::sparse_bytes(json).map(Scalar::Bytes),
+        data_type => read_single(data_type, json),
+    }
+}
+
+/// Reads a single value of this type; the error says what is wrong with it.
+pub(super) fn read_single(data_type: DataType, json: &str) -> Result<Scalar<'_>, String> {
     if json == "null" {
         return Ok(Scalar::Null);
     }
@@ -165,18 +207,18 @@ mod tests {
 
     #[test]
     fn each_type_takes_its_forms() {
-        assert_eq!(read(DataType::Int64, "\"9223372036854775807\""), Ok(Scalar::Int(i64::MAX)));
-        assert_eq!(read(DataType::Int8, "1e2"), Ok(Scalar::Int(100)));
-        assert_eq!(read(DataType::Double, "\"-1.5\""), Ok(Scalar::Float(-1.5)));
-        assert_eq!(read(DataType::Float, "3"), Ok(Scalar::Float(3.0)));
-        assert_eq!(read(DataType::Bool, "\"true\""), Ok(Scalar::Bool(true)));
-        assert_eq!(read(DataType::VarChar, r#""a\n""#), Ok(Scalar::Text("a\n".into())));
-        assert_eq!(read(DataType::VarChar, "1.50"), Ok(Scalar::Text("1.50".into())));
+        assert_eq!(read_single(DataType::Int64, "\"9223372036854775807\""), Ok(Scalar::Int(i64::MAX)));
+        assert_eq!(read_single(DataType::Int8, "1e2"), Ok(Scalar::Int(100)));
+        assert_eq!(read_single(DataType::Double, "\"-1.5\""), Ok(Scalar::Float(-1.5)));
+        assert_eq!(read_single(DataType::Float, "3"), Ok(Scalar::Float(3.0)));
+        assert_eq!(read_single(DataType::Bool, "\"true\""), Ok(Scalar::Bool(true)));
+        assert_eq!(read_single(DataType::VarChar, r#""a\n""#), Ok(Scalar::Text("a\n".into())));
+        assert_eq!(read_single(DataType::VarChar, "1.50"), Ok(Scalar::Text("1.50".into())));
         assert_eq!(
-            read(DataType::Json, r#"{"a":18446744073709551615}"#),
+            read_single(DataType::Json, r#"{"a":18446744073709551615}"#),
             Ok(Scalar::Text(r#"{"a":18446744073709551615}"#.into()))
         );
-        assert_eq!(read(DataType::Int64, "null"), Ok(Scalar::Null));
+        assert_eq!(read_single(DataType::Int64, "null"), Ok(Scalar::Null));
     }
 
     #[test]
@@ -194,7 +236,7 @@ mod tests {
             (DataType::Json, r#"["\ud800"]"#),
             (DataType::Json, "[1e999]"),
         ] {
-            assert!(read(data_type, json).is_err(), "{data_type} {json}");
+            assert!(read_single(data_type, json).is_err(), "{data_type} {json}");
         }
     }
 

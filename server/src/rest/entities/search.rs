@@ -1,18 +1,17 @@
 //! Searching: query vectors, or the keys of stored rows whose vectors are the queries.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use elanus_engine::exec::GroupBy;
 use elanus_engine::limits::MAX_RESULT_WINDOW;
-use elanus_engine::row::{ColumnData, Projection};
-use elanus_engine::schema::{Field, Schema};
-use elanus_engine::{Collection, SearchHits, SearchRequest};
+use elanus_engine::row::{OutputValue, Projection};
+use elanus_engine::schema::{DataType, Field, Schema};
+use elanus_engine::{Collection, QueryVectors, SearchHits, SearchRequest};
 use serde_json::value::RawValue;
 
 use super::search_params::{SearchParams, group};
 use super::vector;
-use super::{check_read, keys, read_filter};
+use super::{Narrowing, check_read, keys};
 use crate::body::{Object, bad_json};
 use crate::error::{ApiError, code};
 use crate::reply::{Envelope, RowsJson};
@@ -22,8 +21,7 @@ use crate::rest::call::Call;
 const DEFAULT_LIMIT: i64 = 100;
 
 /// Features of Milvus's search that this version lacks: each would change the answer.
-const UNSUPPORTED: [&str; 5] =
-    ["exprParams", "functionScore", "orderByFields", "searchAggregation", "functionChains"];
+const UNSUPPORTED: [&str; 4] = ["functionScore", "orderByFields", "searchAggregation", "functionChains"];
 
 /// What to search with.
 enum Queries<'a> {
@@ -37,7 +35,7 @@ struct Asked<'a> {
     field: String,
     limit: usize,
     offset: usize,
-    filter: String,
+    narrowing: Narrowing,
     output_fields: Vec<String>,
     params: SearchParams,
 }
@@ -47,7 +45,7 @@ pub(crate) fn search(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body("SearchReqV2")?;
     let asked = Asked::read(&body)?;
     let collection = call.collection(&body)?;
-    let schema = Arc::clone(collection.schema());
+    let schema = collection.schema();
     let field = vector_field(&schema, &asked.field)?;
     let queries = match asked.queries {
         Queries::Vectors(raw) => read_vectors(field, raw)?,
@@ -57,7 +55,7 @@ pub(crate) fn search(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let request = SearchRequest {
         metric: asked.params.metric,
         offset: asked.offset,
-        filter: read_filter(&schema, &asked.filter, "query")?,
+        filter: asked.narrowing.filter_of(&collection, &schema, "search")?,
         radius: asked.params.radius,
         range_filter: asked.params.range_filter,
         effort: asked.params.effort,
@@ -69,13 +67,17 @@ pub(crate) fn search(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let mut hits = collection.search(&request).map_err(in_milvus_words)?;
     call.searched(&collection, &hits, started.elapsed());
     asked.params.round(&mut hits.scores);
-    answer(call, &hits, asked.params.explain)
+    answer(call, &collection, &hits, asked.params.explain)
 }
 
 /// Rows with their scores, and how they were found if that was asked for.
-pub(super) fn answer(call: &Call<'_>, hits: &SearchHits, explain: bool) -> Result<Vec<u8>, ApiError> {
-    let json =
-        RowsJson { rows: &hits.rows, distances: Some(&hits.scores), int64_as_string: call.int64_as_string() };
+pub(super) fn answer(
+    call: &Call<'_>,
+    collection: &Collection,
+    hits: &SearchHits,
+    explain: bool,
+) -> Result<Vec<u8>, ApiError> {
+    let json = RowsJson { rows: &hits.rows, distances: Some(&hits.scores), form: call.form(collection) };
     let explained = explain.then(|| serde_json::json!({ "searches": hits.explained, "stats": hits.stats }));
     Envelope::new(json).cost().topks(hits.topks.clone()).explain(explained).into_bytes()
 }
@@ -85,7 +87,7 @@ impl<'a> Asked<'a> {
         let field: String = body.get_or_default("annsField")?;
         let limit = body.get("limit")?.unwrap_or(DEFAULT_LIMIT);
         let offset: i64 = body.get_or_default("offset")?;
-        let filter: String = body.get_or_default("filter")?;
+        let narrowing = Narrowing::read(body)?;
         let output_fields: Vec<String> = body.get_or_default("outputFields")?;
         let queries = match (body.raw("data"), body.raw("ids")) {
             (Some(data), None) => Queries::Vectors(data),
@@ -108,7 +110,7 @@ impl<'a> Asked<'a> {
         }
         check_read(body)?;
         let (limit, offset) = window(limit, offset)?;
-        Ok(Self { queries, field, limit, offset, filter, output_fields, params })
+        Ok(Self { queries, field, limit, offset, narrowing, output_fields, params })
     }
 }
 
@@ -155,33 +157,60 @@ pub(super) fn vector_field<'s>(schema: &'s Schema, name: &str) -> Result<&'s Fie
     }
 }
 
-/// Query vectors of the field's dimension, as one matrix.
-pub(super) fn read_vectors(field: &Field, data: &RawValue) -> Result<Vec<f32>, ApiError> {
-    let vectors: Vec<&RawValue> =
+/// Query vectors of the field's kind.
+pub(super) fn read_vectors(field: &Field, data: &RawValue) -> Result<QueryVectors, ApiError> {
+    let queries: Vec<&RawValue> =
         serde_json::from_str(data.get()).map_err(|e| bad_json(format!("data: {e}")))?;
-    check_number_of_queries(vectors.len())?;
-    let dim = field.dim.unwrap_or_default();
-    let mut matrix = Vec::with_capacity(vectors.len() * dim);
-    for query in vectors {
-        let start = matrix.len();
-        vector::append(&mut matrix, query.get()).map_err(|reason| bad_json(format!("data: {reason}")))?;
-        let length = matrix.len() - start;
-        if length != dim {
-            return Err(bad_json(format!(
-                "dimension: {dim}, but length of []float: {length}: invalid \
-                 parameter[expected=FloatVector][actual=array of {length} numbers]"
-            )));
+    check_number_of_queries(queries.len())?;
+    let in_words = |reason: String| bad_json(format!("data: {reason}"));
+    match field.data_type {
+        DataType::SparseFloatVector if queries.iter().all(|query| query.get().starts_with('"')) => {
+            let texts = queries.iter().map(|query| crate::body::typed("data", query));
+            Ok(QueryVectors::Text(texts.collect::<Result<_, _>>()?))
+        }
+        DataType::SparseFloatVector => {
+            let vectors = queries.iter().map(|query| vector::sparse_bytes(query.get()).map_err(in_words));
+            Ok(QueryVectors::Sparse(vectors.collect::<Result<_, _>>()?))
+        }
+        DataType::BinaryVector => {
+            let mut matrix = Vec::new();
+            for query in queries {
+                let bytes = vector::bits(query.get()).map_err(in_words)?;
+                check_dimension(field, bytes.len() * 8, "[]byte")?;
+                matrix.extend(bytes);
+            }
+            Ok(QueryVectors::Binary(matrix))
+        }
+        data_type => {
+            let mut matrix = Vec::with_capacity(queries.len() * field.dim.unwrap_or_default());
+            for query in queries {
+                let start = matrix.len();
+                vector::append_dense(data_type, &mut matrix, query.get()).map_err(in_words)?;
+                check_dimension(field, matrix.len() - start, "[]float")?;
+            }
+            Ok(QueryVectors::Dense(matrix))
         }
     }
-    Ok(matrix)
+}
+
+fn check_dimension(field: &Field, length: usize, kind: &str) -> Result<(), ApiError> {
+    let dim = field.dim.unwrap_or_default();
+    if length == dim {
+        return Ok(());
+    }
+    Err(bad_json(format!(
+        "dimension: {dim}, but length of {kind}: {length}: invalid parameter[expected={}][actual=array of {length} \
+         numbers]",
+        field.data_type
+    )))
 }
 
 /// The vectors of stored rows, in the order of their keys.
-fn stored_vectors(collection: &Collection, field: &Field, ids: &RawValue) -> Result<Vec<f32>, ApiError> {
+fn stored_vectors(collection: &Collection, field: &Field, ids: &RawValue) -> Result<QueryVectors, ApiError> {
     let schema = collection.schema();
     let keys = keys::read(schema.primary(), ids)?;
     check_number_of_queries(keys.len())?;
-    let projection = Projection::resolve(schema, &[field.name.as_str()])?;
+    let projection = Projection::resolve(&schema, &[field.name.as_str()])?;
     let rows = collection.get(&keys, &projection)?;
     if rows.len != keys.len() {
         return Err(ApiError::invalid(format!(
@@ -190,10 +219,28 @@ fn stored_vectors(collection: &Collection, field: &Field, ids: &RawValue) -> Res
             keys.len()
         )));
     }
-    match rows.column(&field.name).map(|column| &column.data) {
-        Some(ColumnData::Vector { values, .. }) => Ok(values.clone()),
-        _ => Err(ApiError::internal("a get without the vectors that it was asked for")),
+    let column = rows.column(&field.name);
+    let column =
+        column.ok_or_else(|| ApiError::internal("a get without the vectors that it was asked for"))?;
+    let (mut dense, mut bits, mut sparse) = (Vec::new(), Vec::new(), Vec::new());
+    for row in 0..rows.len {
+        match column.value(row) {
+            OutputValue::Vector(values) | OutputValue::Packed(_, values) => dense.extend_from_slice(values),
+            OutputValue::Bits(bytes) => bits.extend_from_slice(bytes),
+            OutputValue::Sparse(bytes) => sparse.push(bytes.to_vec()),
+            _ => {
+                return Err(ApiError::invalid(format!(
+                    "a row of the given ids has no vector in field {}: invalid parameter",
+                    field.name
+                )));
+            }
+        }
     }
+    Ok(match field.data_type {
+        DataType::BinaryVector => QueryVectors::Binary(bits),
+        DataType::SparseFloatVector => QueryVectors::Sparse(sparse),
+        _ => QueryVectors::Dense(dense),
+    })
 }
 
 fn check_number_of_queries(count: usize) -> Result<(), ApiError> {
@@ -252,7 +299,7 @@ mod tests {
     fn vectors_have_the_dimension_of_the_field() {
         let field = Field::new("v", DataType::FloatVector).dim(2);
         let read = |text: &str| read_vectors(&field, serde_json::from_str(text).unwrap());
-        assert_eq!(read("[[1,2],[3,4]]").unwrap(), [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(read("[[1,2],[3,4]]").unwrap(), QueryVectors::Dense(vec![1.0, 2.0, 3.0, 4.0]));
         let error = read("[[1,2],[3]]").unwrap_err();
         assert!(error.code == 1801 && error.message.contains("dimension: 2, but length of []float: 1"));
         for (wrong, code) in

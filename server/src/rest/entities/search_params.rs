@@ -2,7 +2,7 @@
 //! our own: `recall`, the share of the true nearest rows to be found, and `explain`.
 
 use elanus_engine::exec::GroupBy;
-use elanus_engine::{Effort, Metric};
+use elanus_engine::{Effort, MetricType};
 use serde_json::value::RawValue;
 
 use crate::body::Object;
@@ -24,7 +24,7 @@ const UNSUPPORTED: [&str; 7] = [
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct SearchParams {
     /// The metric as it was named: it must be that of the field.
-    pub(super) metric: Option<Metric>,
+    pub(super) metric: Option<MetricType>,
     pub(super) radius: Option<f32>,
     pub(super) range_filter: Option<f32>,
     /// Digits after the point that distances are rounded to; none: all.
@@ -138,14 +138,14 @@ fn flag(name: &str, raw: &RawValue) -> Result<bool, ApiError> {
     }
 }
 
-fn metric(raw: &RawValue) -> Result<Option<Metric>, ApiError> {
+fn metric(raw: &RawValue) -> Result<Option<MetricType>, ApiError> {
     let name: String = crate::body::typed("metric_type", raw)?;
     if name.is_empty() {
         return Ok(None);
     }
     let refusal = |_| {
         ApiError::invalid(format!(
-            "metric type not match: invalid parameter[expected=L2, IP or COSINE][actual={name}]"
+            "metric type not match: invalid parameter[expected=a metric type][actual={name}]"
         ))
     };
     name.parse().map(Some).map_err(refusal)
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn flat_nested_and_mixed_are_the_same() {
         let wanted = SearchParams {
-            metric: Some(Metric::L2),
+            metric: Some(MetricType::L2),
             radius: Some(0.5),
             range_filter: Some(0.25),
             effort: Effort::Asked { ef: Some(64), probes: Some(10) },

@@ -3,11 +3,13 @@
 use serde::Serialize;
 
 use super::keys::KeysJson;
+use super::partial::{Operations, Stored};
 use super::rows::{self, Write};
+use super::zone;
 use crate::body::bad_json;
 use crate::error::ApiError;
 use crate::reply::Envelope;
-use crate::rest::call::{Call, check_partitions};
+use crate::rest::call::Call;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,32 +27,40 @@ struct Upserted<'a> {
 
 /// Adds rows.
 pub(crate) fn insert(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    write(call, Write::Insert)
-}
-
-/// Adds rows, or replaces those with the same keys.
-pub(crate) fn upsert(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    write(call, Write::Upsert)
-}
-
-fn write(call: &Call<'_>, kind: Write) -> Result<Vec<u8>, ApiError> {
     let body = call.body("CollectionDataReq")?;
-    let data = body.required("data")?;
-    if !data.get().starts_with('[') {
-        return Err(bad_json("data: expected an array of rows"));
-    }
-    body.refuse(&["partialUpdate", "fieldOps"])?;
-    check_partitions(&body)?;
+    let data = rows_of(body.required("data")?)?;
+    let partition: String = body.get_or_default("partitionName")?;
     let collection = call.collection(&body)?;
-    let batch = rows::read(collection.schema(), kind, data)?;
+    let batch = rows::read(&collection.schema(), Write::Insert, &zone(&collection), data, None)?;
     let count = batch.rows();
-    let keys = match kind {
-        Write::Insert => collection.insert(batch)?,
-        Write::Upsert => collection.upsert(batch)?,
-    };
+    let keys = collection.insert_into(batch, &partition)?;
     let ids = KeysJson { keys: &keys, int64_as_string: call.int64_as_string() };
-    match kind {
-        Write::Insert => Envelope::new(Inserted { insert_count: count, insert_ids: ids }).cost().into_bytes(),
-        Write::Upsert => Envelope::new(Upserted { upsert_count: count, upsert_ids: ids }).cost().into_bytes(),
-    }
+    Envelope::new(Inserted { insert_count: count, insert_ids: ids }).cost().into_bytes()
+}
+
+/// Adds rows, or replaces those with the same keys, or only some of their fields.
+pub(crate) fn upsert(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
+    let body = call.body("CollectionDataReq")?;
+    let data = rows_of(body.required("data")?)?;
+    let partition: String = body.get_or_default("partitionName")?;
+    let operations = Operations::read(&body)?;
+    let partial = body.get_or_default("partialUpdate")? || !operations.is_empty();
+    let collection = call.collection(&body)?;
+    let schema = collection.schema();
+    operations.check(&schema)?;
+    // What is read here must still be so when it is written.
+    let _turn = partial.then(|| collection.update_turn());
+    let stored = match partial {
+        true => Some(Stored::read(&collection, &schema, data, operations)?),
+        false => None,
+    };
+    let batch = rows::read(&schema, Write::Upsert, &zone(&collection), data, stored.as_ref())?;
+    let count = batch.rows();
+    let keys = collection.upsert_into(batch, &partition)?;
+    let ids = KeysJson { keys: &keys, int64_as_string: call.int64_as_string() };
+    Envelope::new(Upserted { upsert_count: count, upsert_ids: ids }).cost().into_bytes()
+}
+
+fn rows_of(data: &serde_json::value::RawValue) -> Result<&serde_json::value::RawValue, ApiError> {
+    if data.get().starts_with('[') { Ok(data) } else { Err(bad_json("data: expected an array of rows")) }
 }

@@ -1,0 +1,191 @@
+//! Changing what a collection is while it serves: properties, fields, partitions, whether it counts as loaded. The
+//! manifest is stored first; what readers see changes after it. Rows are never rewritten for it: they are seen through
+//! the new schema ([`Snapshot::under`](super::Snapshot)), and files written before are adapted whenever they are opened.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::manifest::Manifest;
+use super::{Collection, Definition};
+use crate::error::{EngineError, Result};
+use crate::limits;
+use crate::schema::{DataType, Field};
+
+/// Under this property a collection has how many seconds its rows live; 0 or nothing: for ever.
+pub const TTL_PROPERTY: &str = "collection.ttl.seconds";
+
+impl Collection {
+    /// Sets a property; durable when it returns.
+    ///
+    /// # Errors
+    /// As [`Collection::set_properties`].
+    pub fn set_property(&self, key: &str, value: &str) -> Result<()> {
+        self.set_properties(BTreeMap::from([(key.to_owned(), value.to_owned())]))
+    }
+
+    /// Sets properties; durable when it returns.
+    ///
+    /// # Errors
+    /// `InvalidParameter` when there are too many, or a life time of rows is no number; storage errors.
+    pub fn set_properties(&self, properties: BTreeMap<String, String>) -> Result<()> {
+        self.alter(|definition| {
+            definition.properties.extend(properties);
+            if definition.properties.len() > limits::MAX_PROPERTIES {
+                return Err(EngineError::invalid(format!("at most {} properties", limits::MAX_PROPERTIES)));
+            }
+            if definition.time_to_live()?.is_some() && !definition.schema.timed() {
+                definition.schema = definition.schema.with_times();
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes properties; unknown ones are passed over. Durable when it returns.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn drop_properties(&self, keys: &[String]) -> Result<()> {
+        self.alter(|definition| {
+            keys.iter().for_each(|key| drop(definition.properties.remove(key)));
+            Ok(())
+        })
+    }
+
+    /// Says whether clients have asked for the collection, or some of its partitions, to be loaded. It is searchable in
+    /// either case.
+    ///
+    /// # Errors
+    /// `PartitionNotFound`; storage errors.
+    pub fn set_loaded(&self, partitions: &[String], loaded: bool) -> Result<()> {
+        self.alter(|definition| definition.set_loaded(partitions, loaded))
+    }
+
+    /// Adds a field that may be null. Rows that are there have its default, or null.
+    ///
+    /// # Errors
+    /// As [`crate::schema::Schema::with_field`]; storage errors.
+    pub fn add_field(&self, field: Field) -> Result<()> {
+        self.alter(|definition| {
+            definition.schema = definition.schema.with_field(field)?;
+            Ok(())
+        })
+    }
+
+    /// Removes a field with its values and its index.
+    ///
+    /// # Errors
+    /// As [`crate::schema::Schema::without_field`]; storage errors.
+    pub fn drop_field(&self, name: &str) -> Result<()> {
+        self.alter(|definition| {
+            definition.schema = definition.schema.without_field(name)?;
+            definition.indexes.retain(|index| index.field != name);
+            Ok(())
+        })
+    }
+
+    /// Changes sizes, description and further parameters of a field. Rows that are there stay as they are.
+    ///
+    /// # Errors
+    /// `FieldNotFound`; `InvalidParameter` for a parameter that cannot change; storage errors.
+    pub fn alter_field(&self, name: &str, params: &BTreeMap<String, String>) -> Result<()> {
+        self.alter(|definition| {
+            let (_, field) = definition
+                .schema
+                .field(name)
+                .ok_or_else(|| EngineError::FieldNotFound { name: name.to_owned() })?;
+            let mut field = field.clone();
+            for (key, value) in params {
+                change(&mut field, key, value)?;
+            }
+            definition.schema = definition.schema.with_changed(field)?;
+            Ok(())
+        })
+    }
+
+    /// Changes the parameters of an index; searches and files go on as they are.
+    ///
+    /// # Errors
+    /// `IndexNotFound`; `InvalidParameter` for one that decides what is built; storage errors.
+    pub fn alter_index(&self, name: &str, set: &BTreeMap<String, String>, remove: &[String]) -> Result<()> {
+        self.alter(|definition| {
+            let index = definition.indexes.iter_mut().find(|index| index.name == name);
+            let index = index.ok_or_else(|| EngineError::IndexNotFound { name: name.to_owned() })?;
+            for key in set.keys().chain(remove) {
+                if !matches!(key.as_str(), "mmap.enabled" | "warmup" | "indexoffsetcache.enabled") {
+                    return Err(EngineError::invalid(format!("{key} is not a configable index property")));
+                }
+            }
+            index.params.extend(set.clone());
+            remove.iter().for_each(|key| drop(index.params.remove(key)));
+            Ok(())
+        })
+    }
+
+    /// Stores a changed definition, then shows it.
+    pub(super) fn alter(&self, change: impl FnOnce(&mut Definition) -> Result<()>) -> Result<()> {
+        // Rewritings write rows under the schema that they began with: none may be under way while it changes.
+        let _no_sealing = self.sealing.lock();
+        let _no_compaction = self.compacting.lock();
+        let mut manifest = self.manifest.lock();
+        self.check_open()?;
+        let mut next = manifest.clone();
+        change(next.definition_mut())?;
+        next.definition().check()?;
+        self.put_definition(&mut manifest, next)
+    }
+
+    /// Stores the manifest, then shows its definition.
+    pub(super) fn put_definition(&self, manifest: &mut Manifest, mut next: Manifest) -> Result<()> {
+        let schema = Arc::new(next.definition().schema.clone());
+        let writer = self.writer.lock();
+        let now = self.snapshot();
+        let seen = (**now.schema() != *schema).then(|| now.under(&schema)).transpose()?;
+        next.store(self.shared.vfs.as_ref(), &self.dir)?;
+        *self.definition.write() = Arc::new(next.definition().clone());
+        *manifest = next;
+        if let Some(seen) = seen {
+            *self.published.write() = Arc::new(seen);
+        }
+        drop(writer);
+        Ok(())
+    }
+}
+
+fn change(field: &mut Field, key: &str, value: &str) -> Result<()> {
+    let size = || {
+        value.parse::<usize>().map_err(|_| {
+            EngineError::invalid(format!("the value of {key} of field {} is no size: {value}", field.name))
+        })
+    };
+    match key {
+        "max_length" => {
+            let text = field.data_type == DataType::VarChar || field.element_type == Some(DataType::VarChar);
+            if !text {
+                return Err(EngineError::invalid(format!(
+                    "{} can not modify the maxlength for non-string types",
+                    field.name
+                )));
+            }
+            field.max_length = Some(size()?);
+        }
+        "max_capacity" => {
+            if field.data_type != DataType::Array {
+                return Err(EngineError::invalid(format!(
+                    "{} can not modify the maxcapacity for non-array types",
+                    field.name
+                )));
+            }
+            field.max_capacity = Some(size()?);
+        }
+        "description" => field.description = value.to_owned(),
+        "mmap.enabled" | "mmap_enabled" | "warmup" => {
+            field.params.insert(key.to_owned(), value.to_owned());
+        }
+        _ => {
+            return Err(EngineError::invalid(format!(
+                "{key} does not allow update in collection field param"
+            )));
+        }
+    }
+    Ok(())
+}
