@@ -184,9 +184,9 @@ fn windows_ranges_and_vectors_are_checked() {
     assert!(refused(&|r| r.limit = 0).contains("topk [0]"));
     assert!(refused(&|r| r.limit = 16_385).contains("topk [16385]"));
     assert!(refused(&|r| r.offset = 16_384).contains("offset+topk"));
-    assert!(refused(&|r| r.queries.truncate(2)).contains("dimension"));
-    assert!(refused(&|r| r.queries[0] = f32::NAN).contains("finite"));
-    assert!(refused(&|r| r.metric = Some(Metric::Ip)).contains("expected=L2"));
+    assert!(refused(&|r| r.queries = vec![0.0; 2].into()).contains("dimension"));
+    assert!(refused(&|r| r.queries = vec![f32::NAN, 0.0, 0.0].into()).contains("finite"));
+    assert!(refused(&|r| r.metric = Some(Metric::Ip.into())).contains("expected=L2"));
     assert!(refused(&|r| r.field = "tag".into()).contains("tag"));
     assert!(refused(&|r| (r.radius, r.range_filter) = (Some(0.1), Some(0.2))).contains("range_filter"));
     let mut ranged = good.clone();
