@@ -7,6 +7,7 @@ mod call;
 mod collections;
 mod databases;
 mod entities;
+mod float;
 mod indexes;
 mod json;
 mod number;
