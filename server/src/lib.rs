@@ -22,6 +22,7 @@
 //! [`rest`] for the Milvus API. Handlers never block the async threads: engine calls go through [`app::blocking`].
 
 pub mod app;
+pub mod auth;
 mod backup;
 pub mod body;
 mod check;

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use elanus_engine::exec::Cancel;
 use elanus_engine::{Collection, SearchHits};
 
+use super::permit::Need;
 use crate::app::{App, blocking};
+use crate::auth::Asker;
 use crate::body::{Object, bad_json};
 use crate::error::{ApiError, code};
 use crate::reply::{self, Envelope};
@@ -31,6 +33,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// One request, read but not yet understood.
 pub(super) struct Call<'a> {
     pub(super) app: &'a App,
+    /// Who asks.
+    pub(super) asker: &'a Asker,
     headers: &'a HeaderMap,
     body: &'a [u8],
     /// Ends the call's searches when nobody waits for the answer any more.
@@ -46,20 +50,22 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// The route of an action.
-pub(super) fn post(action: Action) -> MethodRouter<Arc<App>> {
+/// The route of an action, for those who have what it needs. Without the layer that finds out who asks it is 500.
+pub(super) fn post(action: Action, need: Need) -> MethodRouter<Arc<App>> {
     axum::routing::post(
-        move |State(app): State<Arc<App>>, headers: HeaderMap, body: Result<Bytes, BytesRejection>| {
-            run(app, headers, body, action)
-        },
+        move |State(app): State<Arc<App>>,
+              Extension(asker): Extension<Asker>,
+              headers: HeaderMap,
+              body: Result<Bytes, BytesRejection>| { run(app, asker, headers, body, (action, need)) },
     )
 }
 
 async fn run(
     app: Arc<App>,
+    asker: Asker,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-    action: Action,
+    (action, need): (Action, Need),
 ) -> Response {
     let (body, limit) = match (body, timeout(&headers)) {
         (Ok(body), Ok(limit)) => (body, limit),
@@ -68,7 +74,10 @@ async fn run(
     };
     let cancel = Cancel::default();
     let _waited_for = CancelOnDrop(cancel.clone());
-    let call = blocking(move || action(&Call { app: &app, headers: &headers, body: &body, cancel }));
+    let call = blocking(move || {
+        need.check(&app, &asker, &headers, &body)?;
+        action(&Call { app: &app, asker: &asker, headers: &headers, body: &body, cancel })
+    });
     let outcome = tokio::time::timeout(limit, call).await;
     // After a timeout a write still runs to its end: whether a write happened is then unknown to the client.
     reply::milvus(outcome.unwrap_or_else(|_| {
