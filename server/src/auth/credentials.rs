@@ -76,12 +76,10 @@ mod tests {
         {
             assert_eq!(of(wrong), None, "{wrong}");
         }
-        let twice = HeaderMap::from_iter(
-            ["Bearer a:b", "Bearer c:d"].map(|value| (AUTHORIZATION, HeaderValue::from_static(value))),
-        );
-        assert_eq!(Credentials::of_headers(&twice).map(|c| c.user), Some("c".into()), "from_iter replaces");
-        let mut twice = twice;
-        twice.append(AUTHORIZATION, HeaderValue::from_static("Bearer a:b"));
+        let mut twice = HeaderMap::new();
+        for value in ["Bearer a:b", "Bearer c:d"] {
+            twice.append(AUTHORIZATION, HeaderValue::from_static(value));
+        }
         assert_eq!(Credentials::of_headers(&twice), None);
     }
 

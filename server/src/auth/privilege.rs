@@ -161,12 +161,12 @@ const BUILT_IN: [(&str, Level, Privilege); 9] = [
 ];
 
 /// The level of a built-in group; none for another name.
-pub fn built_in_level(group: &str) -> Option<Level> {
+pub(super) fn built_in_level(group: &str) -> Option<Level> {
     BUILT_IN.iter().find(|(name, ..)| *name == group).map(|(_, level, _)| *level)
 }
 
 /// Whether a built-in group holds a privilege; false for another name.
-pub fn built_in_holds(group: &str, privilege: Privilege) -> bool {
+pub(super) fn built_in_holds(group: &str, privilege: Privilege) -> bool {
     let found = BUILT_IN.iter().find(|(name, ..)| *name == group);
     found.is_some_and(|(_, level, last)| privilege.level() == *level && privilege <= *last)
 }

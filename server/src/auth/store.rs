@@ -179,7 +179,10 @@ fn parse(path: &Path, stored: &Manifest) -> Result<Table> {
     struct Stamp {
         format: u32,
     }
-    let damaged = |e: serde_json::Error| StorageError::corrupt(path, 0, format!("no list of users: {e}"));
+    let damaged = |e: serde_json::Error| {
+        let reason = format!("no list of users: {e}");
+        StorageError::Corrupt { path: path.to_owned(), offset: 0, reason }
+    };
     let Stamp { format } = serde_json::from_slice(&stored.payload).map_err(damaged)?;
     if format != FORMAT {
         let (path, found, supported) = (path.to_owned(), format, FORMAT);

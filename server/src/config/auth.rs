@@ -53,13 +53,18 @@ impl AuthSettings {
     }
 }
 
-/// The parser's words without the lines of the file that they quote, if those could hold the password.
+/// The parser's words, unless they could show the password: they quote the line, and a value of the wrong type.
 pub(super) fn without_password(error: &toml::de::Error) -> String {
     let text = error.to_string();
-    if text.contains("password") {
-        return format!("{} (the line is not shown: it may hold a password)", error.message());
+    if !text.contains("password") {
+        return text.trim_end().to_owned();
     }
-    text.trim_end().to_owned()
+    // Of an unknown key only the name is told, and which ones there are.
+    match error.message().starts_with("unknown field") {
+        true => error.message().to_owned(),
+        false => "it is wrong where a password is said, so the place is not shown; root_password must be text in quotes"
+            .to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -86,10 +91,14 @@ mod tests {
         assert!(!format!("{short:?}").contains("hush"));
         let message = short.resolve().unwrap_err().to_string();
         assert!(message.contains("auth.root_password") && !message.contains("hush"), "{message}");
-        for text in ["root_password = [\"hush\"]", "root_password = \"hush", "enabled = 'hush' # password"] {
-            let error = toml::from_str::<AuthSettings>(text).unwrap_err();
-            assert!(!without_password(&error).contains("hush\""), "{text}");
+        for text in ["[\"hush\"]", "4815162342", "\"hush", "{ a = 'hush' }", "hush"] {
+            let error = toml::from_str::<AuthSettings>(&format!("root_password = {text}")).unwrap_err();
+            let message = without_password(&error);
+            assert!(!message.contains("hush") && !message.contains("4815"), "{message}");
         }
+        let typo = toml::from_str::<AuthSettings>("root_pasword = 'hush'").unwrap_err();
+        let message = without_password(&typo);
+        assert!(message.contains("root_pasword") && !message.contains("hush"), "{message}");
         let other = toml::from_str::<AuthSettings>("nonsense = 1").unwrap_err();
         assert!(without_password(&other).contains("nonsense"));
     }
