@@ -26,8 +26,10 @@ mod routes;
 mod store;
 mod users;
 
+use std::path::Path;
 use std::sync::Arc;
 
+use elanus_storage::Vfs;
 use elanus_storage::data_dir::DataDir;
 use tokio::sync::Semaphore;
 
@@ -50,6 +52,14 @@ use store::{PUBLIC, ROOT, Store, Table};
 use crate::app::blocking;
 use crate::config::AuthConfig;
 use crate::error::{ApiError, StartError};
+
+/// Whether the file of users of a directory that no server uses can be read.
+///
+/// # Errors
+/// `Storage` when it is damaged.
+pub(crate) fn examine(vfs: &dyn Vfs, root: &Path) -> Result<()> {
+    Store::examine(vfs, root)
+}
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]

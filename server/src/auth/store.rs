@@ -132,6 +132,18 @@ impl Store {
         Ok(Self { vfs: Arc::clone(vfs), path, generation, table })
     }
 
+    /// Reads the file of a directory that no server uses, to see whether it can be read.
+    ///
+    /// # Errors
+    /// `Storage` when it is damaged.
+    pub(super) fn examine(vfs: &dyn Vfs, root: &Path) -> Result<()> {
+        let path = root.join(FILE);
+        match manifest::load(vfs, &path)? {
+            Some(stored) => parse(&path, &stored).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     /// The table as it is now.
     pub(super) fn table(&self) -> Arc<Table> {
         Arc::clone(&self.table.read())
@@ -224,7 +236,9 @@ mod tests {
     fn a_damaged_or_newer_file_is_told_and_left_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
+        Store::examine(&DiskVfs, folder.path()).unwrap();
         open(folder.path()).unwrap().keep().unwrap();
+        Store::examine(&DiskVfs, folder.path()).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for at in [0, 20, whole.len() - 1] {
             let mut bytes = whole.clone();
@@ -233,6 +247,7 @@ mod tests {
             let error = open(folder.path()).unwrap_err().to_string();
             assert!(error.contains("auth"), "{error}");
             assert_eq!(std::fs::read(&path).unwrap(), bytes);
+            assert!(Store::examine(&DiskVfs, folder.path()).is_err());
         }
         manifest::store(&DiskVfs, &path, 1, b"{\"format\":1}").unwrap();
         assert!(open(folder.path()).unwrap_err().to_string().contains("no list of users"));

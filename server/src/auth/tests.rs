@@ -1,7 +1,5 @@
 //! The room as a whole: from a data directory and requests to answers.
 
-use std::path::Path;
-
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Request};
