@@ -197,6 +197,9 @@ impl From<EmbedError> for ApiError {
 
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
+        if let AuthError::Storage(error) = error {
+            return error.into();
+        }
         let (code, status) = match &error {
             AuthError::Invalid(_) => (code::INVALID, StatusCode::BAD_REQUEST),
             // Milvus has no code of its own for these.
@@ -206,7 +209,7 @@ impl From<AuthError> for ApiError {
             AuthError::NotAuthenticated => (code::NOT_AUTHENTICATED, StatusCode::UNAUTHORIZED),
             AuthError::Denied { .. } => (code::UNEXPECTED, StatusCode::FORBIDDEN),
             AuthError::Storage(_) | AuthError::Internal(_) => {
-                tracing::error!(%error, "a change of users or roles failed");
+                tracing::error!(%error, "a request about users failed");
                 (code::UNEXPECTED, StatusCode::INTERNAL_SERVER_ERROR)
             }
         };

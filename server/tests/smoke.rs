@@ -199,7 +199,9 @@ fn ask(program: &Program, who: &str, path: &str, body: &Value) -> (u16, Value) {
 fn with_authorization_on_users_do_what_their_roles_allow() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().canonicalize().unwrap().join("data");
-    let (code, _, words) = run(command(&data).args(["--auth", "--listen", "0.0.0.0:0"]));
+    let mut exposed = Command::new(PROGRAM);
+    exposed.args(["serve", "--auth", "--listen", "0.0.0.0:0", "--admin-listen", "127.0.0.1:0", "--data"]);
+    let (code, _, words) = run(exposed.arg(&data).env("ELANUS_LOG", "warn"));
     assert!(code == Some(1) && words.contains("root_password"), "{words}");
     let mut with_users = command(&data);
     with_users.arg("--auth").env("ELANUS_ROOT_PASSWORD", "rootpass");
