@@ -45,14 +45,16 @@ pub fn own_error(error: ApiError) -> Response {
     response
 }
 
-/// An answer of Milvus's REST API: the finished body of a success, or an error with status 200 (408 on a timeout, 500
-/// for what is our fault and no client's).
+/// An answer of Milvus's REST API: the finished body of a success, or an error with status 200 (408 on a timeout, 403
+/// without the privilege, 500 for what is our fault and no client's).
 pub(crate) fn milvus(outcome: Result<Vec<u8>, ApiError>) -> Response {
     match outcome {
         Ok(body) => json(StatusCode::OK, body),
         Err(error) => {
             let status = match error.status {
-                status @ (StatusCode::REQUEST_TIMEOUT | StatusCode::INTERNAL_SERVER_ERROR) => status,
+                status @ (StatusCode::REQUEST_TIMEOUT
+                | StatusCode::FORBIDDEN
+                | StatusCode::INTERNAL_SERVER_ERROR) => status,
                 _ => StatusCode::OK,
             };
             json(status, failure(&error))

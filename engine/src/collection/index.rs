@@ -26,6 +26,8 @@ const SPARE_MEMORY: u64 = 10;
 pub(super) struct Indexing {
     running: Mutex<Option<Arc<BuildProgress>>>,
     finished: AtomicU64,
+    /// Time that builds took, in milliseconds.
+    build_ms: AtomicU64,
     /// By segment and position of the field.
     failed: Mutex<HashMap<(u64, usize), Failure>>,
 }
@@ -91,6 +93,8 @@ pub struct IndexingStats {
     pub bytes: u64,
     /// Indexes built or opened since the start.
     pub finished: u64,
+    /// Time that builds took since the start, in milliseconds.
+    pub build_ms: u64,
 }
 
 /// One index to make.
@@ -227,6 +231,7 @@ impl Collection {
             pending_rows: states.iter().map(|s| s.total_rows.saturating_sub(s.indexed_rows)).sum(),
             bytes: states.iter().map(|s| s.bytes).sum(),
             finished: self.indexing.finished.load(Ordering::Relaxed),
+            build_ms: self.indexing.build_ms.load(Ordering::Relaxed),
         }
     }
 
@@ -302,6 +307,7 @@ impl Collection {
             self.shared.index_pool.install(|| VectorIndex::build(column, *metric, *plan, progress))?;
         let Some(built) = built else { return Ok(()) };
         let bytes = built.bytes() as u64;
+        self.indexing.build_ms.fetch_add(started.elapsed().as_millis() as u64, Ordering::Relaxed);
         write_index(vfs, &path, &built, *plan, column.rows(), column.dim())?;
         if !self.is_current(segment) {
             // A compaction replaced the segment meanwhile; nothing names its index.

@@ -4,6 +4,7 @@ use super::Narrowing;
 use crate::error::ApiError;
 use crate::reply::Envelope;
 use crate::rest::call::Call;
+use crate::telemetry::VectorCount;
 
 /// Deletes the rows that match; answers how many died.
 pub(crate) fn delete(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
@@ -21,5 +22,6 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
         .filter(|filter| !expression.trim().is_empty() && !filter.is_always_true())
         .ok_or_else(everything)?;
     let died = collection.delete_where(&filter)?;
+    call.counted(VectorCount::Deleted, &collection, usize::try_from(died).unwrap_or(usize::MAX));
     Envelope::new(serde_json::json!({ "deleteCount": died })).cost().into_bytes()
 }
