@@ -88,6 +88,12 @@ impl Filter {
         Self::compile(expression, schema)
     }
 
+    /// How many keys the filter names, if it does nothing else.
+    pub fn named_keys(&self) -> Option<usize> {
+        let only = self.1.is_empty() && matches!(self.0.predicate, Predicate::Column { .. });
+        self.0.keys.as_ref().filter(|_| only).map(Keys::len)
+    }
+
     /// The rows of these primary keys.
     pub fn keys(schema: &Schema, keys: &Keys) -> Self {
         let column = schema.column_of(&schema.primary().name).unwrap_or(usize::MAX);

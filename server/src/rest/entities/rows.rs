@@ -23,6 +23,8 @@ use crate::rest::json;
 pub(super) enum Write {
     /// Adds them; the collection may give out the keys.
     Insert,
+    /// Adds them with the keys that they carry, also where the collection gives them out.
+    InsertWithKeys,
     /// Replaces by key: every row carries one, and no two rows the same.
     Upsert,
 }
@@ -173,8 +175,8 @@ impl<'s> Reader<'s> {
 
     /// Checks a primary key against what the request may carry.
     fn key(&mut self, name: &str, auto_id: bool, key: &Scalar<'_>) -> Result<(), ApiError> {
-        if self.write == Write::Insert {
-            if auto_id {
+        if self.write != Write::Upsert {
+            if auto_id && self.write == Write::Insert {
                 let message = format!(
                     "no need to pass pk field({name}) when autoid == true in insert: invalid parameter"
                 );
@@ -247,6 +249,13 @@ fn stored_row<'a>(
         _ => return None,
     };
     stored.find(&key)
+}
+
+/// Whether the first row of a request carries its key.
+pub(super) fn carries_keys(schema: &Schema, data: &RawValue) -> bool {
+    let first = json::elements(data.get()).and_then(|mut rows| rows.next());
+    let mut members = first.and_then(json::members).into_iter().flatten();
+    members.any(|(name, value)| name.as_deref() == Some(&schema.primary().name) && value != "null")
 }
 
 /// An error of the engine as the client is told.

@@ -32,7 +32,14 @@ pub(crate) fn insert(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let data = rows_of(body.required("data")?)?;
     let partition: String = body.get_or_default("partitionName")?;
     let collection = call.collection(&body)?;
-    let batch = rows::read(&collection.schema(), Write::Insert, &zone(&collection), data, None)?;
+    let schema = collection.schema();
+    // Milvus's property for rows that are moved from elsewhere with the keys they had.
+    let allowed = || collection.properties().get("allow_insert_auto_id").is_some_and(|v| v == "true");
+    let kind = match schema.primary().auto_id && rows::carries_keys(&schema, data) && allowed() {
+        true => Write::InsertWithKeys,
+        false => Write::Insert,
+    };
+    let batch = rows::read(&schema, kind, &zone(&collection), data, None)?;
     let count = batch.rows();
     let keys = collection.insert_into(batch, &partition)?;
     call.counted(VectorCount::Inserted, &collection, count);
