@@ -37,6 +37,7 @@ pub mod row;
 mod rowset;
 pub mod schema;
 pub mod segment;
+pub mod text;
 
 pub use catalog::{BackupInfo, Engine, EngineOptions, Loading};
 pub use collection::{Collection, CollectionStats, CompactionStats, Definition, Durability};
@@ -46,3 +47,4 @@ pub use filter::Filter;
 pub use index::SearchStats;
 pub use kernel::Metric;
 pub use plan::Effort;
+pub use rowset::RowSet;

@@ -26,6 +26,7 @@ mod quantizer;
 mod query;
 mod sample;
 mod space;
+pub mod sparse;
 mod stats;
 
 use crate::error::Result;
@@ -37,7 +38,8 @@ pub(crate) use file::{index_path, open_index, write_index};
 pub use params::INDEX_TYPES;
 pub(crate) use params::{LEAST_ROWS, Plan};
 pub(crate) use progress::BuildProgress;
-pub(crate) use query::{Collector, Target};
+pub use query::Collector;
+pub(crate) use query::Target;
 pub use stats::SearchStats;
 
 /// Samples, seeds of k-means and levels of a graph are the same for the same data. A graph still differs a little from
