@@ -50,7 +50,7 @@ impl Bm25Params {
 }
 
 /// What BM25 needs to know of all documents, for the terms of one query. Gathered segment by segment, in any order or
-/// side by side and then merged. Counts are integers and lengths sums of counts: the same however they are merged.
+/// side by side and then merged. Lengths are sums of counts, whole numbers: the same however they are merged.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Corpus {
     documents: u64,
@@ -65,7 +65,7 @@ impl Corpus {
         Self { frequencies: query.entries().map(|(term, _)| (term, 0)).collect(), ..Self::default() }
     }
 
-    /// Takes in the documents of an indexed segment, by a lookup for each term.
+    /// Takes in the documents of an indexed segment, by a look at the blocks of each term.
     pub fn add_index(&mut self, index: &SparseIndex) {
         self.documents += index.rows() as u64;
         self.length += index.total_length();

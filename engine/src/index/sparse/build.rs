@@ -1,117 +1,113 @@
-//! From rows to an inverted index in two passes: the first counts, so that the second knows where everything goes.
+//! From rows to an inverted index: each window is sorted by dimension on its own, side by side with others, and laid
+//! behind the one before; then the blocks of all windows are put in the order of their dimensions. Everything is
+//! written in order, which is several times as fast as to write each value where its dimension's list is.
 
-use std::collections::HashMap;
-
-use foldhash::fast::RandomState;
+use rayon::prelude::*;
 
 use super::index::{Block, SparseIndex, WINDOW};
 use super::rows::SparseRows;
+use super::score::rounded;
 use crate::error::{EngineError, Result};
 
-/// What the passes know of a dimension: how much there is of it, then where its next posting and block go.
-#[derive(Debug, Clone, Copy, Default)]
-struct Fill {
-    posting: usize,
-    block: usize,
-    /// One more than the window of the last block.
-    window: u32,
-    /// Its first posting.
-    first: usize,
+/// The values of one window, by dimension and then by row.
+struct Sorted {
+    /// Dimension and place in one number, and the value.
+    entries: Vec<(u64, f32)>,
+    lengths: Vec<f32>,
 }
 
 impl SparseIndex {
-    /// Builds the index of all rows. Beside the index itself this takes memory in proportion to the dimensions only.
+    /// Builds the index of all rows, on the threads of the pool that it is called on. Beside the index itself this
+    /// takes 16 bytes for each value of one window a thread, and 24 for each block.
     ///
     /// # Errors
-    /// `InvalidParameter` when there are more rows than 2^32 − 1.
-    pub fn build(rows: &(impl SparseRows + ?Sized)) -> Result<Self> {
-        let count = u32::try_from(rows.count())
-            .map_err(|_| EngineError::invalid("a sparse index holds fewer than 2^32 rows"))?
-            as usize;
-        // The hash is seeded anew each time: nobody can choose dimensions that collide.
-        let mut numbers: HashMap<u32, usize, RandomState> = HashMap::default();
-        let (mut fills, mut lengths, mut total_length) = (Vec::<Fill>::new(), Vec::with_capacity(count), 0.0);
-        for row in 0..count {
-            let window = window_of(row);
-            for (dimension, _) in rows.row(row).entries() {
-                let number = *numbers.entry(dimension).or_insert(fills.len());
-                if number == fills.len() {
-                    fills.push(Fill::default());
-                }
-                let fill = &mut fills[number];
-                fill.posting += 1;
-                fill.block += usize::from(fill.window != window + 1);
-                fill.window = window + 1;
-            }
-            let length = rows.row(row).length();
-            total_length += f64::from(length);
-            lengths.push(length);
+    /// `InvalidParameter` when there are 2^32 rows or more, or 2^32 values or more in a window.
+    pub fn build(rows: &(impl SparseRows + Sync + ?Sized)) -> Result<Self> {
+        let count = rows.count();
+        if u32::try_from(count).is_err() {
+            return Err(EngineError::invalid("a sparse index holds fewer than 2^32 rows"));
         }
-        let mut index = Self::lay_out(&numbers, &mut fills, lengths, total_length);
-        index.fill(rows, &numbers, &mut fills);
+        let most = (0..count).map(|row| rows.row(row).stored_pairs()).sum();
+        let mut index = Self {
+            places: Vec::with_capacity(most),
+            values: Vec::with_capacity(most),
+            lengths: Vec::with_capacity(count),
+            ..Self::default()
+        };
+        let mut blocks = Vec::new();
+        let starts: Vec<usize> = (0..count).step_by(WINDOW).collect();
+        for batch in starts.chunks(rayon::current_num_threads().max(1)) {
+            let sort = |&start: &usize| Sorted::new(rows, start..(start + WINDOW).min(count));
+            for window in batch.par_iter().map(sort).collect::<Vec<_>>() {
+                index.append(&window, &mut blocks)?;
+            }
+        }
+        index.order(blocks);
         Ok(index)
     }
 
-    /// Makes room: dimensions in order, each with as much as was counted.
-    fn lay_out(
-        numbers: &HashMap<u32, usize, RandomState>,
-        fills: &mut [Fill],
-        lengths: Vec<f32>,
-        total_length: f64,
-    ) -> Self {
-        let mut order: Vec<(u32, usize)> = numbers.iter().map(|(&d, &number)| (d, number)).collect();
-        order.sort_unstable();
-        let (mut posting, mut block) = (0, 0);
-        let mut first = Vec::with_capacity(order.len() + 1);
-        for &(_, number) in &order {
-            first.push((posting, block));
-            let counted = fills[number];
-            fills[number] = Fill { posting, block, window: 0, first: posting };
-            posting += counted.posting;
-            block += counted.block;
+    /// Lays a window behind those that are there.
+    fn append(&mut self, sorted: &Sorted, blocks: &mut Vec<(u32, Block)>) -> Result<()> {
+        let fit = |n: usize| {
+            u32::try_from(n).map_err(|_| EngineError::invalid("too many values in 4096 sparse vectors: 2^32"))
+        };
+        fit(sorted.entries.len())?;
+        let window = fit(self.windows.len())?;
+        self.windows.push(self.places.len());
+        let mut start = 0;
+        for run in sorted.entries.chunk_by(|a, b| dimension(a.0) == dimension(b.0)) {
+            let (mut max_value, mut min_length) = (0f32, f32::MAX);
+            for &(key, value) in run {
+                max_value = max_value.max(value);
+                min_length = min_length.min(sorted.lengths[usize::from(place(key))]);
+                self.places.push(place(key));
+                self.values.push(value);
+            }
+            let len = run.len() as u32;
+            blocks.push((dimension(run[0].0), Block { window, start, len, max_value, min_length }));
+            start += len;
         }
-        first.push((posting, block));
-        let empty = Block { window: 0, start: 0, max_value: 0.0, min_length: f32::MAX };
-        Self {
-            dimensions: order.into_iter().map(|(dimension, _)| dimension).collect(),
-            first,
-            blocks: vec![empty; block],
-            places: vec![0; posting],
-            values: vec![0.0; posting],
-            lengths,
-            total_length,
-        }
+        self.total_length += sorted.lengths.iter().map(|&length| f64::from(length)).sum::<f64>();
+        self.lengths.extend_from_slice(&sorted.lengths);
+        Ok(())
     }
 
-    /// Writes postings and blocks where they go.
-    fn fill(
-        &mut self,
-        rows: &(impl SparseRows + ?Sized),
-        numbers: &HashMap<u32, usize, RandomState>,
-        fills: &mut [Fill],
-    ) {
-        for row in 0..self.lengths.len() {
-            let (window, place, length) = (window_of(row), (row % WINDOW) as u16, self.lengths[row]);
-            for (dimension, value) in rows.row(row).entries() {
-                let Some(fill) = numbers.get(&dimension).and_then(|&number| fills.get_mut(number)) else {
-                    continue;
-                };
-                if fill.window != window + 1 {
-                    fill.window = window + 1;
-                    let block = &mut self.blocks[fill.block];
-                    (block.window, block.start) = (window, (fill.posting - fill.first) as u32);
-                    fill.block += 1;
-                }
-                let block = &mut self.blocks[fill.block - 1];
-                block.max_value = block.max_value.max(value);
-                block.min_length = block.min_length.min(length);
-                (self.places[fill.posting], self.values[fill.posting]) = (place, value);
-                fill.posting += 1;
+    /// Puts the blocks in order.
+    fn order(&mut self, mut blocks: Vec<(u32, Block)>) {
+        blocks.par_sort_unstable_by_key(|(dimension, block)| (*dimension, block.window));
+        self.blocks.reserve_exact(blocks.len());
+        for (dimension, block) in blocks {
+            if self.dimensions.last() != Some(&dimension) {
+                self.dimensions.push(dimension);
+                self.first.push(self.blocks.len());
             }
+            self.blocks.push(block);
         }
+        self.first.push(self.blocks.len());
     }
 }
 
-fn window_of(row: usize) -> u32 {
-    (row / WINDOW) as u32
+impl Sorted {
+    fn new(rows: &(impl SparseRows + ?Sized), range: std::ops::Range<usize>) -> Self {
+        let mut entries = Vec::with_capacity(range.clone().map(|row| rows.row(row).stored_pairs()).sum());
+        let mut lengths = Vec::with_capacity(range.len());
+        for (place, row) in range.enumerate() {
+            let mut length = 0.0;
+            for (dimension, value) in rows.row(row).entries() {
+                length += f64::from(value);
+                entries.push((u64::from(dimension) << 16 | place as u64, value));
+            }
+            lengths.push(rounded(length));
+        }
+        entries.sort_unstable_by_key(|&(key, _)| key);
+        Self { entries, lengths }
+    }
+}
+
+fn dimension(key: u64) -> u32 {
+    (key >> 16) as u32
+}
+
+fn place(key: u64) -> u16 {
+    key as u16
 }

@@ -3,23 +3,27 @@
 //! Rows are cut into windows of [`WINDOW`]. The postings of a dimension within a window are a block, which knows its
 //! largest value and the smallest length of its rows: no row of the window can get more for the dimension than these
 //! give (S. Ding, T. Suel: Faster Top-k Document Retrieval Using Block-Max Indexes, SIGIR 2011; there blocks have a
-//! fixed number of postings, here of rows, so that those of all dimensions line up).
+//! fixed number of postings, here of rows, so that those of all dimensions line up). Postings lie by window, then by
+//! dimension: a search has one window in its caches at a time, and each window is built on its own.
 //!
-//! Memory: 6 bytes for each value, 16 for each block, 20 for each dimension, 4 for each row. A dimension is at most
-//! one block in a window, so a block costs at most 16 bytes a value, and little where dimensions are shared by many.
+//! Memory: 6 bytes for each value, 20 for each block, 12 for each dimension, 4 for each row. A dimension is at most
+//! one block in a window, so a block costs at most 20 bytes a value, and little where dimensions are shared by many.
 
 /// Rows of a window: row numbers within it take 2 bytes, and sums for all of them stay in a core's first cache.
 pub(super) const WINDOW: usize = 4096;
 
 /// An inverted index over the rows of a segment. Never changes; the same rows give the same index.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Default)]
 pub struct SparseIndex {
     /// Ascending.
     pub(super) dimensions: Vec<u32>,
-    /// For each dimension its first posting and its first block, and one more for the end.
-    pub(super) first: Vec<(usize, usize)>,
+    /// For each dimension its first block, and one more for the end.
+    pub(super) first: Vec<usize>,
+    /// By dimension, then by window.
     pub(super) blocks: Vec<Block>,
-    /// For each posting the row within its window, and the value: by dimension, then by row.
+    /// For each window its first posting.
+    pub(super) windows: Vec<usize>,
+    /// For each posting the row within its window, and the value: by window, then by dimension, then by row.
     pub(super) places: Vec<u16>,
     pub(super) values: Vec<f32>,
     /// For each row the sum of its values.
@@ -32,27 +36,11 @@ pub struct SparseIndex {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Block {
     pub(super) window: u32,
-    /// Its first posting, counted from the first of the dimension.
+    /// Its first posting, counted from the first of the window.
     pub(super) start: u32,
+    pub(super) len: u32,
     pub(super) max_value: f32,
     pub(super) min_length: f32,
-}
-
-/// All postings of one dimension.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Postings<'a> {
-    pub(super) blocks: &'a [Block],
-    places: &'a [u16],
-    values: &'a [f32],
-}
-
-impl<'a> Postings<'a> {
-    /// Places and values of a block.
-    pub(super) fn block(self, number: usize) -> (&'a [u16], &'a [f32]) {
-        let start = |number: usize| self.blocks.get(number).map_or(self.places.len(), |b| b.start as usize);
-        let range = start(number)..start(number + 1);
-        (&self.places[range.clone()], &self.values[range])
-    }
 }
 
 impl SparseIndex {
@@ -76,6 +64,7 @@ impl SparseIndex {
         size_of_val(&*self.dimensions)
             + size_of_val(&*self.first)
             + size_of_val(&*self.blocks)
+            + size_of_val(&*self.windows)
             + size_of_val(&*self.places)
             + size_of_val(&*self.values)
             + size_of_val(&*self.lengths)
@@ -83,7 +72,7 @@ impl SparseIndex {
 
     /// How many rows have a dimension.
     pub fn frequency(&self, dimension: u32) -> u64 {
-        self.list(dimension).map_or(0, |list| list.places.len() as u64)
+        self.blocks_of(dimension).iter().map(|block| u64::from(block.len)).sum()
     }
 
     /// The sum of the values of all rows.
@@ -91,18 +80,18 @@ impl SparseIndex {
         self.total_length
     }
 
-    pub(super) fn windows(&self) -> usize {
-        self.rows().div_ceil(WINDOW)
+    /// The blocks of a dimension, by window.
+    pub(super) fn blocks_of(&self, dimension: u32) -> &[Block] {
+        match self.dimensions.binary_search(&dimension) {
+            Ok(at) => &self.blocks[self.first[at]..self.first[at + 1]],
+            Err(_) => &[],
+        }
     }
 
-    /// The postings of a dimension.
-    pub(super) fn list(&self, dimension: u32) -> Option<Postings<'_>> {
-        let at = self.dimensions.binary_search(&dimension).ok()?;
-        let ((posting, block), (last_posting, last_block)) = (self.first[at], self.first[at + 1]);
-        Some(Postings {
-            blocks: &self.blocks[block..last_block],
-            places: &self.places[posting..last_posting],
-            values: &self.values[posting..last_posting],
-        })
+    /// Places and values of a block.
+    pub(super) fn postings_of(&self, block: &Block) -> (&[u16], &[f32]) {
+        let start = self.windows[block.window as usize] + block.start as usize;
+        let range = start..start + block.len as usize;
+        (&self.places[range.clone()], &self.values[range])
     }
 }

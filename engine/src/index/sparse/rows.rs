@@ -3,6 +3,7 @@
 
 use arrow_array::{Array, GenericBinaryArray, OffsetSizeTrait};
 
+use super::score::rounded;
 use crate::error::{EngineError, Result};
 
 /// Bytes of a pair.
@@ -63,12 +64,17 @@ impl<'a> SparseRow<'a> {
     /// The sum of its values: the length of a text, where they count terms.
     pub fn length(self) -> f32 {
         let sum: f64 = self.entries().map(|(_, value)| f64::from(value)).sum();
-        (sum as f32).min(f32::MAX)
+        rounded(sum)
     }
 
     /// One more than its largest dimension, as Milvus's wire carries it; 0 for the empty vector.
     pub fn dim(self) -> u32 {
         self.pairs().last().map_or(0, |(dimension, _)| dimension.saturating_add(1))
+    }
+
+    /// Pairs that it takes room for.
+    pub(super) fn stored_pairs(self) -> usize {
+        self.0.len() / PAIR
     }
 
     fn pairs(self) -> impl Iterator<Item = (u32, f32)> + 'a {

@@ -21,7 +21,7 @@ impl Scoring for InnerProduct {
 /// rounding, by less than this factor for any number of dimensions that fits into a request.
 const SLACK: f64 = 1.0 + 1e-7;
 
-/// The score of a sum of parts.
+/// A sum as it leaves this module: the nearest `f32`, never infinite.
 #[inline]
 pub(super) fn rounded(sum: f64) -> f32 {
     (sum as f32).min(f32::MAX)

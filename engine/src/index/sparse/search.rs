@@ -7,8 +7,8 @@
 //! queries have many dimensions.
 
 use super::Findable;
-use super::index::{Postings, SparseIndex, WINDOW};
-use super::query::SparseQuery;
+use super::index::{Block, SparseIndex, WINDOW};
+use super::query::{SparseQuery, Term};
 use super::score::{Scoring, hopeless, rounded};
 use crate::index::{Collector, SearchStats};
 
@@ -19,11 +19,10 @@ const POSTING: u64 = 6;
 
 /// A dimension of the query in the whole index.
 struct List<'a> {
-    postings: Postings<'a>,
+    /// Its blocks that are still to come.
+    blocks: &'a [Block],
     weight: f64,
     leads: bool,
-    /// The block to look at next.
-    next: usize,
 }
 
 /// A dimension of the query in one window.
@@ -56,16 +55,17 @@ pub fn search(
     if findable.rows.is_empty() {
         return;
     }
-    let list = |term: &super::query::Term| {
-        let postings = index.list(term.dimension)?;
-        Some(List { postings, weight: term.weight, leads: term.leads, next: 0 })
+    let list = |term: &Term| List {
+        blocks: index.blocks_of(term.dimension),
+        weight: term.weight,
+        leads: term.leads,
     };
-    let mut lists: Vec<List<'_>> = query.terms.iter().filter_map(list).collect();
+    let mut lists: Vec<List<'_>> = query.terms.iter().map(list).collect();
     let mut sums = Sums { sums: Box::new([0.0; WINDOW]), touched: Box::new([0; WINDOW / 64]) };
     let mut parts = Vec::with_capacity(lists.len());
-    for window in 0..index.windows() {
+    for window in 0..index.windows.len() {
         parts.clear();
-        parts.extend(lists.iter_mut().filter_map(|list| list.part(window, scoring)));
+        parts.extend(lists.iter_mut().filter_map(|list| list.part(index, window, scoring)));
         let threshold = collector.threshold();
         if !hopeless(parts.iter().map(|part| part.bound).sum(), threshold) {
             let start = window * WINDOW;
@@ -77,10 +77,10 @@ pub fn search(
 
 impl<'a> List<'a> {
     /// Its block in a window, if it has one there. Windows are asked for in order.
-    fn part(&mut self, window: usize, scoring: &impl Scoring) -> Option<Part<'a>> {
-        let block = self.postings.blocks.get(self.next).filter(|block| block.window as usize == window)?;
-        let (places, values) = self.postings.block(self.next);
-        self.next += 1;
+    fn part(&mut self, index: &'a SparseIndex, window: usize, scoring: &impl Scoring) -> Option<Part<'a>> {
+        let (block, rest) = self.blocks.split_first().filter(|(block, _)| block.window as usize == window)?;
+        self.blocks = rest;
+        let (places, values) = index.postings_of(block);
         let bound = scoring.part(self.weight, block.max_value, || block.min_length);
         Some(Part { places, values, weight: self.weight, bound, leads: self.leads })
     }
