@@ -38,6 +38,7 @@ pub mod row;
 mod rowset;
 pub mod schema;
 pub mod segment;
+pub mod text;
 
 pub use catalog::{BackupInfo, Engine, EngineOptions, Loading};
 pub use collection::{Collection, CollectionStats, CompactionStats, Definition, Durability};
@@ -48,3 +49,4 @@ pub use index::SearchStats;
 pub use kernel::Metric;
 pub use metric::MetricType;
 pub use plan::Effort;
+pub use rowset::RowSet;
