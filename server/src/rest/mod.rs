@@ -4,6 +4,7 @@
 //! what they have in common. Nothing here knows images.
 
 mod aliases;
+mod analyzer;
 mod call;
 mod collections;
 mod databases;

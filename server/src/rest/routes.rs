@@ -4,13 +4,13 @@
 use super::call::Action;
 use super::permit::{Need, on_cluster, on_collection, on_database, on_role, on_user};
 use super::{
-    aliases, collections, databases, entities, indexes, partitions, privilege_groups, roles, unimplemented,
-    users,
+    aliases, analyzer, collections, databases, entities, indexes, partitions, privilege_groups, roles,
+    unimplemented, users,
 };
 use crate::auth::Privilege as P;
 
 /// The table.
-pub(super) const ACTIONS: [(&str, Action, Need); 91] = [
+pub(super) const ACTIONS: [(&str, Action, Need); 92] = [
     ("collections/create", collections::create, on_database(P::CreateCollection)),
     ("collections/list", collections::list, on_database(P::ShowCollections)),
     ("collections/has", collections::has, on_collection(P::DescribeCollection)),
@@ -74,6 +74,7 @@ pub(super) const ACTIONS: [(&str, Action, Need); 91] = [
     ("databases/alter", databases::alter, on_database(P::AlterDatabase)),
     ("databases/alter_properties", databases::alter, on_database(P::AlterDatabase)),
     ("databases/drop_properties", databases::drop_properties, on_database(P::AlterDatabase)),
+    ("common/run_analyzer", analyzer::run, on_cluster(P::RunAnalyzer)),
     ("users/list", users::list, on_cluster(P::SelectOwnership)),
     ("users/describe", users::describe, on_user(P::SelectUser)),
     ("users/create", users::create, on_cluster(P::CreateOwnership)),
