@@ -44,7 +44,7 @@ pub use catalog::{BackupInfo, Engine, EngineOptions, Loading};
 pub use collection::{Collection, CollectionStats, CompactionStats, Definition, Durability};
 pub use error::{EngineError, ErrorClass, Result};
 pub use exec::{QueryRequest, QueryVectors, SearchHits, SearchRequest};
-pub use filter::Filter;
+pub use filter::{Filter, FilterOptions, TemplateValue, Templates};
 pub use index::SearchStats;
 pub use kernel::Metric;
 pub use metric::MetricType;

@@ -8,6 +8,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use elanus_engine::row::moment::Zone;
 use elanus_engine::row::{DynamicKeys, ListValue, OutputValue, Rows, moment, packed, sparse};
 use elanus_engine::schema::DataType;
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -146,12 +147,12 @@ pub struct Form {
     /// Whether arrays and JSON fields are values, and not Milvus's older forms.
     pub native: bool,
     /// Zone of moments.
-    pub zone: String,
+    pub zone: Zone,
 }
 
 impl Default for Form {
     fn default() -> Self {
-        Self { int64_as_string: false, native: true, zone: "UTC".to_owned() }
+        Self { int64_as_string: false, native: true, zone: Zone::utc() }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::index::sparse::Bm25Params;
 use crate::index::{Plan, check_scalar, check_type};
 use crate::limits;
 use crate::metric::MetricType;
+use crate::row::moment::Zone;
 use crate::schema::{Field, Schema, check_collection_name, check_database_name};
 
 /// An index that a client asked for. Its metric decides searches on the field.
@@ -166,6 +167,16 @@ impl Definition {
         }
     }
 
+    /// The zone of moments that clients write without one, by the property `timezone`.
+    ///
+    /// # Errors
+    /// `InvalidParameter` when there is no such zone.
+    pub fn timezone(&self) -> Result<Zone> {
+        let Some(name) = self.properties.get("timezone") else { return Ok(Zone::utc()) };
+        Zone::named(name)
+            .ok_or_else(|| EngineError::invalid(format!("unknown or invalid IANA Time Zone ID: {name}")))
+    }
+
     fn check_partitions_num(&self) -> Result<()> {
         match (self.partitions_num, self.schema.partition_key()) {
             (None, _) => Ok(()),
@@ -184,6 +195,7 @@ impl Definition {
         check_collection_name(&self.name)?;
         check_database_name(&self.database)?;
         self.check_partitions_num()?;
+        self.timezone()?;
         self.time_to_live()?;
         for index in &self.indexes {
             match self.schema.field(&index.field) {

@@ -138,7 +138,7 @@ impl<'a> Call<'a> {
         Form {
             int64_as_string: self.int64_as_string(),
             native: self.app.config.native_json,
-            zone: collection.properties().remove("timezone").unwrap_or_else(|| "UTC".to_owned()),
+            zone: collection.definition().timezone().unwrap_or_default(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use elanus_engine::EngineError;
+use elanus_engine::row::moment::Zone;
 use elanus_engine::row::{Batch, BatchBuilder, Key, KeySource, Value};
 use elanus_engine::schema::{DataType, Field, Schema};
 use serde_json::value::RawValue;
@@ -36,7 +37,7 @@ pub(super) enum Write {
 pub(super) fn read(
     schema: &Arc<Schema>,
     write: Write,
-    zone: &str,
+    zone: &Zone,
     data: &RawValue,
     stored: Option<&Stored>,
 ) -> Result<Batch, ApiError> {
@@ -60,7 +61,7 @@ struct Reader<'s> {
     builder: BatchBuilder,
     positions: HashMap<String, usize>,
     write: Write,
-    zone: String,
+    zone: Zone,
     stored: Option<&'s Stored>,
     /// The stored row that the row under construction changes.
     base: Option<usize>,
@@ -73,7 +74,7 @@ struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
-    fn new(schema: &Arc<Schema>, write: Write, zone: &str, stored: Option<&'s Stored>) -> Self {
+    fn new(schema: &Arc<Schema>, write: Write, zone: &Zone, stored: Option<&'s Stored>) -> Self {
         let generated = write == Write::Insert && schema.primary().auto_id;
         let source = if generated { KeySource::Generated } else { KeySource::Given };
         let positions = schema.fields().iter().enumerate().map(|(i, f)| (f.name.clone(), i)).collect();
@@ -81,7 +82,7 @@ impl<'s> Reader<'s> {
             builder: BatchBuilder::new(schema, source),
             positions,
             write,
-            zone: zone.to_owned(),
+            zone: zone.clone(),
             stored,
             base: None,
             seen: vec![false; schema.fields().len()],
@@ -280,7 +281,7 @@ mod tests {
     }
 
     fn insert(text: &str) -> Result<Batch, ApiError> {
-        read(&schema(false, true), Write::Insert, "UTC", serde_json::from_str(text).unwrap(), None)
+        read(&schema(false, true), Write::Insert, &Zone::utc(), serde_json::from_str(text).unwrap(), None)
     }
 
     fn refused(text: &str) -> (i32, String) {
@@ -296,7 +297,7 @@ mod tests {
         let auto = read(
             &schema(true, false),
             Write::Insert,
-            "UTC",
+            &Zone::utc(),
             serde_json::from_str(r#"[{"v":[1,2],"id":null}]"#).unwrap(),
             None,
         );
@@ -337,7 +338,7 @@ mod tests {
         let closed = read(
             &schema(false, false),
             Write::Insert,
-            "UTC",
+            &Zone::utc(),
             serde_json::from_str(r#"[{"id":1,"v":[1,2],"x":1}]"#).unwrap(),
             None,
         );
@@ -349,9 +350,9 @@ mod tests {
         let row = r#"[{"id":1,"v":[1,2]},{"id":"1","v":[1,2]}]"#;
         let raw = || serde_json::from_str(row).unwrap();
         insert(row).unwrap();
-        let error = read(&schema(true, true), Write::Insert, "UTC", raw(), None).unwrap_err();
+        let error = read(&schema(true, true), Write::Insert, &Zone::utc(), raw(), None).unwrap_err();
         assert!(error.code == 1100 && error.message.contains("autoid"), "{}", error.message);
-        let error = read(&schema(true, true), Write::Upsert, "UTC", raw(), None).unwrap_err();
+        let error = read(&schema(true, true), Write::Upsert, &Zone::utc(), raw(), None).unwrap_err();
         assert!(error.code == 1100 && error.message.contains("duplicate primary keys"), "{}", error.message);
     }
 }

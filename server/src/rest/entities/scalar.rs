@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
-use elanus_engine::row::{Value, moment};
+use elanus_engine::row::moment::{self, Zone};
+use elanus_engine::row::Value;
 use elanus_engine::schema::{DataType, Field};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -56,7 +57,7 @@ impl Scalar<'_> {
 }
 
 /// Reads a value for a field; the error says what is wrong with it. `zone` is that of moments without one.
-pub(super) fn read<'a>(field: &Field, zone: &str, json: &'a str) -> Result<Scalar<'a>, String> {
+pub(super) fn read<'a>(field: &Field, zone: &Zone, json: &'a str) -> Result<Scalar<'a>, String> {
     match field.data_type {
         _ if json == "null" => Ok(Scalar::Null),
         DataType::Array => {
