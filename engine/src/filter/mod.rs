@@ -18,6 +18,7 @@ mod fault;
 mod json;
 mod like;
 mod literal;
+mod membership;
 mod number;
 mod operand;
 mod options;

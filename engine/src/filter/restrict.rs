@@ -12,7 +12,7 @@ use crate::schema::Schema;
 
 impl Filter {
     /// Rows whose integer in `column` (a position in [`Schema::arrow`]) is one of `numbers`.
-    pub(crate) fn among(schema: &Schema, column: usize, numbers: Vec<i64>) -> Self {
+    pub fn among(schema: &Schema, column: usize, numbers: Vec<i64>) -> Self {
         let test = ColumnTest::IntSet(IntegerSet::new(numbers));
         let mut filter = Self::hidden(column, test);
         let key_column = schema.column_of(&schema.primary().name);
@@ -55,7 +55,7 @@ impl Filter {
     }
 
     /// Rows whose integer in `column` is larger than `number`.
-    pub(crate) fn above(column: usize, number: i64) -> Self {
+    pub fn above(column: usize, number: i64) -> Self {
         Self::hidden(column, ColumnTest::IntRange(number.checked_add(1).map(|least| (least, i64::MAX))))
     }
 

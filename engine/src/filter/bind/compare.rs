@@ -34,7 +34,7 @@ impl Binder<'_> {
             return Err(Fault::new(at, NO_ARRAYS));
         }
         if let Constant::List(items) = constant {
-            let term = self.same_list(operand, items, at)?.ok_or_else(refuse)?;
+            let term = Self::same_list(operand, items, at)?.ok_or_else(refuse)?;
             return Ok(Bound::Predicate(if op == CompareOp::NotEqual { term.negated() } else { term }));
         }
         let constant = self.fit(&operand, constant, at)?;

@@ -4,20 +4,16 @@ use super::super::ast::{Argument, Quantity};
 use super::super::constant::Constant;
 use super::super::fault::Fault;
 use super::super::json::ValueSet;
+use super::super::membership::column_set;
 use super::super::number::Number;
-use super::super::operand::{Operand, Place, column_set};
+use super::super::operand::{Operand, Place};
 use super::super::predicate::{Elements, JsonListTest, ListTest, Predicate, Source};
 use super::{Binder, Bound, Result};
 use crate::schema::DataType;
 
 impl Binder<'_> {
     /// The term `operand == [items]`; `None` if the operand is no array.
-    pub(super) fn same_list(
-        &self,
-        operand: Operand,
-        items: Vec<Constant>,
-        at: usize,
-    ) -> Result<Option<Predicate>> {
+    pub(super) fn same_list(operand: Operand, items: Vec<Constant>, at: usize) -> Result<Option<Predicate>> {
         if !operand.is_plain() {
             return Ok(None);
         }
@@ -29,7 +25,6 @@ impl Binder<'_> {
             Place::Declared(_) => return Ok(None),
         };
         let element_type = operand.element_type.unwrap_or(DataType::Bool);
-        let items = self.moments(element_type, items, at)?;
         if let Some(item) = items.iter().find(|item| !item.casts_to(element_type)) {
             let message =
                 format!("comparisons between {element_type} and {} are not supported", item.type_name());
@@ -88,7 +83,6 @@ impl Binder<'_> {
             Place::Declared(source) => source.column(),
         };
         let element_type = operand.element_type.unwrap_or(DataType::Bool);
-        let values = self.moments(element_type, values, value.start)?;
         if let Some(other) = values.iter().find(|value| !value.compares_to(element_type)) {
             let message = format!(
                 "{name} operation can't compare between array element type: {element_type} and {}",
@@ -118,17 +112,6 @@ impl Binder<'_> {
             Fault::new(array.start, message)
         })
     }
-
-    /// Strings among moments are moments.
-    fn moments(&self, element_type: DataType, values: Vec<Constant>, at: usize) -> Result<Vec<Constant>> {
-        let moment = |value| match value {
-            Constant::Text(text) if element_type == DataType::Timestamptz => {
-                self.moment(&text, at).map(Constant::Moment)
-            }
-            other => Ok(other),
-        };
-        values.into_iter().map(moment).collect()
-    }
 }
 
 fn may_be_json(constant: &Constant) -> bool {
@@ -150,10 +133,6 @@ fn elements(element_type: DataType, constants: &[Constant]) -> Option<Elements> 
         DataType::VarChar => {
             let text = |c: &Constant| if let Constant::Text(text) = c { Some(text.clone()) } else { None };
             Elements::Texts(constants.iter().map(text).collect::<Option<_>>()?)
-        }
-        DataType::Timestamptz => {
-            let moment = |c: &Constant| if let Constant::Moment(moment) = c { Some(*moment) } else { None };
-            Elements::Ints(constants.iter().map(moment).collect::<Option<_>>()?)
         }
         // A Float element holds 32 bits: its 0.1 is the constant's 0.1.
         DataType::Float => {

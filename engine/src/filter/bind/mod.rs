@@ -2,18 +2,20 @@
 //! Milvus's words, and turns comparisons into the ranges and sets of a [`Predicate`]. After this only damaged columns
 //! can make evaluation fail.
 
+mod arithmetic;
 mod compare;
+mod field;
 mod list;
 mod text;
 
-use super::ast::{Argument, ArithmeticOp, Expr, ExprKind, FieldRef, Function, Step, UnaryOp};
-use super::constant::{Constant, not_numeric};
+use super::ast::{Argument, Expr, ExprKind, Function};
+use super::constant::Constant;
 use super::fault::{Fault, first_chars};
-use super::operand::{Operand, Place};
+use super::operand::Operand;
 use super::options::FilterOptions;
-use super::predicate::{Predicate, Source};
+use super::predicate::Predicate;
 use crate::row::moment::{self, Interval};
-use crate::schema::{DYNAMIC_FIELD, DataType, Schema};
+use crate::schema::Schema;
 
 type Result<T> = std::result::Result<T, Fault>;
 
@@ -178,96 +180,6 @@ impl Binder<'_> {
         parts.iter().map(bind_part).collect()
     }
 
-    fn field(&self, field: &FieldRef, at: usize) -> Result<Operand> {
-        // Behind the last declared column.
-        let dynamic_column = self.schema.column_fields().count();
-        if field.name == DYNAMIC_FIELD && self.schema.dynamic() {
-            return Ok(Operand::json(dynamic_column, field.path.clone()));
-        }
-        let Some((_, declared)) = self.schema.field(&field.name) else {
-            if !self.schema.dynamic() {
-                return Err(Fault::new(at, format!("field {} not exist", field.name)));
-            }
-            let key = std::iter::once(Step::Key(field.name.clone()));
-            return Ok(Operand::json(dynamic_column, key.chain(field.path.iter().cloned()).collect()));
-        };
-        // A dense vector has no column; every use of one is refused by its type before the position is read.
-        let column = self.schema.column_of(&declared.name).unwrap_or(usize::MAX);
-        match (declared.data_type, field.path.as_slice()) {
-            (DataType::Json, path) => Ok(Operand::json(column, path.to_vec())),
-            (data_type, []) => {
-                Ok(Operand::declared(Source::Column(column), data_type, declared.element_type))
-            }
-            (DataType::Array, [Step::Index(index)]) => {
-                let element_type = declared.element_type.unwrap_or(DataType::Bool);
-                Ok(Operand::declared(Source::Element(column, *index), element_type, None))
-            }
-            (DataType::Array, _) => Err(Fault::new(at, "can only access array field with integer index")),
-            (data_type, _) => {
-                Err(Fault::new(at, format!("{data_type} data type not supported accessed with []")))
-            }
-        }
-    }
-
-    fn unary(&self, op: UnaryOp, inner: &Expr, expr: &Expr) -> Result<Bound> {
-        // The one integer whose magnitude is no int64.
-        if op == UnaryOp::Minus
-            && matches!(inner.kind, ExprKind::Int(magnitude) if magnitude == i64::MIN.unsigned_abs())
-        {
-            return Ok(Bound::Constant(Constant::Int(i64::MIN)));
-        }
-        match (op, self.bind(inner)?) {
-            (UnaryOp::Not, Bound::Predicate(predicate)) => Ok(Bound::Predicate(predicate.negated())),
-            (UnaryOp::Not, Bound::Constant(Constant::Bool(value))) => {
-                Ok(Bound::Constant(Constant::Bool(!value)))
-            }
-            (UnaryOp::Not, _) => {
-                let message = "not op can only be applied on boolean expression; \
-                               it binds tighter than a comparison: write not (...)";
-                Err(Fault::new(expr.start, message))
-            }
-            (_, Bound::Constant(constant)) => {
-                constant.unary(op).map(Bound::Constant).map_err(|m| Fault::new(expr.start, m))
-            }
-            (_, Bound::Operand(operand)) => {
-                operand.unary(op).map(Bound::Operand).map_err(|m| Fault::new(expr.start, m))
-            }
-            (_, Bound::Predicate(_)) => {
-                Err(Fault::new(expr.start, "unary operators can't be applied on a boolean expression"))
-            }
-        }
-    }
-
-    fn arithmetic(&self, op: ArithmeticOp, operands: (Bound, Bound), at: usize) -> Result<Bound> {
-        let result = match operands {
-            (Bound::Constant(left), Bound::Constant(right)) => {
-                Constant::fold(op, &left, &right).map(Bound::Constant)
-            }
-            (Bound::Operand(left), Bound::Constant(Constant::Interval(interval))) => {
-                let interval = match op {
-                    ArithmeticOp::Add => Some(interval),
-                    ArithmeticOp::Subtract => interval.negated(),
-                    _ => None,
-                };
-                interval.and_then(|i| left.moved(i)).map(Bound::Operand).ok_or_else(|| not_moments(op))
-            }
-            (Bound::Constant(Constant::Interval(interval)), Bound::Operand(right))
-                if op == ArithmeticOp::Add =>
-            {
-                right.moved(interval).map(Bound::Operand).ok_or_else(|| not_moments(op))
-            }
-            (Bound::Operand(left), Bound::Constant(right)) => {
-                left.step(op, &right, false).map(Bound::Operand)
-            }
-            (Bound::Constant(left), Bound::Operand(right)) => right.step(op, &left, true).map(Bound::Operand),
-            (Bound::Operand(_), Bound::Operand(_)) => {
-                Err("not supported to do arithmetic operations between multiple fields".to_owned())
-            }
-            _ => Err(not_numeric(op)),
-        };
-        result.map_err(|message| Fault::new(at, message))
-    }
-
     fn call(&self, function: Function, arguments: &[Argument], at: usize) -> Result<Bound> {
         Ok(match function {
             Function::Length => Bound::Operand(self.length(arguments, at)?),
@@ -298,44 +210,4 @@ impl Binder<'_> {
             _ => refuse("the sample factor should be a float"),
         }
     }
-
-    fn exists(&self, path: &Expr) -> Result<Predicate> {
-        match self.bind(path)? {
-            Bound::Operand(operand) if operand.data_type != DataType::Json => {
-                let message =
-                    format!("exists operations are only supportted on json field, got:{}", operand.data_type);
-                Err(Fault::new(path.start, message))
-            }
-            Bound::Operand(Operand { place: Place::Json { column, path: steps, .. }, .. })
-                if !steps.is_empty() =>
-            {
-                Ok(Predicate::Exists { column, path: steps })
-            }
-            _ => Err(Fault::new(path.start, "exists operations are only supportted on json key")),
-        }
-    }
-
-    fn is_null(&self, negated: bool, field: &Expr) -> Result<Predicate> {
-        let Bound::Operand(operand) = self.bind(field)? else {
-            return Err(Fault::new(field.start, "IsNull/IsNotNull operations need a field"));
-        };
-        if operand.data_type.is_vector() {
-            return Err(Fault::new(
-                field.start,
-                "IsNull/IsNotNull operations are not supported on vector fields",
-            ));
-        }
-        let is_null = match operand.place {
-            Place::Declared(source) => Predicate::IsNull { source },
-            Place::Json { column, path, .. } if path.is_empty() => {
-                Predicate::IsNull { source: Source::Column(column) }
-            }
-            Place::Json { column, path, .. } => Predicate::Exists { column, path }.negated(),
-        };
-        Ok(if negated { is_null.negated() } else { is_null })
-    }
-}
-
-fn not_moments(op: ArithmeticOp) -> String {
-    format!("'{}' with an interval can only be used on timestamptz fields, as + or -", op.symbol())
 }

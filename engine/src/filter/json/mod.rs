@@ -148,14 +148,14 @@ fn skip_string(bytes: &[u8], mut at: usize) -> usize {
         return at;
     }
     at += 1;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        match rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+            Some(found) if rest.get(found) == Some(&b'"') => return at + found + 1,
+            Some(escape) => at += escape + 2,
+            None => return bytes.len(),
         }
     }
-    at
 }
 
 /// Behind the value that starts at `at`; containers are skipped by counting brackets outside strings.
@@ -164,34 +164,32 @@ fn skip_value(bytes: &[u8], mut at: usize) -> usize {
         Some(b'"') => return skip_string(bytes, at),
         Some(b'{' | b'[') => {}
         _ => {
-            while bytes
-                .get(at)
-                .is_some_and(|b| !matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
-            {
-                at += 1;
-            }
-            return at;
+            let rest = bytes.get(at..).unwrap_or_default();
+            let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+            return at + rest.iter().position(ends).unwrap_or(rest.len());
         }
     }
     let mut open = 0usize;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'"' => {
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let Some(found) = rest.iter().position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']'))
+        else {
+            return bytes.len();
+        };
+        at += found;
+        match rest.get(found) {
+            Some(b'"') => {
                 at = skip_string(bytes, at);
                 continue;
             }
-            b'{' | b'[' => open += 1,
-            b'}' | b']' => {
-                open = open.saturating_sub(1);
-                if open == 0 {
-                    return at + 1;
-                }
-            }
-            _ => {}
+            Some(b'{' | b'[') => open += 1,
+            _ => open = open.saturating_sub(1),
         }
         at += 1;
+        if open == 0 {
+            return at;
+        }
     }
-    at
 }
 
 #[cfg(test)]
