@@ -9,8 +9,8 @@ use arrow_array::builder::{
 use arrow_array::{ArrayRef, BooleanArray, ListArray};
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 
-use super::{moment, sparse};
 use super::value::Value;
+use super::{moment, sparse};
 use crate::error::{EngineError, Result};
 use crate::limits;
 use crate::schema::{DataType, Field};

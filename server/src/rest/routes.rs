@@ -10,7 +10,7 @@ use super::{
 use crate::auth::Privilege as P;
 
 /// The table.
-pub(super) const ACTIONS: [(&str, Action, Need); 92] = [
+pub(super) const ACTIONS: [(&str, Action, Need); 94] = [
     ("collections/create", collections::create, on_database(P::CreateCollection)),
     ("collections/list", collections::list, on_database(P::ShowCollections)),
     ("collections/has", collections::has, on_collection(P::DescribeCollection)),
@@ -74,6 +74,8 @@ pub(super) const ACTIONS: [(&str, Action, Need); 92] = [
     ("databases/alter", databases::alter, on_database(P::AlterDatabase)),
     ("databases/alter_properties", databases::alter, on_database(P::AlterDatabase)),
     ("databases/drop_properties", databases::drop_properties, on_database(P::AlterDatabase)),
+    ("jobs/snapshot/{*rest}", unimplemented::refuse, on_cluster(P::ListResourceGroups)),
+    ("jobs/external_collection/{*rest}", unimplemented::refuse, on_cluster(P::ListResourceGroups)),
     ("common/run_analyzer", analyzer::run, on_cluster(P::RunAnalyzer)),
     ("users/list", users::list, on_cluster(P::SelectOwnership)),
     ("users/describe", users::describe, on_user(P::SelectUser)),

@@ -295,12 +295,9 @@ impl<'a> Ranker<'a> {
                     return;
                 }
                 let rows = part.rows.iter_range(start..(start + UNIT_ROWS).min(unit.rows.end));
-                match (column, all) {
-                    (PartColumn::Binary(column), Queries::Binary { matrix, width }) => {
-                        let query = &matrix[query * width..(query + 1) * width];
-                        scan::binary(column, self.metric, query, rows, collector, stats);
-                    }
-                    _ => {}
+                if let (PartColumn::Binary(column), Queries::Binary { matrix, width }) = (column, all) {
+                    let query = &matrix[query * width..(query + 1) * width];
+                    scan::binary(column, self.metric, query, rows, collector, stats);
                 }
             }
         }

@@ -66,7 +66,11 @@ impl Narrowing {
                 Some(compiled.map_err(in_words)?)
             }
         };
-        self.within(collection, filter)
+        match plan {
+            // A delete names partitions as a write does.
+            "delete" => Ok(collection.within(filter, &self.partitions)?),
+            _ => self.within(collection, filter),
+        }
     }
 
     /// The filter with the restriction to the partitions that were named.

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
-use elanus_engine::row::moment::{self, Zone};
 use elanus_engine::row::Value;
+use elanus_engine::row::moment::{self, Zone};
 use elanus_engine::schema::{DataType, Field};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
