@@ -177,6 +177,26 @@ impl ValueTest {
 }
 
 impl Arithmetic {
+    /// The result on an integer if it, and all before it, are integers of 64 bits; `None` says nothing.
+    pub(super) fn apply_small(&self, value: i64) -> Option<i64> {
+        self.steps.iter().try_fold(value, |value, step| {
+            let Number::Int(constant) = step.constant else { return None };
+            let constant = i64::try_from(constant).ok()?;
+            let (left, right) = if step.reversed { (constant, value) } else { (value, constant) };
+            match step.op {
+                ArithmeticOp::Add => left.checked_add(right),
+                ArithmeticOp::Subtract => left.checked_sub(right),
+                ArithmeticOp::Multiply => left.checked_mul(right),
+                ArithmeticOp::Divide if !self.fractional => left.checked_div(right),
+                ArithmeticOp::Modulo => left.checked_rem(right),
+                ArithmeticOp::BitAnd => Some(left & right),
+                ArithmeticOp::BitOr => Some(left | right),
+                ArithmeticOp::BitXor => Some(left ^ right),
+                _ => None,
+            }
+        })
+    }
+
     /// The result on `value`; `None` where there is none, which makes the comparison UNKNOWN.
     pub(super) fn apply(&self, value: Number) -> Option<Number> {
         self.steps.iter().try_fold(value, |value, step| {

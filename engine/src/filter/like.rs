@@ -21,7 +21,7 @@ pub(super) enum Shape {
     /// `%abc`
     End(String),
     /// `%abc%`
-    Inside(Finder<'static>),
+    Inside(Box<Finder<'static>>),
     Other,
 }
 
@@ -38,7 +38,7 @@ impl Shape {
             [start, end] if end.is_empty() => Self::Start(start.clone()),
             [start, end] if start.is_empty() => Self::End(end.clone()),
             [start, inside, end] if start.is_empty() && end.is_empty() && !inside.is_empty() => {
-                Self::Inside(Finder::new(inside).into_owned())
+                Self::Inside(Finder::new(inside).into_owned().into())
             }
             _ => Self::Other,
         }

@@ -19,11 +19,17 @@ pub(super) fn numbers(
     rows: Rows<'_>,
 ) -> Result<Verdict> {
     let decide = |number: Number| arithmetic.apply(number).map(|result| range.contains(result));
+    let bounds = range.integers();
+    // Nearly all integers stay small; the others take the long way.
+    let decide_int = |value: i64| match arithmetic.apply_small(value) {
+        Some(result) => Some(bounds.is_some_and(|(low, high)| low <= result && result <= high)),
+        None => decide(Number::Int(value.into())),
+    };
     match array.data_type() {
-        ArrowType::Int8 => each::<Int8Type>(array, rows, |v| decide(Number::Int(v.into()))),
-        ArrowType::Int16 => each::<Int16Type>(array, rows, |v| decide(Number::Int(v.into()))),
-        ArrowType::Int32 => each::<Int32Type>(array, rows, |v| decide(Number::Int(v.into()))),
-        ArrowType::Int64 => each::<Int64Type>(array, rows, |v| decide(Number::Int(v.into()))),
+        ArrowType::Int8 => each::<Int8Type>(array, rows, |v| decide_int(v.into())),
+        ArrowType::Int16 => each::<Int16Type>(array, rows, |v| decide_int(v.into())),
+        ArrowType::Int32 => each::<Int32Type>(array, rows, |v| decide_int(v.into())),
+        ArrowType::Int64 => each::<Int64Type>(array, rows, decide_int),
         ArrowType::Float32 => each::<Float32Type>(array, rows, |v| decide(Number::Float(v.into()))),
         _ => each::<Float64Type>(array, rows, |v| decide(Number::Float(v))),
     }

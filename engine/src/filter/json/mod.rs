@@ -90,15 +90,21 @@ fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
     let bytes = object.as_bytes();
     let mut at = opened(bytes, b'{')?;
     loop {
-        let key_end = skip_string(bytes, at);
+        let (key_end, escaped) = scan_string(bytes, at);
         let name = object.get(at..key_end)?;
+        // Only names with escapes need decoding.
+        let found = if escaped {
+            unquote(name).is_some_and(|name| name == key)
+        } else {
+            name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) == Some(key)
+        };
         at = skip_space(bytes, key_end);
         if bytes.get(at) != Some(&b':') {
             return None;
         }
         at = skip_space(bytes, at + 1);
         let value_end = skip_value(bytes, at);
-        if is_key(name, key) {
+        if found {
             return object.get(at..value_end);
         }
         at = next_item(bytes, value_end)?;
@@ -113,15 +119,6 @@ fn element(array: &str, index: usize) -> Option<&str> {
     }
     let end = skip_value(bytes, at);
     array.get(at..end).filter(|value| !value.is_empty())
-}
-
-/// Whether a quoted name spells `key`; only names with escapes need decoding.
-fn is_key(name: &str, key: &str) -> bool {
-    match name.strip_prefix('"').and_then(|n| n.strip_suffix('"')) {
-        Some(plain) if plain == key => !key.contains('\\'),
-        Some(escaped) if escaped.contains('\\') => unquote(name).is_some_and(|n| n == key),
-        _ => false,
-    }
 }
 
 /// Where the first item of a container starts.
@@ -143,17 +140,26 @@ fn skip_space(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// Behind the string that starts at `at`; `at` itself if none does.
-fn skip_string(bytes: &[u8], mut at: usize) -> usize {
+fn skip_string(bytes: &[u8], at: usize) -> usize {
+    scan_string(bytes, at).0
+}
+
+/// As [`skip_string`], and whether the string has escapes.
+fn scan_string(bytes: &[u8], mut at: usize) -> (usize, bool) {
     if bytes.get(at) != Some(&b'"') {
-        return at;
+        return (at, false);
     }
     at += 1;
+    let mut escaped = false;
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
         match rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
-            Some(found) if rest.get(found) == Some(&b'"') => return at + found + 1,
-            Some(escape) => at += escape + 2,
-            None => return bytes.len(),
+            Some(found) if rest.get(found) == Some(&b'"') => return (at + found + 1, escaped),
+            Some(escape) => {
+                at += escape + 2;
+                escaped = true;
+            }
+            None => return (bytes.len(), escaped),
         }
     }
 }

@@ -370,7 +370,7 @@ fn filler(data_type: DataType) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(20000))]
 
     #[test]
     fn agrees_with_the_interpreter(
