@@ -38,13 +38,15 @@ pub mod row;
 mod rowset;
 pub mod schema;
 pub mod segment;
+pub mod text;
 
 pub use catalog::{BackupInfo, Engine, EngineOptions, Loading};
 pub use collection::{Collection, CollectionStats, CompactionStats, Definition, Durability};
 pub use error::{EngineError, ErrorClass, Result};
 pub use exec::{QueryRequest, QueryVectors, SearchHits, SearchRequest};
-pub use filter::Filter;
+pub use filter::{Filter, FilterOptions, TemplateValue, Templates};
 pub use index::SearchStats;
 pub use kernel::Metric;
 pub use metric::MetricType;
 pub use plan::Effort;
+pub use rowset::RowSet;

@@ -4,7 +4,7 @@ use arrow_buffer::BooleanBuffer;
 
 /// Rows of one segment that a request may return.
 #[derive(Debug, Clone)]
-pub(crate) enum RowSet {
+pub enum RowSet {
     /// Every row.
     All(usize),
     /// The rows whose bit is set, and how many those are.
@@ -13,7 +13,7 @@ pub(crate) enum RowSet {
 
 impl RowSet {
     /// The rows whose bit is set.
-    pub(crate) fn new(bits: BooleanBuffer) -> Self {
+    pub fn new(bits: BooleanBuffer) -> Self {
         let ones = bits.count_set_bits();
         if ones == bits.len() { Self::All(ones) } else { Self::Some(bits, ones) }
     }

@@ -7,6 +7,7 @@ use axum::Router;
 use elanus_engine::Engine;
 use tokio::sync::Semaphore;
 
+use crate::auth::Auth;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::images::ImageService;
@@ -18,6 +19,8 @@ use crate::telemetry::Metrics;
 pub struct App {
     /// How the server was told to run.
     pub config: Config,
+    /// Users and what they may do.
+    pub auth: Arc<Auth>,
     /// Collections.
     pub engine: Arc<Engine>,
     /// Photos to vectors, and the stored photos.
@@ -41,7 +44,7 @@ impl std::fmt::Debug for App {
 /// All routes of the main port.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let limits = app.config.limits.clone();
-    let metrics = Arc::clone(&app.metrics);
+    let (auth, metrics) = (Arc::clone(&app.auth), Arc::clone(&app.metrics));
     let routes = Router::new()
         .merge(crate::rest::routes())
         .merge(crate::status::routes())
@@ -51,7 +54,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(crate::ui::routes())
         .fallback(crate::reply::no_such_page)
         .with_state(app);
-    crate::net::guarded(routes, &limits, &metrics)
+    // Whoever is not let in takes no room for a body.
+    let routes = crate::auth::checked(crate::net::admitted(routes, &limits), auth);
+    crate::net::guarded(routes, &metrics)
 }
 
 /// Calls into the engine at one time. Each may hold a thread while it waits for the disk; more wait their turn.

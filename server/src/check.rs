@@ -27,6 +27,9 @@ pub(crate) fn examine(root: &Path, repair: bool) -> Result<Report> {
         wanted.push((examined.definition.name.clone(), contents(examined)?));
         Ok(())
     })?;
+    if let Err(error) = crate::auth::examine(vfs.as_ref(), root) {
+        report.add(Severity::Damage, &root.join("auth"), error.to_string(), None);
+    }
     let stored = originals(vfs.as_ref(), root, repair, &mut report)?;
     for (name, contents) in &wanted {
         let missing: Vec<&Digest> = contents.difference(&stored).collect();

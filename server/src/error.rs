@@ -7,6 +7,8 @@ use elanus_embed::{EmbedError, ImageError};
 use elanus_engine::{EngineError, ErrorClass};
 use elanus_storage::{Resource, StorageError};
 
+use crate::auth::AuthError;
+
 /// Milvus's error codes, as far as this server gives them.
 pub mod code {
     /// Not now: starting, stopping, or a collection out of service.
@@ -47,10 +49,16 @@ pub mod code {
     pub const SCHEMA_MISMATCH: i32 = 109;
     /// A feature of a cluster, or one that is not here at all.
     pub const UNIMPLEMENTED: i32 = 10;
+    /// The old password of a user is another.
+    pub const WRONG_PASSWORD: i32 = 1400;
+    /// What nobody may do to users and roles.
+    pub const NOT_PERMITTED: i32 = 1401;
     /// No such field.
     pub const FIELD_NOT_FOUND: i32 = 1700;
     /// A field name against the rule.
     pub const FIELD_NAME: i32 = 1701;
+    /// Nobody who is known asks.
+    pub const NOT_AUTHENTICATED: i32 = 1800;
     /// The body is not the JSON that is expected; also for query vectors.
     pub const BAD_JSON: i32 = 1801;
     /// A required field of the body is missing.
@@ -207,6 +215,28 @@ impl From<EmbedError> for ApiError {
                 (code::UNAVAILABLE, StatusCode::SERVICE_UNAVAILABLE)
             }
             _ => (code::UNEXPECTED, StatusCode::INTERNAL_SERVER_ERROR),
+        };
+        Self::new(code, status, error.to_string())
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        if let AuthError::Storage(error) = error {
+            return error.into();
+        }
+        let (code, status) = match &error {
+            AuthError::Invalid(_) => (code::INVALID, StatusCode::BAD_REQUEST),
+            // Milvus has no code of its own for these.
+            AuthError::Refused(_) => (code::UNEXPECTED, StatusCode::BAD_REQUEST),
+            AuthError::NotPermitted(_) => (code::NOT_PERMITTED, StatusCode::BAD_REQUEST),
+            AuthError::WrongPassword { .. } => (code::WRONG_PASSWORD, StatusCode::BAD_REQUEST),
+            AuthError::NotAuthenticated => (code::NOT_AUTHENTICATED, StatusCode::UNAUTHORIZED),
+            AuthError::Denied { .. } => (code::UNEXPECTED, StatusCode::FORBIDDEN),
+            AuthError::Storage(_) | AuthError::Internal(_) => {
+                tracing::error!(%error, "a request about users failed");
+                (code::UNEXPECTED, StatusCode::INTERNAL_SERVER_ERROR)
+            }
         };
         Self::new(code, status, error.to_string())
     }

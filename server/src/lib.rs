@@ -9,7 +9,7 @@
 //!        ┌─────────────┴───────────────┐
 //!   :19530 net                    :9091 telemetry::admin
 //!   connections, limits,          /metrics /healthz /livez /readyz, backup
-//!   panics, CORS
+//!   panics, CORS, auth
 //!        │ by path (later: by content type, for gRPC)
 //!        ├── /v2/vectordb/…   rest      Milvus's JSON, its codes and messages ┐
 //!        ├── /v1/images /v1/embed  images    files in, vectors and links out  │
@@ -19,9 +19,10 @@
 //! ```
 //!
 //! Read [`start`] for what runs, [`app`] for what handlers share, [`error`] for the one table from errors to codes,
-//! [`rest`] for the Milvus API. Handlers never block the async threads: engine calls go through [`app::blocking`].
+//! [`rest`] for the Milvus API, [`auth`] for who may do what. Handlers never block the async threads: engine calls go through [`app::blocking`].
 
 pub mod app;
+pub mod auth;
 mod backup;
 pub mod body;
 mod check;

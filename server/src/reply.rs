@@ -8,6 +8,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use elanus_engine::row::moment::Zone;
 use elanus_engine::row::{DynamicKeys, ListValue, OutputValue, Rows, moment, packed, sparse};
 use elanus_engine::schema::DataType;
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -45,14 +46,16 @@ pub fn own_error(error: ApiError) -> Response {
     response
 }
 
-/// An answer of Milvus's REST API: the finished body of a success, or an error with status 200 (408 on a timeout, 500
-/// for what is our fault and no client's).
+/// An answer of Milvus's REST API: the finished body of a success, or an error with status 200 (408 on a timeout, 403
+/// without the privilege, 500 for what is our fault and no client's).
 pub(crate) fn milvus(outcome: Result<Vec<u8>, ApiError>) -> Response {
     match outcome {
         Ok(body) => json(StatusCode::OK, body),
         Err(error) => {
             let status = match error.status {
-                status @ (StatusCode::REQUEST_TIMEOUT | StatusCode::INTERNAL_SERVER_ERROR) => status,
+                status @ (StatusCode::REQUEST_TIMEOUT
+                | StatusCode::FORBIDDEN
+                | StatusCode::INTERNAL_SERVER_ERROR) => status,
                 _ => StatusCode::OK,
             };
             json(status, failure(&error))
@@ -144,12 +147,12 @@ pub struct Form {
     /// Whether arrays and JSON fields are values, and not Milvus's older forms.
     pub native: bool,
     /// Zone of moments.
-    pub zone: String,
+    pub zone: Zone,
 }
 
 impl Default for Form {
     fn default() -> Self {
-        Self { int64_as_string: false, native: true, zone: "UTC".to_owned() }
+        Self { int64_as_string: false, native: true, zone: Zone::utc() }
     }
 }
 

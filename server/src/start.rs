@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::app::{self, App};
+use crate::auth::Auth;
 use crate::config::{Config, Limits};
 use crate::error::StartError;
 use crate::images::ImageService;
@@ -103,6 +104,7 @@ fn serve_admin(
 fn open(runtime: &Runtime, config: Config, shutdown: Shutdown) -> Result<App, StartError> {
     let part = |what: &'static str| move |reason: String| StartError::Part { what, reason };
     let data = data_dir::open(&config.data)?;
+    let auth = Arc::new(Auth::open(&data, &config.auth, !config.listen.ip().is_loopback())?);
     crate::backup::sweep_staging(&config.data);
     let engine = Engine::open(data, config.engine.clone())?;
     let metrics = Metrics::new().map_err(|e| part("metrics")(e.to_string()))?;
@@ -111,7 +113,7 @@ fn open(runtime: &Runtime, config: Config, shutdown: Shutdown) -> Result<App, St
     let images =
         ImageService::start(&config, &engine, &metrics).map_err(|e| part("the embedder")(e.message))?;
     let jobs = Jobs::start(&config, &images, &metrics).map_err(|e| part("jobs")(e.message))?;
-    Ok(App { config, engine, images, jobs, metrics, started: Instant::now(), shutdown })
+    Ok(App { config, auth, engine, images, jobs, metrics, started: Instant::now(), shutdown })
 }
 
 impl Handle {

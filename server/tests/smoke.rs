@@ -29,7 +29,11 @@ fn command(data: &Path) -> Command {
 
 impl Program {
     fn start(data: &Path) -> Self {
-        let mut child = command(data).stdout(Stdio::piped()).spawn().unwrap();
+        Self::started(&mut command(data), data)
+    }
+
+    fn started(command: &mut Command, data: &Path) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let (mut url, mut admin) = (None, None);
         let mut banner = String::new();
@@ -181,4 +185,104 @@ fn a_wrong_command_line_is_explained() {
         let (code, _, words) = run(Command::new(PROGRAM).args(wrong));
         assert!(code == Some(2) && !words.trim().is_empty(), "{wrong:?}: {code:?} {words}");
     }
+}
+
+/// Asks as somebody; the status and the answer.
+fn ask(program: &Program, who: &str, path: &str, body: &Value) -> (u16, Value) {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let request = agent.post(format!("{}/v2/vectordb/{path}", program.url));
+    let mut answer = request.header("Authorization", format!("Bearer {who}")).send_json(body).unwrap();
+    (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+}
+
+#[test]
+fn with_authorization_on_users_do_what_their_roles_allow() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().canonicalize().unwrap().join("data");
+    let mut exposed = Command::new(PROGRAM);
+    exposed.args(["serve", "--auth", "--listen", "0.0.0.0:0", "--admin-listen", "127.0.0.1:0", "--data"]);
+    let (code, _, words) = run(exposed.arg(&data).env("ELANUS_LOG", "warn"));
+    assert!(code == Some(1) && words.contains("root_password"), "{words}");
+    let mut with_users = command(&data);
+    with_users.arg("--auth").env("ELANUS_ROOT_PASSWORD", "rootpass");
+    let program = Program::started(&mut with_users, &data);
+    for (who, path) in
+        [("root:Milvus", "collections/list"), ("nobody:rootpass", "users/list"), ("", "users/list")]
+    {
+        let refused = json!({"code": 1800, "message": "user hasn't authenticated"});
+        assert_eq!(ask(&program, who, path, &json!({})), (401, refused), "{who}");
+    }
+    let root = |path: &str, body: Value| {
+        let (status, mut answer) = ask(&program, "root:rootpass", path, &body);
+        assert_eq!((status, &answer["code"]), (200, &json!(0)), "{path}: {answer}");
+        answer["data"].take()
+    };
+    root("collections/create", json!({"collectionName": "c", "dimension": 2}));
+    assert_eq!(root("users/describe", json!({"userName": "root"})), json!(["admin"]));
+    assert_eq!(root("users/create", json!({"userName": "u", "password": "password"})), json!({}));
+    root("roles/create", json!({"roleName": "r"}));
+    root("users/grant_role", json!({"userName": "u", "roleName": "r"}));
+    let right =
+        json!({"roleName": "r", "privilege": "CollectionReadOnly", "dbName": "*", "collectionName": "c"});
+    root("roles/grant_privilege_v2", right.clone());
+    let grants = root("roles/describe", json!({"roleName": "r"}));
+    assert_eq!(grants[0]["privilege"], "CollectionReadOnly");
+
+    let query = json!({"collectionName": "c", "filter": "id > 0"});
+    let user = |path: &str, body: &Value| ask(&program, "u:password", path, body);
+    assert_eq!(user("entities/query", &query).0, 200);
+    let (status, answer) = user("entities/insert", &json!({"collectionName": "c", "data": []}));
+    assert_eq!((status, &answer["code"]), (403, &json!(65535)));
+    assert_eq!(answer["message"], "PrivilegeInsert: permission deny to u in the `default` database");
+    assert_eq!(user("users/describe", &json!({"userName": "u"})).1["data"], json!(["r"]));
+    assert_eq!(user("users/describe", &json!({"userName": "root"})).0, 403);
+    assert_eq!(user("users/create", &json!({"userName": "v", "password": "password"})).0, 403);
+    let change = json!({"userName": "u", "password": "password", "newPassword": "password2"});
+    assert_eq!(user("users/update_password", &change).1, json!({"code": 0, "data": {}}));
+    assert_eq!(user("entities/query", &query).0, 401);
+    root("roles/revoke_privilege_v2", right);
+    assert_eq!(ask(&program, "u:password2", "entities/query", &query).0, 403);
+    assert_eq!(root("roles/describe", json!({"roleName": "r"})), json!([]));
+    let page = ureq::get(&program.url).call().unwrap_err();
+    assert!(matches!(page, ureq::Error::StatusCode(401)), "{page}");
+}
+
+#[test]
+fn users_roles_and_groups_can_be_kept_with_authorization_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(&folder.path().canonicalize().unwrap().join("data"));
+    let code = |path: &str, body: Value| program.v2(path, &body)["code"].as_i64().unwrap();
+    assert_eq!(program.ok("users/list", &json!({})), json!(["root"]));
+    program.ok("users/create", &json!({"userName": "u", "password": "password", "description": "d"}));
+    assert_eq!(
+        program.v2("users/describe", &json!({"userName": "u"})),
+        json!({"code": 0, "data": [], "description": "d"})
+    );
+    assert_eq!(code("users/create", json!({"userName": "u", "password": "password"})), 1100);
+    assert_eq!(code("users/create", json!({"userName": "v", "password": "short"})), 1100);
+    assert_eq!(code("users/create", json!({"userName": "v"})), 1802);
+    assert_eq!(code("users/drop", json!({"userName": "root"})), 1401);
+    let wrong = json!({"userName": "u", "password": "passwor", "newPassword": "password2"});
+    assert_eq!(code("users/update_password", wrong), 1400);
+    assert_eq!(code("users/update_password", json!({"userName": "u", "description": "e"})), 0);
+    assert_eq!(code("roles/describe", json!({"roleName": "none"})), 65535);
+    program.ok("roles/create", &json!({"roleName": "r"}));
+    program.ok("roles/alter", &json!({"roleName": "r", "description": "looks"}));
+    let grant =
+        json!({"roleName": "r", "objectType": "Collection", "objectName": "*", "privilege": "Search"});
+    program.ok("roles/grant_privilege", &grant);
+    let described = program.v2("roles/describe", &json!({"roleName": "r"}));
+    let shown = json!([{"objectType": "Collection", "objectName": "*", "privilege": "Search", "dbName": "default", "grantor": "root"}]);
+    assert_eq!(described, json!({"code": 0, "data": shown, "description": "looks"}));
+    assert_eq!(code("roles/drop", json!({"roleName": "r"})), 65535);
+    program.ok("roles/revoke_privilege", &grant);
+    program.ok("roles/drop", &json!({"roleName": "r"}));
+    assert_eq!(program.ok("roles/list", &json!({})), json!(["admin", "public"]));
+    let group = json!({"privilegeGroupName": "g", "privileges": ["Search", "Query"]});
+    program.ok("privilege_groups/create", &group);
+    program.ok("privilege_groups/add_privileges_to_group", &group);
+    let groups = program.ok("privilege_groups/list", &json!({}));
+    assert_eq!(groups, json!([{"privilegeGroupName": "g", "privileges": "Query,Search"}]));
+    program.ok("privilege_groups/remove_privileges_from_group", &group);
+    program.ok("privilege_groups/drop", &group);
 }

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::partition::Partition;
 use crate::error::{EngineError, Result};
+use crate::index::sparse::Bm25Params;
 use crate::index::{Plan, check_scalar, check_type};
 use crate::limits;
 use crate::metric::MetricType;
+use crate::row::moment::Zone;
 use crate::schema::{Field, Schema, check_collection_name, check_database_name};
 
 /// An index that a client asked for. Its metric decides searches on the field.
@@ -36,6 +38,8 @@ pub(crate) struct Searching {
     pub(crate) metric: Option<MetricType>,
     /// The recall of a search that says nothing.
     pub(crate) recall: Option<f32>,
+    /// Of full-text search.
+    pub(crate) bm25: Bm25Params,
 }
 
 /// Name, schema, indexes and properties of a collection.
@@ -128,7 +132,8 @@ impl Definition {
     pub(crate) fn searching(&self, field: &str) -> Searching {
         let index = self.indexes.iter().find(|i| i.field == field);
         let recall = index.and_then(|index| Plan::recall_of(index).ok().flatten());
-        Searching { metric: index.and_then(|i| i.metric), recall }
+        let bm25 = index.and_then(|index| bm25_of(index).ok()).unwrap_or_default();
+        Searching { metric: index.and_then(|i| i.metric), recall, bm25 }
     }
 
     /// Whether somebody who asks for `other` to be made means this one. What clients change during its life does not count.
@@ -162,6 +167,16 @@ impl Definition {
         }
     }
 
+    /// The zone of moments that clients write without one, by the property `timezone`.
+    ///
+    /// # Errors
+    /// `InvalidParameter` when there is no such zone.
+    pub fn timezone(&self) -> Result<Zone> {
+        let Some(name) = self.properties.get("timezone") else { return Ok(Zone::utc()) };
+        Zone::named(name)
+            .ok_or_else(|| EngineError::invalid(format!("unknown or invalid IANA Time Zone ID: {name}")))
+    }
+
     fn check_partitions_num(&self) -> Result<()> {
         match (self.partitions_num, self.schema.partition_key()) {
             (None, _) => Ok(()),
@@ -180,6 +195,7 @@ impl Definition {
         check_collection_name(&self.name)?;
         check_database_name(&self.database)?;
         self.check_partitions_num()?;
+        self.timezone()?;
         self.time_to_live()?;
         for index in &self.indexes {
             match self.schema.field(&index.field) {
@@ -204,6 +220,17 @@ impl Definition {
     }
 }
 
+/// The parameters of full-text search that an index names.
+fn bm25_of(index: &IndexDefinition) -> Result<Bm25Params> {
+    let number = |name: &str, default: f64| match index.params.get(name) {
+        None => Ok(default),
+        Some(text) => {
+            text.trim().parse().map_err(|_| EngineError::invalid(format!("{name} is no number: {text}")))
+        }
+    };
+    Bm25Params::new(number("bm25_k1", 1.2)?, number("bm25_b", 0.75)?)
+}
+
 /// A hundred years.
 const MOST_TTL_SECONDS: i64 = 3_155_760_000;
 
@@ -213,6 +240,7 @@ fn check_index(index: &IndexDefinition, field: &Field) -> Result<()> {
         return check_scalar(index, field);
     }
     check_type(index, field)?;
+    bm25_of(index)?;
     if field.data_type.is_dense() {
         Plan::of(index, field.dim.unwrap_or(0))?;
     }

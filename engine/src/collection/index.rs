@@ -10,14 +10,20 @@ use std::time::{Duration, Instant};
 use elanus_storage::{Resource, StorageError};
 use parking_lot::Mutex;
 
+use arrow_array::cast::AsArray;
+
 use super::Collection;
 use crate::compact::choose;
 use crate::error::{EngineError, Result};
+use crate::index::sparse::SparseIndex;
 use crate::index::{BuildProgress, LEAST_ROWS, Plan, VectorIndex, index_path, open_index, write_index};
+use crate::schema::DataType;
 use crate::segment::{Segment, SegmentView};
 
 /// After a failed build the next attempt waits this long, twice as long after the next, and so on up to ten minutes.
 const RETRY: Duration = Duration::from_secs(10);
+/// Below so many rows, comparing all of them takes no longer than an index over sparse vectors.
+const LEAST_SPARSE_ROWS: usize = 1024;
 /// Of the memory there is, a build leaves this share, in percent.
 const SPARE_MEMORY: u64 = 10;
 
@@ -26,6 +32,8 @@ const SPARE_MEMORY: u64 = 10;
 pub(super) struct Indexing {
     running: Mutex<Option<Arc<BuildProgress>>>,
     finished: AtomicU64,
+    /// Time that builds took, in milliseconds.
+    build_ms: AtomicU64,
     /// By segment and position of the field.
     failed: Mutex<HashMap<(u64, usize), Failure>>,
 }
@@ -91,6 +99,8 @@ pub struct IndexingStats {
     pub bytes: u64,
     /// Indexes built or opened since the start.
     pub finished: u64,
+    /// Time that builds took since the start, in milliseconds.
+    pub build_ms: u64,
 }
 
 /// One index to make.
@@ -116,7 +126,7 @@ impl Collection {
         if !self.shared.quota.exceeded().is_empty() {
             return Ok(false);
         }
-        let Some(work) = self.next_index() else { return Ok(false) };
+        let Some(work) = self.next_index() else { return self.make_sparse_index() };
         let place = (work.view.segment.id(), work.field);
         match self.make_index(&work, &progress) {
             Ok(()) => {
@@ -227,6 +237,7 @@ impl Collection {
             pending_rows: states.iter().map(|s| s.total_rows.saturating_sub(s.indexed_rows)).sum(),
             bytes: states.iter().map(|s| s.bytes).sum(),
             finished: self.indexing.finished.load(Ordering::Relaxed),
+            build_ms: self.indexing.build_ms.load(Ordering::Relaxed),
         }
     }
 
@@ -302,6 +313,7 @@ impl Collection {
             self.shared.index_pool.install(|| VectorIndex::build(column, *metric, *plan, progress))?;
         let Some(built) = built else { return Ok(()) };
         let bytes = built.bytes() as u64;
+        self.indexing.build_ms.fetch_add(started.elapsed().as_millis() as u64, Ordering::Relaxed);
         write_index(vfs, &path, &built, *plan, column.rows(), column.dim())?;
         if !self.is_current(segment) {
             // A compaction replaced the segment meanwhile; nothing names its index.
@@ -322,6 +334,35 @@ impl Collection {
             "index built"
         );
         Ok(())
+    }
+
+    /// Makes one index over sparse vectors that is missing; false when there is none. They live in memory only: made from
+    /// the rows, they are there again soon after a start.
+    fn make_sparse_index(&self) -> Result<bool> {
+        let snapshot = self.snapshot();
+        let schema = snapshot.schema();
+        let fields = schema.fields().iter().filter(|f| f.data_type == DataType::SparseFloatVector);
+        for field in fields {
+            let Some(column) = schema.column_of(&field.name) else { continue };
+            let lacking = snapshot.views().iter().map(|view| &view.segment).find(|segment| {
+                segment.is_sealed()
+                    && segment.rows() >= LEAST_SPARSE_ROWS
+                    && segment.lacks_sparse_index(field.id)
+            });
+            let rows = lacking.and_then(|segment| {
+                let column = segment.scalars().columns().get(column)?;
+                Some((segment, column.as_binary_opt::<i32>()?))
+            });
+            let Some((segment, rows)) = rows else { continue };
+            self.check_memory(rows.value_data().len() as u64 * 2)?;
+            let started = Instant::now();
+            let index = self.shared.index_pool.install(|| SparseIndex::build(rows))?;
+            self.indexing.build_ms.fetch_add(started.elapsed().as_millis() as u64, Ordering::Relaxed);
+            segment.set_sparse_index(field.id, index);
+            self.indexing.finished.fetch_add(1, Ordering::Relaxed);
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     fn is_current(&self, segment: &Segment) -> bool {

@@ -27,7 +27,7 @@ impl Collection {
     pub(super) fn visible(&self, filter: Option<Filter>) -> Result<Option<Filter>> {
         let (Some(least), schema) = (self.least_stored()?, self.schema()) else { return Ok(filter) };
         let Some(column) = schema.hidden_column(STORED_COLUMN) else { return Ok(filter) };
-        let young = Filter::above(&schema, column, least);
+        let young = Filter::above(column, least);
         Ok(Some(filter.map_or(young.clone(), |filter| filter.and(young))))
     }
 
@@ -35,7 +35,7 @@ impl Collection {
     pub(super) fn expired(&self) -> Result<Option<Filter>> {
         let (Some(least), schema) = (self.least_stored()?, self.schema()) else { return Ok(None) };
         let column = schema.hidden_column(STORED_COLUMN);
-        Ok(column.map(|column| Filter::at_most(&schema, column, least)))
+        Ok(column.map(|column| Filter::at_most(column, least)))
     }
 
     /// Rows stored at this moment or before, in milliseconds since 1970, have lived as long as they may.

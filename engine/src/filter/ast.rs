@@ -20,6 +20,18 @@ pub(super) enum ExprKind {
     Text(String),
     List(Vec<Expr>),
     Field(FieldRef),
+    /// `{name}`, whose value comes with the request.
+    Template(String),
+    /// The string behind `=~` as written: its backslashes are the regex engine's.
+    Pattern(String),
+    /// `ISO '...'`
+    Moment(String),
+    /// `INTERVAL '...'`
+    Interval(String),
+    Call {
+        function: Function,
+        arguments: Vec<Argument>,
+    },
     Unary(UnaryOp, Box<Expr>),
     Arithmetic(ArithmeticOp, Box<Expr>, Box<Expr>),
     Compare(CompareOp, Box<Expr>, Box<Expr>),
@@ -40,6 +52,12 @@ pub(super) enum ExprKind {
         item: Box<Expr>,
         pattern: Box<Expr>,
     },
+    /// `=~` and `!~`.
+    Match {
+        negated: bool,
+        item: Box<Expr>,
+        pattern: Box<Expr>,
+    },
     Exists(Box<Expr>),
     IsNull {
         negated: bool,
@@ -49,6 +67,34 @@ pub(super) enum ExprKind {
     And(Vec<Expr>),
     /// As [`ExprKind::And`].
     Or(Vec<Expr>),
+}
+
+/// Functions of the language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Function {
+    /// `array_contains` and `json_contains`, and their `_all` and `_any`.
+    Contains(Quantity),
+    Length,
+    TextMatch,
+    FuzzyMatch,
+    PhraseMatch,
+    Sample,
+}
+
+/// How many of the values must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quantity {
+    /// There is one value, and it must be.
+    One,
+    All,
+    Any,
+}
+
+/// One argument of a call, perhaps `label=value`.
+#[derive(Debug)]
+pub(super) struct Argument {
+    pub(super) label: Option<String>,
+    pub(super) value: Expr,
 }
 
 /// A name with the steps into its JSON value.
@@ -128,6 +174,18 @@ pub(super) enum CompareOp {
 }
 
 impl CompareOp {
+    /// As written.
+    pub(super) fn symbol(self) -> &'static str {
+        match self {
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterEqual => ">=",
+        }
+    }
+
     /// Whether the relation holds between two values in this order.
     pub(super) fn holds(self, order: std::cmp::Ordering) -> bool {
         match self {

@@ -5,18 +5,36 @@ use std::cmp::Ordering;
 
 use super::ast::{ArithmeticOp, UnaryOp};
 use super::number::Number;
+use super::template::TemplateValue;
+use crate::row::moment::Interval;
 use crate::schema::DataType;
 
-/// A literal, or the result of operators on literals.
+/// A literal, a template's value, or the result of operators on them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Constant {
     Bool(bool),
     Int(i64),
     Float(f64),
     Text(String),
+    List(Vec<Constant>),
+    /// Microseconds since 1970.
+    Moment(i64),
+    Interval(Interval),
 }
 
 impl Constant {
+    /// A template's value; `None` for a float that is not finite.
+    pub(super) fn of(value: &TemplateValue) -> Option<Self> {
+        Some(match value {
+            TemplateValue::Bool(value) => Self::Bool(*value),
+            TemplateValue::Int(value) => Self::Int(*value),
+            TemplateValue::Float(value) if value.is_finite() => Self::Float(*value),
+            TemplateValue::Float(_) => return None,
+            TemplateValue::Text(value) => Self::Text(value.clone()),
+            TemplateValue::List(items) => Self::List(items.iter().map(Self::of).collect::<Option<_>>()?),
+        })
+    }
+
     /// Milvus's name of the type.
     pub(super) fn type_name(&self) -> &'static str {
         match self {
@@ -24,6 +42,9 @@ impl Constant {
             Self::Int(_) => DataType::Int64.name(),
             Self::Float(_) => DataType::Double.name(),
             Self::Text(_) => DataType::VarChar.name(),
+            Self::List(_) => DataType::Array.name(),
+            Self::Moment(_) => DataType::Timestamptz.name(),
+            Self::Interval(_) => "Interval",
         }
     }
 
@@ -48,6 +69,16 @@ impl Constant {
             Self::Int(_) => data_type.is_numeric() || data_type == DataType::Json,
             Self::Float(_) => matches!(data_type, DataType::Float | DataType::Double | DataType::Json),
             Self::Text(_) => matches!(data_type, DataType::VarChar | DataType::Json),
+            Self::Moment(_) => data_type == DataType::Timestamptz,
+            Self::List(_) | Self::Interval(_) => false,
+        }
+    }
+
+    /// Whether values of this type, which is no JSON, can be compared to it.
+    pub(super) fn compares_to(&self, data_type: DataType) -> bool {
+        match self {
+            Self::Int(_) | Self::Float(_) => data_type.is_numeric(),
+            other => other.casts_to(data_type),
         }
     }
 
@@ -56,6 +87,7 @@ impl Constant {
         match (self, other) {
             (Self::Bool(a), Self::Bool(b)) => Some(a.cmp(b)),
             (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
+            (Self::Moment(a), Self::Moment(b)) => Some(a.cmp(b)),
             _ => Some(self.number()?.compare(other.number()?)),
         }
     }
@@ -74,6 +106,17 @@ impl Constant {
 
     /// `left op right`.
     pub(super) fn fold(op: ArithmeticOp, left: &Self, right: &Self) -> Result<Self, String> {
+        match (left, op, right) {
+            (Self::Moment(moment), ArithmeticOp::Add, Self::Interval(interval))
+            | (Self::Interval(interval), ArithmeticOp::Add, Self::Moment(moment)) => {
+                return interval.after(*moment).map(Self::Moment).ok_or_else(overflow);
+            }
+            (Self::Moment(moment), ArithmeticOp::Subtract, Self::Interval(interval)) => {
+                let before = interval.negated().and_then(|interval| interval.after(*moment));
+                return before.map(Self::Moment).ok_or_else(overflow);
+            }
+            _ => {}
+        }
         let (Some(a), Some(b)) = (left.number(), right.number()) else { return Err(not_numeric(op)) };
         check_operand(op, a)?;
         check_operand(op, b)?;

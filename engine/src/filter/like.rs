@@ -1,11 +1,48 @@
 //! Patterns of `like`: `%` stands for any run of characters, `_` for one, a backslash takes the next character
 //! literally. A pattern is compiled once and must match the whole value.
 
+use memchr::memmem::Finder;
+
 /// A compiled pattern: the pieces between the `%`s.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Pattern {
     /// At least one. With a single piece there was no `%`: it must match from start to end.
     pieces: Vec<Piece>,
+    shape: Shape,
+}
+
+/// Patterns that need no more than one search.
+#[derive(Debug, Clone)]
+pub(super) enum Shape {
+    /// No wildcard.
+    Equal(String),
+    /// `abc%`
+    Start(String),
+    /// `%abc`
+    End(String),
+    /// `%abc%`
+    Inside(Box<Finder<'static>>),
+    Other,
+}
+
+impl Shape {
+    fn of(pieces: &[Piece]) -> Self {
+        let text = |piece: &Piece| match piece.0.as_slice() {
+            [] => Some(String::new()),
+            [Part::Text(text)] => Some(text.clone()),
+            _ => None,
+        };
+        let Some(texts) = pieces.iter().map(text).collect::<Option<Vec<_>>>() else { return Self::Other };
+        match texts.as_slice() {
+            [whole] => Self::Equal(whole.clone()),
+            [start, end] if end.is_empty() => Self::Start(start.clone()),
+            [start, end] if start.is_empty() => Self::End(end.clone()),
+            [start, inside, end] if start.is_empty() && end.is_empty() && !inside.is_empty() => {
+                Self::Inside(Finder::new(inside).into_owned().into())
+            }
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Text and single-character holes without any `%` between them.
@@ -37,11 +74,24 @@ impl Pattern {
                 piece.push(literal);
             }
         }
-        Ok(Self { pieces })
+        let shape = Shape::of(&pieces);
+        Ok(Self { pieces, shape })
+    }
+
+    /// Its shape.
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
     }
 
     /// Whether all of `value` matches.
     pub(super) fn matches(&self, value: &str) -> bool {
+        match &self.shape {
+            Shape::Equal(whole) => return value == whole,
+            Shape::Start(start) => return value.starts_with(start.as_str()),
+            Shape::End(end) => return value.ends_with(end.as_str()),
+            Shape::Inside(finder) => return finder.find(value.as_bytes()).is_some(),
+            Shape::Other => {}
+        }
         let Some((first, others)) = self.pieces.split_first() else { return false };
         let Some(mut rest) = first.at_start(value) else { return false };
         let Some((last, middle)) = others.split_last() else { return rest.is_empty() };

@@ -3,141 +3,95 @@
 //! What the language has and this version lacks is refused by name, never approximated.
 //!
 //! ```text
-//!   text ─ token ─ parse ─► ast ─ bind (schema, constants) ─► predicate ─ eval (columns) ─► bitmap
+//!   text ─ token ─ parse ─► ast ─ bind (schema, templates, constants) ─► predicate ─ eval (columns) ─► bitmap
 //! ```
 //!
-//! The server compiles a filter once for each request; collections evaluate it on every segment of a snapshot.
+//! The server compiles a filter once for each request; collections evaluate it on every segment of a snapshot, perhaps
+//! joined with a restriction of their own (`restrict`: partitions, expiry).
 
 mod ast;
 mod bind;
+mod condition;
 mod constant;
 mod eval;
 mod fault;
 mod json;
 mod like;
 mod literal;
+mod membership;
 mod number;
 mod operand;
+mod options;
 mod parse;
 mod predicate;
+mod regex;
+mod restrict;
+mod set;
+mod template;
 #[cfg(test)]
 mod tests;
+mod text_match;
 mod token;
 mod verdict;
 
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_buffer::BooleanBuffer;
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
+use arrow_schema::SchemaRef;
+use rand::Rng;
 
+pub use self::options::FilterOptions;
+pub use self::template::{TemplateValue, Templates};
+
+use self::bind::Root;
 use self::fault::Fault;
 use self::predicate::Predicate;
-use crate::error::Result;
+use self::verdict::Rows;
+use crate::error::{EngineError, Result};
 use crate::limits;
 use crate::row::Keys;
 use crate::schema::Schema;
 
-/// Values of an expression's templates.
-pub type Templates = std::collections::BTreeMap<String, TemplateValue>;
-
-/// One of them.
-#[derive(Debug, Clone)]
-pub struct TemplateValue;
-
-impl TemplateValue {
-    /// Reads it.
-    pub fn from_json(_json: &str) -> std::result::Result<Self, String> {
-        Ok(Self)
-    }
-}
-
-/// How an expression is read.
-#[derive(Debug, Clone, Default)]
-pub struct FilterOptions {
-    /// Values of its templates.
-    pub templates: Templates,
-    /// Zone of moments.
-    pub timezone: String,
-}
-
 /// A compiled filter expression, bound to one schema. Cheap to clone and to share between threads.
 #[derive(Debug, Clone)]
-pub struct Filter(Arc<Compiled>, Vec<Arc<Compiled>>);
+pub struct Filter(Arc<Compiled>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Compiled {
     expression: String,
     predicate: Predicate,
     keys: Option<Keys>,
+    /// Share of the matching rows to keep.
+    sample: Option<f64>,
+    /// Layouts that the columns must have; none if the filter reads hidden columns only.
+    layouts: Vec<SchemaRef>,
 }
 
 impl Filter {
-    /// Compiles an expression for rows of `schema`. A blank one matches every row.
+    /// Compiles an expression without templates for rows of `schema`; times without an offset are UTC. A blank one
+    /// matches every row.
     ///
     /// # Errors
     /// `InvalidFilter`, in Milvus's words where it has them, with line, column and a caret at the place.
     pub fn compile(expression: &str, schema: &Schema) -> Result<Self> {
-        let predicate = compile(expression, schema).map_err(|fault| fault.into_error(expression))?;
+        Self::compile_with(expression, schema, &FilterOptions::default())
+    }
+
+    /// Compiles an expression whose `{name}`s have the values in `options`.
+    ///
+    /// # Errors
+    /// As [`Filter::compile`].
+    pub fn compile_with(expression: &str, schema: &Schema, options: &FilterOptions) -> Result<Self> {
+        let root = compile(expression, schema, options).map_err(|fault| fault.into_error(expression))?;
         let key_column = schema.column_of(&schema.primary().name);
-        let keys = key_column.and_then(|column| predicate.key_candidates(column));
-        Ok(Self(Arc::new(Compiled { expression: expression.to_owned(), predicate, keys }), Vec::new()))
-    }
-
-    /// Compiles with options.
-    pub fn compile_with(expression: &str, schema: &Schema, _options: &FilterOptions) -> Result<Self> {
-        Self::compile(expression, schema)
-    }
-
-    /// The rows of these primary keys.
-    pub fn keys(schema: &Schema, keys: &Keys) -> Self {
-        let column = schema.column_of(&schema.primary().name).unwrap_or(usize::MAX);
-        let test = match keys {
-            Keys::Int(keys) => {
-                let mut keys = keys.clone();
-                keys.sort_unstable();
-                predicate::ColumnTest::IntSet(keys)
-            }
-            Keys::Text(keys) => {
-                let mut keys = keys.clone();
-                keys.sort_unstable();
-                predicate::ColumnTest::Text(predicate::TextTest::Set(keys))
-            }
-        };
-        let predicate = Predicate::Column { column, test };
-        let keys = Some(keys.clone());
-        Self(Arc::new(Compiled { expression: String::new(), predicate, keys }), Vec::new())
-    }
-
-    /// Rows whose hidden column holds one of these numbers.
-    pub(crate) fn among(_schema: &Schema, column: usize, mut numbers: Vec<i64>) -> Self {
-        numbers.sort_unstable();
-        Self::hidden(Predicate::Column { column, test: predicate::ColumnTest::IntSet(numbers) })
-    }
-
-    /// Rows whose hidden column holds a larger number.
-    pub(crate) fn above(_schema: &Schema, column: usize, number: i64) -> Self {
-        let range = number.checked_add(1).map(|low| (low, i64::MAX));
-        Self::hidden(Predicate::Column { column, test: predicate::ColumnTest::IntRange(range) })
-    }
-
-    /// Rows whose hidden column holds this number or a smaller one.
-    pub(crate) fn at_most(_schema: &Schema, column: usize, number: i64) -> Self {
-        Self::hidden(Predicate::Column {
-            column,
-            test: predicate::ColumnTest::IntRange(Some((i64::MIN, number))),
-        })
-    }
-
-    fn hidden(predicate: Predicate) -> Self {
-        Self(Arc::new(Compiled { expression: String::new(), predicate, keys: None }), Vec::new())
-    }
-
-    /// Rows that both match.
-    #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
-        self.1.push(other.0);
-        self.1.extend(other.1);
-        self
+        Ok(Self(Arc::new(Compiled {
+            expression: expression.to_owned(),
+            keys: key_column.and_then(|column| root.predicate.key_candidates(column)),
+            predicate: root.predicate,
+            sample: root.sample,
+            layouts: vec![schema.arrow()],
+        })))
     }
 
     /// The expression as given.
@@ -147,7 +101,13 @@ impl Filter {
 
     /// Whether every row matches whatever it holds: a blank expression, `true`, `1 < 2`.
     pub fn is_always_true(&self) -> bool {
-        matches!(self.0.predicate, Predicate::Constant(true)) && self.1.is_empty()
+        matches!(self.0.predicate, Predicate::Constant(true)) && self.0.sample.is_none()
+    }
+
+    /// Share of the rows matching the rest of the expression that [`Filter::evaluate`] keeps at random
+    /// (`random_sample`): two evaluations differ.
+    pub fn sample(&self) -> Option<f64> {
+        self.0.sample
     }
 
     /// Primary keys among which every matching row is, when the expression names them: `pk == x`, `pk in [..]`, an
@@ -160,23 +120,38 @@ impl Filter {
     /// One bit for each row, set where the expression is TRUE. `columns` are laid out as [`Schema::arrow`].
     ///
     /// # Errors
-    /// `Internal` when the columns are not those of the schema that the filter was compiled for.
+    /// `SchemaChanged` when the columns have another layout than those of the schema that the filter was compiled for.
     pub fn evaluate(&self, columns: &RecordBatch) -> Result<BooleanBuffer> {
-        let mut rows = eval::evaluate(&self.0.predicate, columns)?.into_true();
-        for also in &self.1 {
-            rows = &rows & &eval::evaluate(&also.predicate, columns)?.into_true();
+        let found = columns.schema_ref();
+        // Rows of one collection share one layout: nearly always a comparison of pointers.
+        if !self.0.layouts.iter().all(|layout| Arc::ptr_eq(layout, found) || layout == found) {
+            return Err(EngineError::SchemaChanged);
         }
-        Ok(rows)
+        let rows = Rows { count: columns.num_rows(), wanted: None };
+        let matching = eval::evaluate(&self.0.predicate, columns, rows)?.into_true();
+        Ok(match self.0.sample {
+            Some(share) => thinned(&matching, share),
+            None => matching,
+        })
     }
 }
 
-fn compile(expression: &str, schema: &Schema) -> std::result::Result<Predicate, Fault> {
+/// Each set bit with a probability of `share`.
+fn thinned(bits: &BooleanBuffer, share: f64) -> BooleanBuffer {
+    let mut random = rand::rng();
+    let mut kept = BooleanBufferBuilder::new(bits.len());
+    kept.append_n(bits.len(), false);
+    bits.set_indices().filter(|_| random.random_bool(share)).for_each(|row| kept.set_bit(row, true));
+    kept.finish()
+}
+
+fn compile(expression: &str, schema: &Schema, options: &FilterOptions) -> std::result::Result<Root, Fault> {
     if expression.len() > limits::MAX_FILTER_BYTES {
         let message = format!("the expression is longer than {} bytes", limits::MAX_FILTER_BYTES);
         return Err(Fault::new(0, message));
     }
     if expression.trim_ascii().is_empty() {
-        return Ok(Predicate::Constant(true));
+        return Ok(Root { predicate: Predicate::Constant(true), sample: None });
     }
-    bind::bind(&parse::parse(expression)?, expression, schema)
+    bind::bind(&parse::parse(expression)?, expression, schema, options)
 }

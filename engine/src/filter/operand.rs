@@ -1,38 +1,92 @@
-//! A column, or a value inside a JSON column, with the arithmetic done on it: the non-constant side of a comparison.
-//! Turns comparisons with constants into terms of a [`Predicate`], converted to the column's own type.
+//! A declared value, or a value inside a JSON column, with the arithmetic done on it: the non-constant side of a
+//! comparison. Turns comparisons with constants into terms of a [`Predicate`], converted to the value's own type.
 
 use std::ops::Bound;
 
 use super::ast::{ArithmeticOp, CompareOp, Step, UnaryOp};
+use super::condition::{Arithmetic, ArithmeticStep, BoolTest, ColumnTest, NumberTest, TextTest, ValueTest};
 use super::constant::{Constant, check_operand, check_right, check_type, not_numeric};
+use super::membership::{column_set, fitted, json_set};
 use super::number::{Number, NumberRange};
-use super::predicate::{
-    Arithmetic, ArithmeticStep, BoolTest, ColumnTest, NumberTest, Predicate, TextTest, ValueTest,
-};
+use super::predicate::{Predicate, Source};
+use crate::row::moment::Interval;
 use crate::schema::DataType;
 
 /// A field reference that is resolved against the schema.
 #[derive(Debug)]
 pub(super) struct Operand {
-    /// Position in `Schema::arrow`.
-    pub(super) column: usize,
+    pub(super) place: Place,
+    /// Type of the value. Of a whole array: `Array`.
     pub(super) data_type: DataType,
-    /// Empty unless the type is JSON.
-    pub(super) path: Vec<Step>,
+    /// Type of an array's elements.
+    pub(super) element_type: Option<DataType>,
     steps: Vec<ArithmeticStep>,
     /// Whether a float constant took part in the arithmetic.
     float_constant: bool,
+    /// What a moment is moved by.
+    intervals: Vec<Interval>,
+}
+
+/// Where the value is.
+#[derive(Debug)]
+pub(super) enum Place {
+    Declared(Source),
+    /// In a JSON column. `counted`: the number of an array's items is meant.
+    Json {
+        column: usize,
+        path: Vec<Step>,
+        counted: bool,
+    },
 }
 
 impl Operand {
-    /// A reference without arithmetic.
-    pub(super) fn new(column: usize, data_type: DataType, path: Vec<Step>) -> Self {
-        Self { column, data_type, path, steps: Vec::new(), float_constant: false }
+    /// A declared value without arithmetic.
+    pub(super) fn declared(source: Source, data_type: DataType, element_type: Option<DataType>) -> Self {
+        Self::new(Place::Declared(source), data_type, element_type)
     }
 
-    /// Whether nothing is computed on it.
+    /// A value in a JSON column.
+    pub(super) fn json(column: usize, path: Vec<Step>) -> Self {
+        Self::new(Place::Json { column, path, counted: false }, DataType::Json, None)
+    }
+
+    fn new(place: Place, data_type: DataType, element_type: Option<DataType>) -> Self {
+        Self {
+            place,
+            data_type,
+            element_type,
+            steps: Vec::new(),
+            float_constant: false,
+            intervals: Vec::new(),
+        }
+    }
+
+    /// Whether nothing is computed on it: a field, an element, a path.
     pub(super) fn is_plain(&self) -> bool {
-        self.steps.is_empty()
+        let counted =
+            matches!(self.place, Place::Json { counted: true, .. } | Place::Declared(Source::Length(_)));
+        self.steps.is_empty() && self.intervals.is_empty() && !counted
+    }
+
+    /// The length of the array that it is; `None` if it is none.
+    pub(super) fn length(self) -> Option<Self> {
+        if !self.is_plain() {
+            return None;
+        }
+        let place = match (self.place, self.data_type) {
+            (Place::Declared(Source::Column(column)), DataType::Array) => {
+                Place::Declared(Source::Length(column))
+            }
+            (Place::Json { column, path, .. }, _) => Place::Json { column, path, counted: true },
+            _ => return None,
+        };
+        Some(Self::new(place, DataType::Int64, None))
+    }
+
+    /// Adds `self + interval`; `None` unless it is a moment.
+    pub(super) fn moved(mut self, interval: Interval) -> Option<Self> {
+        self.intervals.push(interval);
+        (self.data_type == DataType::Timestamptz).then_some(self)
     }
 
     /// Adds `self op constant`, or `constant op self` if `reversed`.
@@ -76,6 +130,10 @@ impl Operand {
         let term = match constant {
             Constant::Bool(value) => return self.boolean(BoolTest::of(op, *value)),
             Constant::Text(value) => self.text(text_range(op, value))?,
+            Constant::Moment(moment) => {
+                self.moment_range(NumberRange::of(op, Number::Int((*moment).into())))?
+            }
+            Constant::List(_) | Constant::Interval(_) => return None,
             Constant::Int(_) | Constant::Float(_) => {
                 let float = matches!(constant, Constant::Float(_));
                 let range = NumberRange::of(op, self.fitted(constant.number()?));
@@ -86,7 +144,7 @@ impl Operand {
         Some(if op == CompareOp::NotEqual { term.negated() } else { term })
     }
 
-    /// The term `low < self < high`, for two numbers or two strings; `None` if the types do not compare.
+    /// The term `low < self < high`, for two numbers, strings or moments; `None` if the types do not compare.
     pub(super) fn range(
         self,
         low: (&Constant, CompareOp),
@@ -101,6 +159,11 @@ impl Operand {
                 };
                 self.text(TextTest::Range(from, to))
             }
+            (Constant::Moment(from), Constant::Moment(to)) => {
+                let from = NumberRange::of(low.1.flipped(), Number::Int((*from).into()));
+                let to = NumberRange::of(high.0, Number::Int((*to).into()));
+                self.moment_range(NumberRange { low: from.low, high: to.high })
+            }
             (from, to) => {
                 let float = [from, to].iter().any(|c| matches!(c, Constant::Float(_)));
                 let from = NumberRange::of(low.1.flipped(), self.fitted(from.number()?));
@@ -112,55 +175,29 @@ impl Operand {
 
     /// The term `self in constants`; each constant has passed [`Constant::casts_to`] and nothing is computed.
     pub(super) fn among(self, constants: Vec<Constant>) -> Predicate {
-        // With no constants a JSON value of any type is known not to be among them.
-        let none = constants.is_empty();
-        let mut numbers: Vec<Number> =
-            constants.iter().filter_map(Constant::number).map(|n| self.fitted(n)).collect();
-        numbers.sort_by(|a, b| a.compare(*b));
-        numbers.dedup_by(|a, b| a.compare(*b).is_eq());
-        let holds = |boolean| constants.contains(&Constant::Bool(boolean));
-        let boolean = BoolTest { on_true: holds(true), on_false: holds(false) };
-        let any_bool = constants.iter().any(Constant::is_bool);
-        let mut texts: Vec<String> = constants
-            .into_iter()
-            .filter_map(|c| if let Constant::Text(text) = c { Some(text) } else { None })
-            .collect();
-        texts.sort_unstable();
-        texts.dedup();
-        let column = self.column;
-        let test = match self.data_type {
-            DataType::Json => {
-                let test = ValueTest {
-                    number: (none || !numbers.is_empty()).then_some(NumberTest::Set(numbers)),
-                    text: (none || !texts.is_empty()).then_some(TextTest::Set(texts)),
-                    boolean: (none || any_bool).then_some(boolean),
-                };
-                return self.json(test);
-            }
-            DataType::Bool => ColumnTest::Bool(boolean),
-            DataType::Float => ColumnTest::SingleSet(numbers.iter().map(|n| n.to_f64() as f32).collect()),
-            // An integer between two floats equals neither.
-            DataType::Double => {
-                let exact = |n: &Number| Some(n.to_f64()).filter(|f| Number::Float(*f).compare(*n).is_eq());
-                ColumnTest::DoubleSet(numbers.iter().filter_map(exact).collect())
-            }
-            DataType::VarChar => ColumnTest::Text(TextTest::Set(texts)),
-            _ => {
-                let int = |n: &Number| if let Number::Int(i) = n { i64::try_from(*i).ok() } else { None };
-                ColumnTest::IntSet(numbers.iter().filter_map(int).collect())
+        let source = match self.place {
+            Place::Declared(source) => source,
+            Place::Json { column, path, counted } => {
+                let test = json_set(constants);
+                return Predicate::Json { column, path, counted, arithmetic: None, test };
             }
         };
-        Predicate::Column { column, test }
+        Predicate::Column { source, test: column_set(self.data_type, constants) }
     }
 
     /// A term on strings; `None` unless the values are, or may be, strings.
     pub(super) fn text(self, test: TextTest) -> Option<Predicate> {
-        match self.data_type {
-            _ if !self.is_plain() => None,
-            DataType::VarChar => {
-                Some(Predicate::Column { column: self.column, test: ColumnTest::Text(test) })
+        if !self.is_plain() {
+            return None;
+        }
+        match (self.place, self.data_type) {
+            (Place::Declared(source), DataType::VarChar) => {
+                Some(Predicate::Column { source, test: ColumnTest::Text(test) })
             }
-            DataType::Json => Some(self.json(ValueTest { text: Some(test), ..ValueTest::default() })),
+            (Place::Json { column, path, counted }, _) => {
+                let test = ValueTest { text: Some(test), ..ValueTest::default() };
+                Some(Predicate::Json { column, path, counted, arithmetic: None, test })
+            }
             _ => None,
         }
     }
@@ -174,38 +211,69 @@ impl Operand {
         if left == DataType::Json || right == DataType::Json {
             return Err("two column comparison with JSON type is not supported".to_owned());
         }
+        let (Place::Declared(Source::Column(left_column)), Place::Declared(Source::Column(right_column))) =
+            (&self.place, &other.place)
+        else {
+            return Err("two column comparison with Array type is not supported".to_owned());
+        };
+        if left == DataType::Array || right == DataType::Array {
+            return Err("two column comparison with Array type is not supported".to_owned());
+        }
         let same = left == right && !left.is_vector();
         if !(same || left.is_numeric() && right.is_numeric()) {
             return Err(format!("comparisons between {left} and {right} are not supported"));
         }
-        Ok(Predicate::Pair { left: self.column, op, right: other.column })
+        Ok(Predicate::Pair { left: *left_column, op, right: *right_column })
     }
 
     fn boolean(self, test: BoolTest) -> Option<Predicate> {
-        match self.data_type {
-            _ if !self.is_plain() => None,
-            DataType::Bool => Some(Predicate::Column { column: self.column, test: ColumnTest::Bool(test) }),
-            DataType::Json => Some(self.json(ValueTest { boolean: Some(test), ..ValueTest::default() })),
+        if !self.is_plain() {
+            return None;
+        }
+        match (self.place, self.data_type) {
+            (Place::Declared(source), DataType::Bool) => {
+                Some(Predicate::Column { source, test: ColumnTest::Bool(test) })
+            }
+            (Place::Json { column, path, counted }, _) => {
+                let test = ValueTest { boolean: Some(test), ..ValueTest::default() };
+                Some(Predicate::Json { column, path, counted, arithmetic: None, test })
+            }
             _ => None,
         }
+    }
+
+    fn moment_range(self, range: NumberRange) -> Option<Predicate> {
+        let Place::Declared(source) = self.place else { return None };
+        if self.data_type != DataType::Timestamptz {
+            return None;
+        }
+        let range = range.integers();
+        Some(if self.intervals.is_empty() {
+            Predicate::Column { source, test: ColumnTest::IntRange(range) }
+        } else {
+            Predicate::Moved { source, intervals: self.intervals, range }
+        })
     }
 
     /// `float`: whether a constant of the range is one.
     fn number_range(mut self, range: NumberRange, float: bool) -> Option<Predicate> {
         self.float_constant |= float;
-        if self.data_type == DataType::Json {
-            return Some(
-                self.json(ValueTest { number: Some(NumberTest::Range(range)), ..ValueTest::default() }),
-            );
-        }
-        if !self.data_type.is_numeric() {
+        if !self.data_type.is_numeric() && self.data_type != DataType::Json {
             return None;
         }
-        let column = self.column;
-        if !self.is_plain() {
-            return self.arithmetic().map(|arithmetic| Predicate::Computed { column, arithmetic, range });
+        let data_type = self.data_type;
+        let arithmetic = self.arithmetic();
+        let source = match self.place {
+            Place::Declared(source) => source,
+            Place::Json { column, path, counted } => {
+                let test = ValueTest { number: Some(NumberTest::Range(range)), ..ValueTest::default() };
+                return Some(Predicate::Json { column, path, counted, arithmetic, test });
+            }
+        };
+        if let Some(arithmetic) = arithmetic {
+            return Some(Predicate::Computed { source, arithmetic, range });
         }
-        let test = match self.data_type {
+        let test = match data_type {
             DataType::Float => {
                 let (low, high) = range.singles();
                 ColumnTest::SingleRange(low, high)
@@ -216,18 +284,13 @@ impl Operand {
             }
             _ => ColumnTest::IntRange(range.integers()),
         };
-        Some(Predicate::Column { column, test })
+        Some(Predicate::Column { source, test })
     }
 
-    fn json(mut self, test: ValueTest) -> Predicate {
-        let path = std::mem::take(&mut self.path);
-        Predicate::Json { column: self.column, path, arithmetic: self.arithmetic(), test }
-    }
-
-    fn arithmetic(self) -> Option<Arithmetic> {
+    fn arithmetic(&mut self) -> Option<Arithmetic> {
         let single = self.data_type == DataType::Float;
-        (!self.steps.is_empty()).then_some(Arithmetic {
-            steps: self.steps,
+        (!self.steps.is_empty()).then(|| Arithmetic {
+            steps: std::mem::take(&mut self.steps),
             fractional: self.float_constant,
             single,
         })
@@ -235,7 +298,7 @@ impl Operand {
 
     /// The constant as a field of this type sees it: a Float field holds 32 bits, so `f == 0.1` means its 0.1.
     fn fitted(&self, number: Number) -> Number {
-        if self.data_type == DataType::Float { number.to_single() } else { number }
+        fitted(self.data_type, number)
     }
 }
 

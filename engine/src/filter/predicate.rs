@@ -1,39 +1,59 @@
 //! A bound expression: every name is a column, every constant has the column's type, every comparison is a range or a
 //! set. Binding builds it, evaluation walks it, and the planner asks it which primary keys can match.
 
-use std::ops::Bound;
-
-use super::ast::{ArithmeticOp, CompareOp, Step};
-use super::json::JsonValue;
-use super::like::Pattern;
-use super::number::{Number, NumberRange};
+use super::ast::{CompareOp, Step};
+use super::condition::{Arithmetic, ColumnTest, ValueTest};
+use super::constant::Constant;
+use super::json::ValueSet;
+use super::number::NumberRange;
 use crate::row::Keys;
+use crate::row::moment::Interval;
 
 /// A condition on rows. Columns are positions in `Schema::arrow`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Predicate {
     /// The same for every row.
     Constant(bool),
     Not(Box<Predicate>),
+    /// Cheap parts first.
     And(Vec<Predicate>),
+    /// As [`Predicate::And`].
     Or(Vec<Predicate>),
-    /// A declared column against constants.
+    /// Declared values against constants.
     Column {
-        column: usize,
+        source: Source,
         test: ColumnTest,
     },
-    /// Arithmetic on a declared numeric column against constants.
+    /// Arithmetic on declared numbers against constants.
     Computed {
-        column: usize,
+        source: Source,
         arithmetic: Arithmetic,
         range: NumberRange,
+    },
+    /// Moments that are moved before they are compared: both bounds inclusive.
+    Moved {
+        source: Source,
+        intervals: Vec<Interval>,
+        range: Option<(i64, i64)>,
     },
     /// A value inside a JSON column, perhaps with arithmetic on it, against constants.
     Json {
         column: usize,
         path: Vec<Step>,
+        counted: bool,
         arithmetic: Option<Arithmetic>,
         test: ValueTest,
+    },
+    /// An array inside a JSON column.
+    JsonList {
+        column: usize,
+        path: Vec<Step>,
+        test: JsonListTest,
+    },
+    /// A declared array.
+    List {
+        column: usize,
+        test: ListTest,
     },
     /// Two declared columns of comparable types.
     Pair {
@@ -42,7 +62,7 @@ pub(super) enum Predicate {
         right: usize,
     },
     IsNull {
-        column: usize,
+        source: Source,
     },
     /// The JSON path leads to something that is neither null nor empty.
     Exists {
@@ -51,73 +71,78 @@ pub(super) enum Predicate {
     },
 }
 
-/// What is asked of a declared column; the variant fits its type.
-#[derive(Debug)]
-pub(super) enum ColumnTest {
-    /// Integers of any width: both bounds inclusive; `None` matches nothing.
-    IntRange(Option<(i64, i64)>),
-    /// Sorted.
-    IntSet(Vec<i64>),
-    SingleRange(f32, f32),
-    /// Sorted.
-    SingleSet(Vec<f32>),
-    DoubleRange(f64, f64),
-    /// Sorted.
-    DoubleSet(Vec<f64>),
-    Text(TextTest),
-    Bool(BoolTest),
+/// Where declared values come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A column as it is.
+    Column(usize),
+    /// The element at an index of an array column; null where the array is shorter.
+    Element(usize, usize),
+    /// The lengths of an array column.
+    Length(usize),
 }
 
-/// What is asked of a string.
-#[derive(Debug)]
-pub(super) enum TextTest {
-    Range(Bound<String>, Bound<String>),
-    /// Sorted.
-    Set(Vec<String>),
-    Like(Pattern),
+impl Source {
+    /// The column that is read.
+    pub(super) fn column(self) -> usize {
+        match self {
+            Self::Column(column) | Self::Element(column, _) | Self::Length(column) => column,
+        }
+    }
 }
 
-/// The answers for the two booleans.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct BoolTest {
-    pub(super) on_true: bool,
-    pub(super) on_false: bool,
+/// What is asked of a declared array.
+#[derive(Debug, Clone)]
+pub(super) enum ListTest {
+    /// Some element passes.
+    Any(ColumnTest),
+    /// Every one of these, which differ from each other and are sorted, is an element.
+    All(Elements),
+    /// It is this list.
+    Same(Elements),
+    /// FALSE, as no array of the type can be what is asked for.
+    Never,
 }
 
-/// What is asked of a number of any kind.
-#[derive(Debug)]
-pub(super) enum NumberTest {
-    Range(NumberRange),
-    /// Sorted by [`Number::compare`].
-    Set(Vec<Number>),
+/// Constants in the type of an array's elements.
+#[derive(Debug, Clone)]
+pub(super) enum Elements {
+    Bools(Vec<bool>),
+    Ints(Vec<i64>),
+    Singles(Vec<f32>),
+    Doubles(Vec<f64>),
+    Texts(Vec<String>),
 }
 
-/// What is asked of a JSON value: one part for each type of constant. A value of a type without a part is UNKNOWN.
-#[derive(Debug, Default)]
-pub(super) struct ValueTest {
-    pub(super) number: Option<NumberTest>,
-    pub(super) text: Option<TextTest>,
-    pub(super) boolean: Option<BoolTest>,
+impl Elements {
+    /// Sorted, without repetitions.
+    pub(super) fn sorted(mut self) -> Self {
+        fn sort<T: PartialOrd>(values: &mut Vec<T>) {
+            // No float is NaN: literals and templates are checked.
+            values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+            values.dedup_by(|a, b| a == b);
+        }
+        match &mut self {
+            Self::Bools(values) => sort(values),
+            Self::Ints(values) => sort(values),
+            Self::Singles(values) => sort(values),
+            Self::Doubles(values) => sort(values),
+            Self::Texts(values) => sort(values),
+        }
+        self
+    }
 }
 
-/// A chain of operators with constants, applied to one value from the inside out.
-#[derive(Debug, Default)]
-pub(super) struct Arithmetic {
-    pub(super) steps: Vec<ArithmeticStep>,
-    /// Whether `/` keeps fractions between integers: when any constant of the comparison is a float.
-    pub(super) fractional: bool,
-    /// Whether each result is rounded to 32 bits: on a Float column.
-    pub(super) single: bool,
+/// What is asked of an array in JSON.
+#[derive(Debug, Clone)]
+pub(super) enum JsonListTest {
+    Any(ValueSet),
+    All(ValueSet),
+    Same(Vec<Constant>),
 }
 
-/// One operator and its constant.
-#[derive(Debug)]
-pub(super) struct ArithmeticStep {
-    pub(super) op: ArithmeticOp,
-    pub(super) constant: Number,
-    /// Whether the constant stands on the left.
-    pub(super) reversed: bool,
-}
+/// From this cost on a part is evaluated only on rows that the cheaper ones left open.
+pub(super) const COSTLY: u32 = 2;
 
 impl Predicate {
     /// Negates.
@@ -144,6 +169,8 @@ impl Predicate {
             return Self::Constant(decisive);
         }
         parts.retain(|p| !matches!(p, Self::Constant(_)));
+        // No part can fail or be felt by another: only the time depends on the order.
+        parts.sort_by_cached_key(Self::cost);
         match parts.len() {
             0 => Self::Constant(!decisive),
             1 => parts.remove(0),
@@ -151,10 +178,27 @@ impl Predicate {
         }
     }
 
+    /// How much a row costs, on a scale of its own.
+    pub(super) fn cost(&self) -> u32 {
+        match self {
+            Self::Constant(_) => 0,
+            Self::Not(inner) => inner.cost(),
+            Self::And(parts) | Self::Or(parts) => parts.iter().map(Self::cost).max().unwrap_or(0),
+            Self::Column { source: Source::Column(_), test } => test.cost(),
+            Self::Column { test, .. } => test.cost() + 1,
+            Self::Pair { .. } | Self::IsNull { .. } => 1,
+            Self::Computed { .. } | Self::Moved { .. } => 2,
+            Self::List { .. } => 5,
+            Self::Json { .. } | Self::JsonList { .. } | Self::Exists { .. } => 6,
+        }
+    }
+
     /// Keys among which every matching row's primary key is; `None` if the predicate does not name them.
     pub(super) fn key_candidates(&self, key_column: usize) -> Option<Keys> {
         match self {
-            Self::Column { column, test } if *column == key_column => test.named_keys(),
+            Self::Column { source: Source::Column(column), test } if *column == key_column => {
+                test.named_keys()
+            }
             Self::And(parts) => {
                 parts.iter().filter_map(|p| p.key_candidates(key_column)).min_by_key(Keys::len)
             }
@@ -187,87 +231,4 @@ fn union(a: Keys, b: Keys) -> Option<Keys> {
         }
         _ => return None,
     })
-}
-
-impl ColumnTest {
-    fn named_keys(&self) -> Option<Keys> {
-        match self {
-            Self::IntRange(None) => Some(Keys::Int(Vec::new())),
-            Self::IntRange(Some((low, high))) if low == high => Some(Keys::Int(vec![*low])),
-            Self::IntSet(keys) => Some(Keys::Int(keys.clone())),
-            Self::Text(TextTest::Set(keys)) => Some(Keys::Text(keys.clone())),
-            Self::Text(TextTest::Range(Bound::Included(low), Bound::Included(high))) if low == high => {
-                Some(Keys::Text(vec![low.clone()]))
-            }
-            _ => None,
-        }
-    }
-}
-
-impl TextTest {
-    /// Whether `text` passes. Order is byte order.
-    pub(super) fn accepts(&self, text: &str) -> bool {
-        match self {
-            Self::Range(low, high) => {
-                let above = match low {
-                    Bound::Unbounded => true,
-                    Bound::Included(low) => low.as_str() <= text,
-                    Bound::Excluded(low) => low.as_str() < text,
-                };
-                above
-                    && match high {
-                        Bound::Unbounded => true,
-                        Bound::Included(high) => text <= high.as_str(),
-                        Bound::Excluded(high) => text < high.as_str(),
-                    }
-            }
-            Self::Set(texts) => texts.binary_search_by(|t| t.as_str().cmp(text)).is_ok(),
-            Self::Like(pattern) => pattern.matches(text),
-        }
-    }
-}
-
-impl BoolTest {
-    /// The relation of a boolean to `constant`; false orders before true.
-    pub(super) fn of(op: CompareOp, constant: bool) -> Self {
-        Self { on_true: op.holds(true.cmp(&constant)), on_false: op.holds(false.cmp(&constant)) }
-    }
-
-    /// Whether `value` passes.
-    pub(super) fn accepts(self, value: bool) -> bool {
-        if value { self.on_true } else { self.on_false }
-    }
-}
-
-impl NumberTest {
-    /// Whether `value` passes.
-    pub(super) fn accepts(&self, value: Number) -> bool {
-        match self {
-            Self::Range(range) => range.contains(value),
-            Self::Set(numbers) => numbers.binary_search_by(|n| n.compare(value)).is_ok(),
-        }
-    }
-}
-
-impl ValueTest {
-    /// Whether `value` passes; `None` is UNKNOWN.
-    pub(super) fn accepts(&self, value: &JsonValue<'_>) -> Option<bool> {
-        match value {
-            JsonValue::Number(number) => self.number.as_ref().map(|test| test.accepts(*number)),
-            JsonValue::Text(text) => self.text.as_ref().map(|test| test.accepts(text)),
-            JsonValue::Bool(boolean) => self.boolean.map(|test| test.accepts(*boolean)),
-            JsonValue::Null | JsonValue::Container => None,
-        }
-    }
-}
-
-impl Arithmetic {
-    /// The result on `value`; `None` where there is none, which makes the comparison UNKNOWN.
-    pub(super) fn apply(&self, value: Number) -> Option<Number> {
-        self.steps.iter().try_fold(value, |value, step| {
-            let (left, right) = if step.reversed { (step.constant, value) } else { (value, step.constant) };
-            let result = left.apply(step.op, right, self.fractional)?;
-            Some(if self.single { result.to_single() } else { result })
-        })
-    }
 }

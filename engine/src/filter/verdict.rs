@@ -2,6 +2,37 @@
 
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 
+/// The rows that a part of a predicate is asked about. The truth of the others is settled: it may come out as anything.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a> {
+    /// Of the columns.
+    pub(super) count: usize,
+    /// `None` is all.
+    pub(super) wanted: Option<&'a BooleanBuffer>,
+}
+
+impl Rows<'_> {
+    /// Whether so few are wanted that asking each is better than reading the column.
+    pub(super) fn are_few(&self) -> bool {
+        self.wanted.is_some_and(|wanted| wanted.count_set_bits() < self.count / 8)
+    }
+
+    /// For each 64 rows the first one, and which of them are wanted.
+    fn for_each_word(&self, mut visit: impl FnMut(usize, u64)) {
+        match self.wanted {
+            Some(wanted) => {
+                let words = wanted.bit_chunks().iter_padded();
+                words.take(self.count.div_ceil(64)).enumerate().for_each(|(i, word)| visit(i * 64, word));
+            }
+            None => {
+                for start in (0..self.count).step_by(64) {
+                    visit(start, u64::MAX >> (64 - (self.count - start).min(64)));
+                }
+            }
+        }
+    }
+}
+
 /// One truth value a row.
 #[derive(Debug)]
 pub(super) struct Verdict {
@@ -26,22 +57,29 @@ impl Verdict {
         }
     }
 
-    /// Asks every row; `None` is UNKNOWN.
-    pub(super) fn from_rows(rows: usize, mut decide: impl FnMut(usize) -> Option<bool>) -> Self {
-        let words = rows.div_ceil(64);
+    /// Asks the wanted rows; `None` is UNKNOWN, and so is every other row.
+    pub(super) fn from_rows(rows: Rows<'_>, mut decide: impl FnMut(usize) -> Option<bool>) -> Self {
+        let words = rows.count.div_ceil(64);
         let (mut yes, mut known) = (Vec::with_capacity(words), Vec::with_capacity(words));
-        for start in (0..rows).step_by(64) {
+        rows.for_each_word(|start, mut wanted| {
             let (mut yes_word, mut known_word) = (0u64, 0u64);
-            for bit in 0..(rows - start).min(64) {
+            while wanted != 0 {
+                let bit = wanted.trailing_zeros() as usize;
+                wanted &= wanted - 1;
                 let truth = decide(start + bit);
                 yes_word |= u64::from(truth == Some(true)) << bit;
                 known_word |= u64::from(truth.is_some()) << bit;
             }
             yes.push(yes_word);
             known.push(known_word);
-        }
-        let bitmap = |words: Vec<u64>| BooleanBuffer::new(words.into(), 0, rows);
+        });
+        let bitmap = |words: Vec<u64>| BooleanBuffer::new(words.into(), 0, rows.count);
         Self { yes: bitmap(yes), known: Some(bitmap(known)) }
+    }
+
+    /// Rows whose truth another operand of `and` (else: of `or`) can still change.
+    pub(super) fn open(&self, and: bool) -> BooleanBuffer {
+        if and { !&self.no() } else { !&self.yes }
     }
 
     /// The TRUE rows.
@@ -90,7 +128,7 @@ mod tests {
     const ALL: [Option<bool>; 3] = [Some(true), Some(false), None];
 
     fn verdict(truths: &[Option<bool>]) -> Verdict {
-        Verdict::from_rows(truths.len(), |row| truths[row])
+        Verdict::from_rows(Rows { count: truths.len(), wanted: None }, |row| truths[row])
     }
 
     fn truths(verdict: &Verdict) -> Vec<Option<bool>> {
@@ -109,6 +147,28 @@ mod tests {
         assert_eq!(truths(&verdict(&left).and(verdict(&right))), expected_and);
         assert_eq!(truths(&verdict(&left).or(verdict(&right))), expected_or);
         assert_eq!(truths(&verdict(&ALL).not()), [Some(false), Some(true), None]);
+    }
+
+    #[test]
+    fn only_wanted_rows_are_asked() {
+        for count in [0, 1, 63, 64, 65, 200] {
+            let wanted: BooleanBuffer = (0..count + 3).map(|row| row % 3 == 0).collect();
+            let wanted = wanted.slice(3, count);
+            let mut asked = Vec::new();
+            let rows = Rows { count, wanted: Some(&wanted) };
+            let verdict = Verdict::from_rows(rows, |row| {
+                asked.push(row);
+                Some(true)
+            });
+            assert_eq!(asked, (0..count).filter(|row| row % 3 == 0).collect::<Vec<_>>());
+            assert_eq!(verdict.yes, wanted);
+        }
+    }
+
+    #[test]
+    fn open_rows_are_those_that_can_change() {
+        let open = |and| verdict(&ALL).open(and).iter().collect::<Vec<_>>();
+        assert_eq!((open(true), open(false)), (vec![true, false, true], vec![false, true, true]));
     }
 
     #[test]

@@ -37,6 +37,10 @@ pub(crate) fn check_type(index: &IndexDefinition, field: &Field) -> Result<()> {
             field.data_type, index.index_type
         )));
     }
+    let ours = ["recall", "mmap.enabled", "warmup"];
+    if auto && index.params.keys().any(|key| !ours.contains(&key.as_str())) {
+        return Err(EngineError::invalid("only metric type can be passed when use AutoIndex"));
+    }
     check_metric(index, field)
 }
 

@@ -27,6 +27,7 @@ mod quantizer;
 mod query;
 mod sample;
 mod space;
+pub mod sparse;
 mod stats;
 
 use crate::error::Result;
@@ -39,7 +40,8 @@ pub(crate) use kinds::{check_scalar, check_type};
 pub use params::INDEX_TYPES;
 pub(crate) use params::{LEAST_ROWS, Plan};
 pub(crate) use progress::BuildProgress;
-pub(crate) use query::{Collector, Target};
+pub use query::Collector;
+pub(crate) use query::Target;
 pub use stats::SearchStats;
 
 /// Samples, seeds of k-means and levels of a graph are the same for the same data. A graph still differs a little from

@@ -12,7 +12,7 @@ use crate::segment::VectorColumn;
 const SCORED_AT_ONCE: usize = 8;
 
 /// Takes the rows that an index finds.
-pub(crate) trait Collector {
+pub trait Collector {
     /// A row with its exact score.
     fn offer(&mut self, row: u32, score: f32);
 

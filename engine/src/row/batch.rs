@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
+use arrow_array::builder::{BinaryBuilder, StringBuilder};
+use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray};
 
 use super::column::{Column, Finished, append_default, invalid};
@@ -12,6 +13,7 @@ use super::value::{OutputValue, Value};
 use crate::error::{EngineError, Result};
 use crate::limits;
 use crate::schema::{DYNAMIC_FIELD, DataType, Field, Schema};
+use crate::text::term::term_counts;
 
 /// Where the primary keys of a batch come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -326,7 +328,8 @@ impl BatchBuilder {
             let mut dynamic = self.dynamic;
             scalars.push(Some(Arc::new(dynamic.finish())));
         }
-        let (schema, rows, bytes) = (self.schema, self.rows, self.bytes);
+        let (schema, rows) = (self.schema, self.rows);
+        let bytes = self.bytes + compute(&schema, &mut scalars)?;
         Ok(Batch { schema, scalars, vectors, present, rows, bytes, partition: 0 })
     }
 
@@ -386,10 +389,32 @@ impl BatchBuilder {
     }
 }
 
+/// Fills the columns that functions compute; returns their size in bytes.
+fn compute(schema: &Schema, columns: &mut [Option<ArrayRef>]) -> Result<usize> {
+    let mut bytes = 0;
+    for function in schema.functions() {
+        let missing = || EngineError::Internal(format!("function {} without its fields", function.name));
+        let input = schema.column_of(&function.input).ok_or_else(missing)?;
+        let output = schema.column_of(&function.output).ok_or_else(missing)?;
+        let analyzer =
+            schema.fields().iter().find(|f| f.name == function.input).ok_or_else(missing)?.analyzer()?;
+        let texts = columns.get(input).and_then(Option::as_ref).and_then(|c| c.as_string_opt::<i32>());
+        let texts = texts.ok_or_else(missing)?;
+        let mut terms = BinaryBuilder::new();
+        for text in texts {
+            let counts = term_counts(&analyzer, text.unwrap_or_default())?.into_bytes();
+            bytes += counts.len() + 4;
+            terms.append_value(counts);
+        }
+        let place = columns.get_mut(output).ok_or_else(missing)?;
+        *place = Some(Arc::new(terms.finish()));
+    }
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use arrow_array::Array;
-    use arrow_array::cast::AsArray;
     use arrow_array::types::Int64Type;
 
     use super::*;

@@ -9,8 +9,8 @@ use arrow_array::builder::{
 use arrow_array::{ArrayRef, BooleanArray, ListArray};
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 
-use super::sparse;
 use super::value::Value;
+use super::{moment, sparse};
 use crate::error::{EngineError, Result};
 use crate::limits;
 use crate::schema::{DataType, Field};
@@ -214,6 +214,11 @@ pub(super) fn append_default(
     let text;
     let value = match default {
         serde_json::Value::Bool(b) => Value::Bool(*b),
+        serde_json::Value::String(s) if field.data_type == DataType::Timestamptz => {
+            let moment = moment::parse(s, &moment::Zone::utc());
+            let refuse = || invalid(field, row, format!("got invalid timestamptz string '{s}'"));
+            Value::Int(moment.ok_or_else(refuse)?)
+        }
         serde_json::Value::String(s) => Value::Text(s),
         serde_json::Value::Number(n) => {
             n.as_i64().map_or(Value::Float(n.as_f64().unwrap_or(f64::NAN)), Value::Int)

@@ -1,12 +1,13 @@
-//! Sparse vectors as bytes: pairs of index (u32) and value (f32), little-endian, in strictly ascending order of indices.
-//! It is Milvus's form on the wire, and ours in files.
+//! Sparse vectors in rows, as bytes: pairs of index (u32) and value (f32), little-endian, in strictly ascending order of
+//! indices. It is Milvus's form on the wire, and ours in files. What searches make of them is in [`crate::index::sparse`].
 
+use crate::index::sparse::{SparseRow, SparseVector};
 use crate::limits::MAX_SPARSE_PAIRS;
 
 /// Bytes of one pair.
 const PAIR: usize = 8;
 
-/// Each pair of a vector that [`check`] has passed.
+/// Each pair of a vector that [`check`] has passed, also those of value 0.
 pub fn pairs(bytes: &[u8]) -> impl Iterator<Item = (u32, f32)> + '_ {
     bytes
         .as_chunks::<PAIR>()
@@ -20,41 +21,19 @@ pub fn pairs(bytes: &[u8]) -> impl Iterator<Item = (u32, f32)> + '_ {
 /// # Errors
 /// What is wrong, in words.
 pub fn check(bytes: &[u8]) -> Result<(), String> {
-    if !bytes.len().is_multiple_of(PAIR) {
-        return Err(format!("invalid data length in sparse float vector: {}", bytes.len()));
-    }
     if bytes.len() / PAIR > MAX_SPARSE_PAIRS {
         return Err(format!("a sparse vector holds at most {MAX_SPARSE_PAIRS} pairs"));
     }
-    let mut last = None;
-    for (index, value) in pairs(bytes) {
-        if index == u32::MAX {
-            return Err(format!("invalid index in sparse float vector: must be less than 2^32-1: {index}"));
-        }
-        if last.is_some_and(|last| last >= index) {
-            return Err(format!("unsorted or same indices in sparse float vector: {index}"));
-        }
-        if !value.is_finite() {
-            return Err("value is not a number or infinity in sparse float vector".to_owned());
-        }
-        last = Some(index);
-    }
-    Ok(())
+    SparseRow::parse(bytes).map(drop).map_err(|error| error.to_string())
 }
 
 /// The bytes of pairs in any order.
 ///
 /// # Errors
 /// As [`check`]; also for an index that comes twice.
-pub fn encode(mut pairs: Vec<(u32, f32)>) -> Result<Vec<u8>, String> {
-    pairs.sort_unstable_by_key(|pair| pair.0);
-    let bytes: Vec<u8> = pairs
-        .iter()
-        .flat_map(|(index, value)| {
-            let (i, v) = (index.to_le_bytes(), value.to_le_bytes());
-            [i[0], i[1], i[2], i[3], v[0], v[1], v[2], v[3]]
-        })
-        .collect();
+pub fn encode(pairs: Vec<(u32, f32)>) -> Result<Vec<u8>, String> {
+    let vector = SparseVector::from_pairs(pairs).map_err(|error| error.to_string())?;
+    let bytes = vector.into_bytes();
     check(&bytes)?;
     Ok(bytes)
 }

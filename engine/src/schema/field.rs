@@ -9,6 +9,7 @@ use super::DataType;
 use super::names::check_field_name;
 use crate::error::{EngineError, Result};
 use crate::limits;
+use crate::text::Analyzer;
 
 /// One declared field. Build with [`Field::new`] and the setters; [`super::Schema::new`] checks it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,6 +132,14 @@ impl Field {
         self.is_on("enable_match")
     }
 
+    /// What cuts text of it into words.
+    ///
+    /// # Errors
+    /// `InvalidParameter` when its parameters ask for none that there is.
+    pub fn analyzer(&self) -> Result<Analyzer> {
+        Analyzer::from_json(self.params.get("analyzer_params").map_or("", String::as_str))
+    }
+
     fn is_on(&self, param: &str) -> bool {
         self.params.get(param).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
@@ -165,7 +174,10 @@ impl Field {
                     "dim should not be specified for sparse vector field {name}"
                 )));
             }
-            DataType::VarChar => self.check_text()?,
+            DataType::VarChar => {
+                self.check_text()?;
+                self.analyzer()?;
+            }
             DataType::Array => self.check_array()?,
             data_type if data_type.is_dense() => self.check_dense()?,
             _ => {}

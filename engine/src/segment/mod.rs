@@ -7,7 +7,8 @@ mod files;
 mod keys;
 mod vectors;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
@@ -25,8 +26,9 @@ pub use vectors::VectorColumn;
 
 use crate::error::{EngineError, Result};
 use crate::index::VectorIndex;
+use crate::index::sparse::SparseIndex;
 use crate::row::{Chunk, KeyRef};
-use crate::schema::{Schema, adapt};
+use crate::schema::{DataType, Schema, adapt};
 
 /// Rows that never change, in memory or mapped from files.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ pub struct Segment {
     bytes: usize,
     /// For each dense vector field, once there is one.
     indexes: Arc<Vec<RwLock<Option<Arc<VectorIndex>>>>>,
+    /// By the number of a sparse vector field: an index that is made once, and then stays.
+    sparse: Arc<HashMap<i64, OnceLock<Arc<SparseIndex>>>>,
 }
 
 impl Segment {
@@ -80,6 +84,7 @@ impl Segment {
             sealed: file_bytes.is_some(),
             bytes,
             indexes: Arc::new(indexes),
+            sparse: Arc::new(sparse_slots(schema)),
         })
     }
 
@@ -95,6 +100,8 @@ impl Segment {
             sealed: self.sealed,
             bytes: self.bytes,
             indexes: Arc::clone(&self.indexes),
+            // A sparse field that came later has no index here; its rows are few, or none have a value.
+            sparse: Arc::clone(&self.sparse),
         })
     }
 
@@ -128,9 +135,27 @@ impl Segment {
         self.indexes.get(field)?.read().clone()
     }
 
+    /// The index over the sparse vectors of a field, by the field's number.
+    pub(crate) fn sparse_index(&self, field: i64) -> Option<&Arc<SparseIndex>> {
+        self.sparse.get(&field)?.get()
+    }
+
+    /// Whether there could be an index over the sparse vectors of a field, and is none.
+    pub(crate) fn lacks_sparse_index(&self, field: i64) -> bool {
+        self.sparse.get(&field).is_some_and(|slot| slot.get().is_none())
+    }
+
+    /// From now on searches use the index.
+    pub(crate) fn set_sparse_index(&self, field: i64, index: SparseIndex) {
+        if let Some(slot) = self.sparse.get(&field) {
+            // Of two that were made at once either will do.
+            let _ = slot.set(Arc::new(index));
+        }
+    }
+
     /// Bytes of its indexes.
     pub(crate) fn index_bytes(&self) -> usize {
-        self.indexes.iter().filter_map(|slot| Some(slot.read().as_ref()?.bytes())).sum()
+        self.indexes.iter().filter_map(|slot| Some(slot.read().as_ref()?.bytes())).sum::<usize>()
     }
 
     /// From now on searches use the index.
@@ -185,6 +210,11 @@ impl SegmentView {
     pub(crate) fn live_bytes(&self) -> u64 {
         (self.segment.bytes() as u128 * self.live() as u128 / self.segment.rows().max(1) as u128) as u64
     }
+}
+
+fn sparse_slots(schema: &Schema) -> HashMap<i64, OnceLock<Arc<SparseIndex>>> {
+    let fields = schema.fields().iter().filter(|f| f.data_type == DataType::SparseFloatVector);
+    fields.map(|field| (field.id, OnceLock::new())).collect()
 }
 
 fn key_column(schema: &Schema, scalars: &RecordBatch) -> Result<ArrayRef> {

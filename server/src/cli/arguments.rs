@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::backup::{BackupArguments, RestoreArguments};
 use super::check::CheckArguments;
-use crate::config::Settings;
+use crate::config::{AuthSettings, Settings};
 
 /// Vector database, image embedder and image search in one program
 #[derive(Debug, Parser)]
@@ -55,9 +55,13 @@ pub(super) struct ServeArguments {
     /// writes of that time) [env: ELANUS_SYNC]
     #[arg(long, value_name = "WHEN")]
     sync: Option<String>,
+    /// Answer only users who give their password and have the privilege; root's first one comes from
+    /// ELANUS_ROOT_PASSWORD or the file [env: ELANUS_AUTH=true]
+    #[arg(long)]
+    auth: bool,
 
     /// TOML file with these settings (keys: data, listen, admin_listen, images, image_root, device, pooling, sync,
-    /// backup_root, [limits], [storage], [quota]) [env: ELANUS_CONFIG]
+    /// backup_root, [auth], [limits], [storage], [quota]) [env: ELANUS_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 }
@@ -75,6 +79,7 @@ impl ServeArguments {
             device: self.device,
             pooling: self.pooling,
             sync: self.sync,
+            auth: AuthSettings { enabled: self.auth.then_some(true), root_password: None },
             ..Settings::default()
         }
     }

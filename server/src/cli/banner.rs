@@ -16,12 +16,24 @@ pub(super) fn text(server: &Handle) -> String {
     let _ = writeln!(text, "Elanus {VERSION} ({COMMIT})");
     let _ = writeln!(text, "  data       {} ({collections} collection{plural})", data.display());
     let _ = writeln!(text, "  embedding  {}", crate::status::device_sentence(app));
+    let _ = writeln!(text, "  users      {}", users(app));
     let _ = writeln!(text, "  metrics    http://{}/metrics", reachable(server.admin_addr()));
     let _ = writeln!(text, "  page, API  http://{}/", reachable(server.addr()));
     for (name, reason) in app.engine.failed() {
         let _ = writeln!(text, "  collection {name} is out of service: {reason}");
     }
     text
+}
+
+/// Whether users must say who they are, and whether root still has the password that everybody knows.
+fn users(app: &crate::App) -> &'static str {
+    match app.auth.is_enabled() {
+        false => "authorization is off: whoever reaches the addresses may do everything",
+        true if app.auth.has_default_password() => {
+            "authorization is on; ROOT HAS THE PASSWORD THAT EVERYBODY KNOWS: CHANGE IT NOW"
+        }
+        true => "authorization is on",
+    }
 }
 
 /// An address that a browser on this machine can open: "any address" becomes this machine's own.

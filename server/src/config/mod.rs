@@ -1,6 +1,7 @@
 //! What the program is told: a [`Config`] that is complete and checked. It is made from layers of optional
 //! [`Settings`] (flag over environment over file over default); nothing else reads flags, environment or files.
 
+mod auth;
 mod engine;
 mod settings;
 
@@ -11,6 +12,9 @@ use std::time::Duration;
 use elanus_embed::{DeviceChoice, Pooling};
 use elanus_engine::EngineOptions;
 
+use crate::auth::Secret;
+
+pub use auth::AuthSettings;
 pub use settings::{LimitSettings, QuotaSettings, SearchSettings, Settings, StorageSettings};
 
 /// Complete configuration of one server.
@@ -38,6 +42,17 @@ pub struct Config {
     pub backup_root: Option<PathBuf>,
     /// Whether arrays and JSON fields are answered as values, or in the forms of Milvus 3.0.0 and before.
     pub native_json: bool,
+    /// Whether users must say who they are.
+    pub auth: AuthConfig,
+}
+
+/// Users and their rights.
+#[derive(Debug, Clone, Default)]
+pub struct AuthConfig {
+    /// Whether every request needs a user with the right to it.
+    pub enabled: bool,
+    /// Root's password at the beginning; used only as long as root has the default one.
+    pub root_password: Option<Secret>,
 }
 
 /// Limits of the server. The engine's own are in `elanus_engine::limits`.
@@ -94,6 +109,7 @@ impl Default for Config {
             engine: EngineOptions { memory: Some(crate::memory::measure), ..EngineOptions::default() },
             backup_root: None,
             native_json: true,
+            auth: AuthConfig::default(),
         }
     }
 }

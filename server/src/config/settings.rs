@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Config, ConfigError, Limits};
+use super::{AuthSettings, Config, ConfigError, Limits};
 
 /// Settings of one layer. The TOML keys are the names of the fields (`admin_listen = "..."`).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -35,6 +35,8 @@ pub struct Settings {
     pub sync: Option<String>,
     /// Where backups may go when the admin port is open to other machines; in the file only.
     pub backup_root: Option<PathBuf>,
+    /// The table `[auth]`.
+    pub auth: AuthSettings,
     /// The table `[limits]`; in the file only.
     pub limits: Option<LimitSettings>,
     /// The table `[storage]`; in the file only.
@@ -116,6 +118,7 @@ impl Settings {
             device: text("ELANUS_DEVICE")?,
             pooling: text("ELANUS_POOLING")?,
             sync: text("ELANUS_SYNC")?,
+            auth: AuthSettings::from_environment(text)?,
             ..Self::default()
         })
     }
@@ -129,7 +132,7 @@ impl Settings {
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         toml::from_str(&text).map_err(|e| ConfigError::File {
             path: path.to_owned(),
-            reason: e.to_string().trim_end().to_owned(),
+            reason: super::auth::without_password(&e),
         })
     }
 
@@ -146,6 +149,7 @@ impl Settings {
             pooling: self.pooling.or(lower.pooling),
             sync: self.sync.or(lower.sync),
             backup_root: self.backup_root.or(lower.backup_root),
+            auth: self.auth.or(lower.auth),
             limits: self.limits.or(lower.limits),
             storage: self.storage.or(lower.storage),
             search: self.search.or(lower.search),
@@ -179,6 +183,7 @@ impl Settings {
             )?,
             backup_root: self.backup_root,
             native_json: self.native_json.unwrap_or(default.native_json),
+            auth: self.auth.resolve()?,
         })
     }
 }

@@ -1,5 +1,5 @@
-//! The one middleware around every route: limits on bodies, panics caught, headers added, time taken. It is applied
-//! after routing, so it knows the route's template for the metrics.
+//! What is around every route: outermost panics caught, headers added, time taken ([`guarded`]); innermost limits on
+//! bodies ([`admitted`]). Both are applied after routing, so that the route's template is known for the metrics.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -27,47 +27,50 @@ const PIECE: usize = 64 << 10;
 /// How long a request may wait for room for its body.
 const ROOM_PATIENCE: Duration = Duration::from_secs(5);
 
-struct Guard {
+struct Admission {
     max_body: usize,
     body_pause: Duration,
     /// Room for bodies, in pieces.
     room: Semaphore,
-    metrics: Arc<Metrics>,
 }
 
 /// Puts the guard around all routes of `router`, its fallback included.
-pub(crate) fn guarded(router: Router, limits: &Limits, metrics: &Arc<Metrics>) -> Router {
-    let guard = Guard {
+pub(crate) fn guarded(router: Router, metrics: &Arc<Metrics>) -> Router {
+    router.layer(from_fn_with_state(Arc::clone(metrics), through))
+}
+
+/// Limits the bodies of requests to all routes of `router`, its fallback included.
+pub(crate) fn admitted(router: Router, limits: &Limits) -> Router {
+    let admission = Admission {
         max_body: limits.max_body_bytes,
         body_pause: limits.body_idle_timeout,
         room: Semaphore::new(limits.max_bodies_bytes.div_ceil(PIECE).min(Semaphore::MAX_PERMITS)),
-        metrics: Arc::clone(metrics),
     };
     router
         .layer(DefaultBodyLimit::max(limits.max_body_bytes))
-        .layer(from_fn_with_state(Arc::new(guard), through))
+        .layer(from_fn_with_state(Arc::new(admission), admit))
 }
 
-async fn through(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+async fn through(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let route = request.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned());
-    let _in_flight = guard.metrics.request_begins();
+    let _in_flight = metrics.request_begins();
     let mut response = if method == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        caught(&guard, request, next, &path).await
+        caught(request, next, &path).await
     };
     headers::add(response.headers_mut(), &path);
     let route = route.as_deref().unwrap_or("other");
-    guard.metrics.request_ends(&method, route, response.status(), started.elapsed());
+    metrics.request_ends(&method, route, response.status(), started.elapsed());
     response
 }
 
 /// The handler's answer, or 500 when it panicked.
-async fn caught(guard: &Guard, request: Request, next: Next, path: &str) -> Response {
-    match AssertUnwindSafe(admitted(guard, request, next)).catch_unwind().await {
+async fn caught(request: Request, next: Next, path: &str) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
             // The panic hook has printed message and place already.
@@ -78,16 +81,16 @@ async fn caught(guard: &Guard, request: Request, next: Next, path: &str) -> Resp
 }
 
 /// Lets the request through once there is room for its body.
-async fn admitted(guard: &Guard, request: Request, next: Next) -> Response {
-    let size = match body_size(request.body(), guard.max_body) {
+async fn admit(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
+    let size = match body_size(request.body(), admission.max_body) {
         Ok(size) => size,
         Err(error) => return reply::own_error(error),
     };
-    let _room = match room(guard, size).await {
+    let _room = match room(&admission, size).await {
         Ok(permit) => permit,
         Err(error) => return reply::own_error(error),
     };
-    let pause = guard.body_pause;
+    let pause = admission.body_pause;
     next.run(request.map(|body| if size == 0 { body } else { Body::new(TimedBody::new(body, pause)) })).await
 }
 
@@ -106,12 +109,12 @@ fn body_size(body: &Body, max: usize) -> Result<usize, ApiError> {
     Ok(hint.exact().and_then(|size| usize::try_from(size).ok()).unwrap_or(max))
 }
 
-async fn room(guard: &Guard, size: usize) -> Result<Option<SemaphorePermit<'_>>, ApiError> {
+async fn room(admission: &Admission, size: usize) -> Result<Option<SemaphorePermit<'_>>, ApiError> {
     let pieces = u32::try_from(size.div_ceil(PIECE)).unwrap_or(u32::MAX);
     if pieces == 0 {
         return Ok(None);
     }
-    let waited = tokio::time::timeout(ROOM_PATIENCE, guard.room.acquire_many(pieces)).await;
+    let waited = tokio::time::timeout(ROOM_PATIENCE, admission.room.acquire_many(pieces)).await;
     waited
         .ok()
         .and_then(Result::ok)

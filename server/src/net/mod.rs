@@ -17,5 +17,5 @@ mod progress;
 mod shutdown;
 
 pub use accept::{Settings, bind, serve};
-pub(crate) use guard::guarded;
+pub(crate) use guard::{admitted, guarded};
 pub use shutdown::Shutdown;

@@ -2,11 +2,11 @@
 //! names, and checks of words that several calls share.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::MethodRouter;
@@ -14,10 +14,13 @@ use elanus_engine::collection::DEFAULT_DATABASE;
 use elanus_engine::exec::Cancel;
 use elanus_engine::{Collection, SearchHits};
 
+use super::permit::Need;
 use crate::app::{App, blocking};
+use crate::auth::Asker;
 use crate::body::{Object, bad_json};
 use crate::error::{ApiError, code};
 use crate::reply::{self, Envelope, Form};
+use crate::telemetry::{Counted, VectorCount};
 
 /// A call: blocking, from a request to the bytes of its answer.
 pub(super) type Action = fn(&Call<'_>) -> Result<Vec<u8>, ApiError>;
@@ -28,6 +31,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// One request, read but not yet understood.
 pub(super) struct Call<'a> {
     pub(super) app: &'a App,
+    /// Who asks.
+    pub(super) asker: &'a Asker,
     headers: &'a HeaderMap,
     body: &'a [u8],
     /// Ends the call's searches when nobody waits for the answer any more.
@@ -43,34 +48,46 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// The route of an action.
-pub(super) fn post(action: Action) -> MethodRouter<Arc<App>> {
+/// The route of an action, for those who have what it needs. Without the layer that finds out who asks it is 500.
+pub(super) fn post(path: &'static str, action: Action, need: Need) -> MethodRouter<Arc<App>> {
     axum::routing::post(
-        move |State(app): State<Arc<App>>, headers: HeaderMap, body: Result<Bytes, BytesRejection>| {
-            run(app, headers, body, action)
+        move |State(app): State<Arc<App>>,
+              Extension(asker): Extension<Asker>,
+              headers: HeaderMap,
+              body: Result<Bytes, BytesRejection>| {
+            run(app, asker, headers, body, (path, action, need))
         },
     )
 }
 
 async fn run(
     app: Arc<App>,
+    asker: Asker,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-    action: Action,
+    (path, action, need): (&'static str, Action, Need),
 ) -> Response {
+    let (started, metrics) = (Instant::now(), Arc::clone(&app.metrics));
     let (body, limit) = match (body, timeout(&headers)) {
         (Ok(body), Ok(limit)) => (body, limit),
         (Err(rejection), _) => return unreadable(&rejection),
         (_, Err(error)) => return reply::milvus(Err(error)),
     };
+    let received = body.len();
     let cancel = Cancel::default();
     let _waited_for = CancelOnDrop(cancel.clone());
-    let call = blocking(move || action(&Call { app: &app, headers: &headers, body: &body, cancel }));
+    let call = blocking(move || {
+        need.check(&app, &asker, &headers, &body)?;
+        action(&Call { app: &app, asker: &asker, headers: &headers, body: &body, cancel })
+    });
     let outcome = tokio::time::timeout(limit, call).await;
     // After a timeout a write still runs to its end: whether a write happened is then unknown to the client.
-    reply::milvus(outcome.unwrap_or_else(|_| {
+    let outcome = outcome.unwrap_or_else(|_| {
         Err(ApiError::new(code::TIMEOUT, StatusCode::REQUEST_TIMEOUT, "request timeout"))
-    }))
+    });
+    let (took, sent) = (started.elapsed(), outcome.as_ref().map_or(0, Vec::len));
+    metrics.called(Counted { path, succeeded: outcome.is_ok(), took, received, sent });
+    reply::milvus(outcome)
 }
 
 fn unreadable(rejection: &BytesRejection) -> Response {
@@ -121,14 +138,21 @@ impl<'a> Call<'a> {
         Form {
             int64_as_string: self.int64_as_string(),
             native: self.app.config.native_json,
-            zone: collection.properties().remove("timezone").unwrap_or_else(|| "UTC".to_owned()),
+            zone: collection.definition().timezone().unwrap_or_default(),
         }
+    }
+
+    /// Counts rows that were written, or queries that were searched for.
+    pub(super) fn counted(&self, kind: VectorCount, collection: &Collection, count: usize) {
+        self.app.metrics.vectors(kind, collection.name(), count);
     }
 
     /// Counts a search, and logs a slow one with all that is known of it.
     pub(super) fn searched(&self, collection: &Collection, hits: &SearchHits, took: Duration) {
         self.app.metrics.searched(&hits.stats, took);
+        self.counted(VectorCount::Searched, collection, hits.topks.len());
         if took >= self.app.config.limits.slow_search {
+            self.app.metrics.slow_search();
             let explained = serde_json::to_string(&hits.explained).unwrap_or_default();
             tracing::warn!(
                 collection = collection.name(),

@@ -59,6 +59,7 @@ pub(super) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 /// Adds indexes.
 pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body("IndexParamReq")?;
+    body.array("indexParams")?;
     let collection = call.collection(&body)?;
     let unknown = |field: &str| ApiError::invalid(format!("cannot create index on non-exist field: {field}"));
     let indexes = read_indexes(&body, &collection.schema(), unknown)?;

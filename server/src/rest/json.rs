@@ -62,7 +62,7 @@ fn unquoted(string: &str) -> Option<Cow<'_, str>> {
 /// Cuts off the next value with the comma or colon behind it.
 fn take_value<'a>(rest: &mut &'a str) -> Option<&'a str> {
     let end = match rest.as_bytes().first()? {
-        b'"' => string_end(rest.as_bytes()),
+        b'"' => string_end(rest.as_bytes(), 0),
         b'[' | b'{' => nested_end(rest.as_bytes()),
         _ => rest.find([',', ':', ' ', '\t', '\n', '\r']).unwrap_or(rest.len()),
     };
@@ -73,9 +73,9 @@ fn take_value<'a>(rest: &mut &'a str) -> Option<&'a str> {
     Some(value)
 }
 
-/// Where a string that begins at the start ends.
-fn string_end(bytes: &[u8]) -> usize {
-    let mut at = 1;
+/// Where a string that begins at `start` ends.
+pub(super) fn string_end(bytes: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
         at += found;
         if bytes[at] == b'"' {
@@ -106,7 +106,7 @@ fn nested_end(bytes: &[u8]) -> usize {
         } else if begin == bytes.len() {
             return begin;
         } else if bytes[begin] == b'"' {
-            at = (begin + string_end(&bytes[begin..])).min(bytes.len());
+            at = string_end(bytes, begin).min(bytes.len());
         } else {
             depth += 1;
             at = begin + 1;

@@ -12,6 +12,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use super::milvus::{Counted, MilvusMetrics, VectorCount};
 use crate::version::{COMMIT, VERSION};
 
 /// Upper bounds of latencies in seconds, from a point read to a slow import.
@@ -39,6 +40,7 @@ pub struct Metrics {
     jobs_running: IntGauge,
     searches: Searches,
     collections: Collections,
+    milvus: MilvusMetrics,
 }
 
 /// What searches did; the same counters that `explain` gives.
@@ -94,6 +96,7 @@ impl Metrics {
         build.with_label_values(&[VERSION, COMMIT, elanus_engine::kernel::active().name()]).set(1);
         let collection = &["collection"];
         Ok(Arc::new(Self {
+            milvus: MilvusMetrics::new(&make.registry)?,
             requests: make.counters(
                 "http_requests_total",
                 "Requests answered",
@@ -282,6 +285,21 @@ impl Metrics {
         self.searches.bytes.inc_by(stats.bytes);
     }
 
+    /// Counts a call of Milvus's API under Milvus's names.
+    pub(crate) fn called(&self, call: Counted<'_>) {
+        self.milvus.request(call);
+    }
+
+    /// Counts rows or queries of a collection under Milvus's names.
+    pub(crate) fn vectors(&self, kind: VectorCount, collection: &str, count: usize) {
+        self.milvus.vectors(kind, collection, count);
+    }
+
+    /// Counts a slow search under Milvus's name.
+    pub(crate) fn slow_search(&self) {
+        self.milvus.slow_search();
+    }
+
     /// So many imports are under way.
     pub fn jobs_running(&self, count: i64) {
         self.jobs_running.set(count);
@@ -294,6 +312,7 @@ impl Metrics {
     pub(crate) fn text(&self, engine: Option<&Engine>) -> prometheus::Result<Vec<u8>> {
         if let Some(engine) = engine {
             self.collections.read(engine);
+            self.milvus.read(engine);
         }
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;

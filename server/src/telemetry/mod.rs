@@ -4,6 +4,8 @@
 mod admin;
 pub(crate) mod log;
 mod metrics;
+mod milvus;
 
 pub(crate) use admin::{Health, admin_routes};
 pub use metrics::Metrics;
+pub use milvus::{Counted, VectorCount};

@@ -140,7 +140,7 @@ fn queries(
 ) -> Result<usize> {
     let Some(first) = request.searches.first() else { return Ok(0) };
     let place = vector_place(snapshot.schema(), &first.field)?;
-    Ok(check(first, place.field, index_of(&first.field))?.queries.len())
+    Ok(check(snapshot.schema(), first, place.field, index_of(&first.field))?.queries.len())
 }
 
 /// The fused hits of each query, best first. `wanted` stands in for the limits of the searches.
@@ -155,7 +155,7 @@ fn fuse(
     let mut explained = Vec::with_capacity(request.searches.len());
     for (number, search) in request.searches.iter().enumerate() {
         let place = vector_place(snapshot.schema(), &search.field)?;
-        let checked = check(search, place.field, index_of(&search.field))?;
+        let checked = check(snapshot.schema(), search, place.field, index_of(&search.field))?;
         let count = wanted.map_or(checked.end, |wanted| checked.end.max(wanted + search.offset));
         let all = checked.queries.len() * request.searches.len();
         check_hits(all, count)?;

@@ -28,7 +28,7 @@ pub(crate) fn search(
     request: &SearchRequest,
 ) -> Result<SearchHits> {
     let place = vector_place(snapshot.schema(), &request.field)?;
-    let checked = request::check(request, place.field, index_of(&request.field))?;
+    let checked = request::check(snapshot.schema(), request, place.field, index_of(&request.field))?;
     let window = request.offset..checked.end;
     let (hits, explained) = match &request.group_by {
         Some(group) => grouped(snapshot, place, request, &checked, group)?,

@@ -1,10 +1,13 @@
 //! Query vectors of each kind: as a client gives them, and as they are compared after they were checked.
 
 use crate::error::{EngineError, Result};
+use crate::index::sparse::SparseVector;
 use crate::kernel;
 use crate::metric::MetricType;
 use crate::row::{packed, sparse};
-use crate::schema::{DataType, Field};
+use crate::schema::{DataType, Field, Schema};
+use crate::text::Analyzer;
+use crate::text::term::term_counts;
 
 /// Query vectors, as many as one request has.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,8 +35,8 @@ pub(super) enum Queries {
     Dense { matrix: Vec<f32>, dim: usize },
     /// Row-major, `width` bytes each.
     Binary { matrix: Vec<u8>, width: usize },
-    /// Pairs in ascending order of indices.
-    Sparse(Vec<Vec<(u32, f32)>>),
+    /// Weights, or how often each word is in a text.
+    Sparse(Vec<SparseVector>),
 }
 
 impl Queries {
@@ -41,19 +44,29 @@ impl Queries {
     ///
     /// # Errors
     /// `InvalidQueryVector` when kinds, dimensions or values do not fit.
-    pub(super) fn check(field: &Field, metric: MetricType, given: &QueryVectors) -> Result<Self> {
+    pub(super) fn check(
+        schema: &Schema,
+        field: &Field,
+        metric: MetricType,
+        given: &QueryVectors,
+    ) -> Result<Self> {
         match (field.data_type, given) {
             (DataType::BinaryVector, QueryVectors::Binary(matrix)) => {
                 let width = field.dim.unwrap_or(0) / 8;
                 check_length(field, matrix.len(), width)?;
                 Ok(Self::Binary { matrix: matrix.clone(), width })
             }
-            (DataType::SparseFloatVector, QueryVectors::Sparse(vectors)) => {
-                let pairs = |bytes: &Vec<u8>| match sparse::check(bytes) {
-                    Ok(()) => Ok(sparse::pairs(bytes).collect()),
-                    Err(reason) => Err(EngineError::InvalidQueryVector(reason)),
+            (DataType::SparseFloatVector, QueryVectors::Text(texts)) if field.function_output => {
+                let analyzer = analyzer_of(schema, field)?;
+                let terms = texts.iter().map(|text| term_counts(&analyzer, text));
+                Ok(Self::Sparse(terms.collect::<Result<_>>()?))
+            }
+            (DataType::SparseFloatVector, QueryVectors::Sparse(vectors)) if !field.function_output => {
+                let vector = |bytes: &Vec<u8>| {
+                    sparse::check(bytes).map_err(EngineError::InvalidQueryVector)?;
+                    SparseVector::from_pairs(sparse::pairs(bytes))
                 };
-                Ok(Self::Sparse(vectors.iter().map(pairs).collect::<Result<_>>()?))
+                Ok(Self::Sparse(vectors.iter().map(vector).collect::<Result<_>>()?))
             }
             (data_type, QueryVectors::Dense(matrix)) if data_type.is_dense() => {
                 let dim = field.dim.unwrap_or(0);
@@ -97,6 +110,14 @@ impl Queries {
             Self::Sparse(_) => 0,
         }
     }
+}
+
+/// What cut the texts that fill a field into words.
+fn analyzer_of(schema: &Schema, field: &Field) -> Result<Analyzer> {
+    let function = schema.functions().iter().find(|function| function.output == field.name);
+    let input = function.and_then(|function| schema.field(&function.input));
+    let missing = || EngineError::Internal(format!("field {} without its function", field.name));
+    input.ok_or_else(missing)?.1.analyzer()
 }
 
 fn check_length(field: &Field, length: usize, one: usize) -> Result<()> {

@@ -16,6 +16,7 @@ use crate::error::{EngineError, Result};
 use crate::exec::gather::VectorPlace;
 use crate::exec::matches::matches;
 use crate::exec::{Cancel, RowAddress};
+use crate::index::sparse::{self, Bm25, Corpus, Findable, InnerProduct, SparseIndex, SparseQuery};
 use crate::index::{Collector, SearchStats, Target, VectorIndex, flat};
 use crate::kernel::tile::WIDTH;
 use crate::kernel::{self, Metric, TopK};
@@ -49,7 +50,7 @@ pub(super) struct Ranked {
 enum PartColumn<'a> {
     Dense(&'a VectorColumn),
     Binary(&'a FixedSizeBinaryArray),
-    Sparse(&'a BinaryArray),
+    Sparse(&'a BinaryArray, Option<&'a Arc<SparseIndex>>),
 }
 
 /// A segment with the way through it.
@@ -68,6 +69,8 @@ pub(super) struct Ranker<'a> {
     parts: Vec<Part<'a>>,
     metric: MetricType,
     queries: &'a Queries,
+    /// Of sparse vectors: each query as it is scored.
+    sparse: Vec<(SparseScoring, SparseQuery)>,
     wanted: usize,
     range: Option<(f32, Option<f32>)>,
     cancel: Option<&'a Cancel>,
@@ -111,6 +114,7 @@ impl<'a> Ranker<'a> {
         }
         Ok(Self {
             snapshot,
+            sparse: sparse_queries(checked, &parts)?,
             parts,
             metric: checked.metric,
             queries: &checked.queries,
@@ -160,6 +164,7 @@ impl<'a> Ranker<'a> {
         self.parts.iter().enumerate().flat_map(move |(part, p)| {
             let all = p.rows.rows();
             let step = match p.path {
+                _ if matches!(p.column, PartColumn::Sparse(..)) => all.max(1),
                 SegmentPath::Nothing => usize::MAX,
                 SegmentPath::Rows => most_rows.min(all.max(1)),
                 SegmentPath::Codes | SegmentPath::Index { .. } => all.max(1),
@@ -274,21 +279,25 @@ impl<'a> Ranker<'a> {
         adapters: &mut [InSegment<'_, 'a>],
         stats: &mut SearchStats,
     ) {
+        if let PartColumn::Sparse(column, index) = column {
+            let findable = Findable { rows: &part.rows, hidden: None };
+            for (query, collector) in queries.zip(adapters) {
+                if !self.is_cancelled() {
+                    let (scoring, query) = &self.sparse[query];
+                    scoring.search(column, index.map(AsRef::as_ref), query, findable, collector, stats);
+                }
+            }
+            return;
+        }
         for (query, collector) in queries.zip(adapters) {
             for start in unit.rows.clone().step_by(UNIT_ROWS) {
                 if self.is_cancelled() {
                     return;
                 }
                 let rows = part.rows.iter_range(start..(start + UNIT_ROWS).min(unit.rows.end));
-                match (column, all) {
-                    (PartColumn::Binary(column), Queries::Binary { matrix, width }) => {
-                        let query = &matrix[query * width..(query + 1) * width];
-                        scan::binary(column, self.metric, query, rows, collector, stats);
-                    }
-                    (PartColumn::Sparse(column), Queries::Sparse(vectors)) => {
-                        scan::sparse(column, &vectors[query], rows, collector, stats);
-                    }
-                    _ => {}
+                if let (PartColumn::Binary(column), Queries::Binary { matrix, width }) = (column, all) {
+                    let query = &matrix[query * width..(query + 1) * width];
+                    scan::binary(column, self.metric, query, rows, collector, stats);
                 }
             }
         }
@@ -329,8 +338,68 @@ fn column_of<'a>(view: &'a SegmentView, place: VectorPlace<'_>) -> Option<PartCo
     let column = view.segment.scalars().columns().get(place.position)?;
     match place.field.data_type {
         DataType::BinaryVector => column.as_fixed_size_binary_opt().map(PartColumn::Binary),
-        _ => column.as_binary_opt::<i32>().map(PartColumn::Sparse),
+        _ => {
+            let index = view.segment.sparse_index(place.field.id);
+            column.as_binary_opt::<i32>().map(|column| PartColumn::Sparse(column, index))
+        }
     }
+}
+
+/// How sparse vectors are scored.
+enum SparseScoring {
+    Product,
+    Words(Bm25),
+}
+
+impl SparseScoring {
+    fn search(
+        &self,
+        column: &BinaryArray,
+        index: Option<&SparseIndex>,
+        query: &SparseQuery,
+        findable: Findable<'_>,
+        collector: &mut dyn Collector,
+        stats: &mut SearchStats,
+    ) {
+        match (self, index) {
+            (Self::Product, Some(index)) => {
+                sparse::search(index, query, &InnerProduct, findable, collector, stats);
+            }
+            (Self::Product, None) => {
+                sparse::brute_force(column, query, &InnerProduct, findable, collector, stats);
+            }
+            (Self::Words(bm25), Some(index)) => {
+                sparse::search(index, query, bm25, findable, collector, stats)
+            }
+            (Self::Words(bm25), None) => {
+                sparse::brute_force(column, query, bm25, findable, collector, stats);
+            }
+        }
+    }
+}
+
+/// Each sparse query with its scoring; for words, that takes a look at how often each is in all rows.
+fn sparse_queries(checked: &Checked, parts: &[Part<'_>]) -> Result<Vec<(SparseScoring, SparseQuery)>> {
+    let Queries::Sparse(vectors) = &checked.queries else { return Ok(Vec::new()) };
+    let mut queries = Vec::with_capacity(vectors.len());
+    for vector in vectors {
+        if checked.metric != MetricType::Bm25 {
+            let query = SparseQuery::new(vector.as_row(), checked.drop_ratio)?;
+            queries.push((SparseScoring::Product, query));
+            continue;
+        }
+        let mut corpus = Corpus::of_query(vector.as_row());
+        for part in parts {
+            match part.column {
+                PartColumn::Sparse(_, Some(index)) => corpus.add_index(index),
+                PartColumn::Sparse(column, None) => corpus.add_rows(column),
+                _ => {}
+            }
+        }
+        let (bm25, query) = Bm25::new(checked.bm25, &corpus, vector.as_row(), checked.drop_ratio)?;
+        queries.push((SparseScoring::Words(bm25), query));
+    }
+    Ok(queries)
 }
 
 /// Those of the rows that have a vector at all.

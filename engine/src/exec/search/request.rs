@@ -8,11 +8,12 @@ use crate::error::{EngineError, Result};
 use crate::exec::Cancel;
 use crate::filter::Filter;
 use crate::index::SearchStats;
+use crate::index::sparse::Bm25Params;
 use crate::limits::{MAX_HITS, MAX_RESULT_WINDOW};
 use crate::metric::MetricType;
 use crate::plan::{Effort, SegmentPath};
 use crate::row::{Projection, Rows};
-use crate::schema::Field;
+use crate::schema::{Field, Schema};
 
 /// What to search for.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct SearchRequest {
     pub group_by: Option<GroupBy>,
     /// Fields of the answer.
     pub projection: Projection,
+    /// For sparse vectors: the share of a query's smallest weights that need not find rows, 0 up to 1.
+    pub drop_ratio: f32,
     /// Ends the search.
     pub cancel: Option<Cancel>,
 }
@@ -63,6 +66,7 @@ impl SearchRequest {
             effort: Effort::Default,
             group_by: None,
             projection,
+            drop_ratio: 0.0,
             cancel: None,
         }
     }
@@ -138,6 +142,8 @@ pub(super) struct Checked {
     pub(super) end: usize,
     pub(super) range: Option<(f32, Option<f32>)>,
     pub(super) effort: Effort,
+    pub(super) bm25: Bm25Params,
+    pub(super) drop_ratio: f32,
 }
 
 impl Checked {
@@ -147,9 +153,14 @@ impl Checked {
     }
 }
 
-pub(super) fn check(request: &SearchRequest, field: &Field, index: Searching) -> Result<Checked> {
+pub(super) fn check(
+    schema: &Schema,
+    request: &SearchRequest,
+    field: &Field,
+    index: Searching,
+) -> Result<Checked> {
     let metric = choose_metric(field, index.metric, request.metric)?;
-    let queries = Queries::check(field, metric, &request.queries)?;
+    let queries = Queries::check(schema, field, metric, &request.queries)?;
     let end = check_window(queries.len(), request.limit, request.offset)?;
     check_hits(queries.len(), end)?;
     check_effort(request.effort, end)?;
@@ -158,7 +169,7 @@ pub(super) fn check(request: &SearchRequest, field: &Field, index: Searching) ->
         (effort, _) => effort,
     };
     let range = check_range(metric, request.radius, request.range_filter)?;
-    Ok(Checked { metric, queries, end, range, effort })
+    Ok(Checked { metric, queries, end, range, effort, bm25: index.bm25, drop_ratio: request.drop_ratio })
 }
 
 fn choose_metric(field: &Field, index: Option<MetricType>, asked: Option<MetricType>) -> Result<MetricType> {

@@ -1,11 +1,10 @@
-//! Comparing rows that lie in columns, binary and sparse ones, with a query: one by one.
+//! Comparing binary vectors with a query: one by one.
 
-use arrow_array::{BinaryArray, FixedSizeBinaryArray};
+use arrow_array::FixedSizeBinaryArray;
 
 use crate::index::{Collector, SearchStats};
 use crate::kernel::narrow;
 use crate::metric::MetricType;
-use crate::row::sparse;
 
 /// Offers the scores of binary rows to the collector.
 pub(super) fn binary(
@@ -33,34 +32,5 @@ pub(super) fn binary(
             _ => kernel.hamming(query, value) as f32,
         };
         collector.offer(row as u32, score);
-    }
-}
-
-/// Offers the inner products of sparse rows to the collector. A row without an index of the query is no hit.
-pub(super) fn sparse(
-    column: &BinaryArray,
-    query: &[(u32, f32)],
-    rows: impl Iterator<Item = usize>,
-    collector: &mut dyn Collector,
-    stats: &mut SearchStats,
-) {
-    for row in rows {
-        stats.scored += 1;
-        let mut wanted = query.iter().peekable();
-        let (mut product, mut common) = (0.0f64, false);
-        for (index, value) in sparse::pairs(column.value(row)) {
-            while wanted.next_if(|(other, _)| *other < index).is_some() {}
-            match wanted.peek() {
-                Some((other, weight)) if *other == index => {
-                    product += f64::from(value) * f64::from(*weight);
-                    common = true;
-                }
-                Some(_) => {}
-                None => break,
-            }
-        }
-        if common {
-            collector.offer(row as u32, product as f32);
-        }
     }
 }

@@ -34,6 +34,9 @@ fn definition(body: &Object<'_>) -> Result<Definition, ApiError> {
     let options = Options::read(body)?;
     let schema = body.object("schema")?;
     let fields = schema.array("fields")?.unwrap_or_default();
+    // Types are checked also where the values are not looked at.
+    schema.get::<bool>("enableDynamicField")?;
+    schema.get::<bool>("autoID")?;
     let mut definition = if fields.is_empty() {
         quick(name, body, &options)?
     } else {

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::body::Object;
 use crate::error::ApiError;
-use crate::rest::number::{integer_parameter, text_of};
+use crate::rest::number::integer_parameter;
 
 /// Reads one item of `schema.fields`. Rules between fields, and limits, are the engine's.
 pub(super) fn read_field(raw: &RawValue) -> Result<Field, ApiError> {
@@ -94,7 +94,10 @@ fn default_value(field: &Field, raw: &RawValue) -> Result<Value, ApiError> {
         Value::Number(_) => "float64",
         _ => "object",
     };
-    let shown = text_of(raw.get()).unwrap_or_else(|| raw.get().to_owned());
+    let shown = match &value {
+        Value::String(text) => text.clone(),
+        _ => raw.get().to_owned(),
+    };
     Err(ApiError::invalid(format!(
         "convert defaultValue fail, err:cannot use \"{shown}\"(type: {kind}) as {} default value of field {}: invalid \
          parameter",

@@ -92,6 +92,7 @@ fn one(
         radius: params.radius,
         range_filter: params.range_filter,
         effort: params.effort,
+        drop_ratio: params.drop_ratio,
         cancel: Some(call.cancel.clone()),
         ..SearchRequest::new(field.name.clone(), read_vectors(field, data)?, limit, projection)
     })

@@ -20,9 +20,9 @@ pub(super) use read::{get, query};
 pub(super) use search::search;
 pub(super) use write::{insert, upsert};
 
-use elanus_engine::filter::{FilterOptions, TemplateValue, Templates};
+use elanus_engine::row::moment::Zone;
 use elanus_engine::schema::Schema;
-use elanus_engine::{Collection, EngineError, Filter};
+use elanus_engine::{Collection, EngineError, Filter, FilterOptions, TemplateValue, Templates};
 
 use super::call::{check_consistency, partitions};
 use crate::body::Object;
@@ -66,7 +66,11 @@ impl Narrowing {
                 Some(compiled.map_err(in_words)?)
             }
         };
-        self.within(collection, filter)
+        match plan {
+            // A delete names partitions as a write does.
+            "delete" => Ok(collection.within(filter, &self.partitions)?),
+            _ => self.within(collection, filter),
+        }
     }
 
     /// The filter with the restriction to the partitions that were named.
@@ -89,14 +93,15 @@ fn templates(body: &Object<'_>) -> Result<Templates, ApiError> {
                 "the value of expression template variable {{{name}}}: {reason}: invalid parameter"
             ))
         })?;
-        templates.insert(name.to_string(), value);
+        templates.insert(name.as_ref(), value);
     }
     Ok(templates)
 }
 
 /// The zone of moments that say none.
-fn zone(collection: &Collection) -> String {
-    collection.properties().remove("timezone").unwrap_or_else(|| "UTC".to_owned())
+fn zone(collection: &Collection) -> Zone {
+    // Only zones that there are can be set.
+    collection.definition().timezone().unwrap_or_default()
 }
 
 /// Checks a consistency level. Every level gets the strongest.

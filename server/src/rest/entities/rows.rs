@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use elanus_engine::EngineError;
+use elanus_engine::row::moment::Zone;
 use elanus_engine::row::{Batch, BatchBuilder, Key, KeySource, Value};
 use elanus_engine::schema::{DataType, Field, Schema};
 use serde_json::value::RawValue;
@@ -23,6 +24,8 @@ use crate::rest::json;
 pub(super) enum Write {
     /// Adds them; the collection may give out the keys.
     Insert,
+    /// Adds them with the keys that they carry, also where the collection gives them out.
+    InsertWithKeys,
     /// Replaces by key: every row carries one, and no two rows the same.
     Upsert,
 }
@@ -34,7 +37,7 @@ pub(super) enum Write {
 pub(super) fn read(
     schema: &Arc<Schema>,
     write: Write,
-    zone: &str,
+    zone: &Zone,
     data: &RawValue,
     stored: Option<&Stored>,
 ) -> Result<Batch, ApiError> {
@@ -58,7 +61,7 @@ struct Reader<'s> {
     builder: BatchBuilder,
     positions: HashMap<String, usize>,
     write: Write,
-    zone: String,
+    zone: Zone,
     stored: Option<&'s Stored>,
     /// The stored row that the row under construction changes.
     base: Option<usize>,
@@ -71,7 +74,7 @@ struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
-    fn new(schema: &Arc<Schema>, write: Write, zone: &str, stored: Option<&'s Stored>) -> Self {
+    fn new(schema: &Arc<Schema>, write: Write, zone: &Zone, stored: Option<&'s Stored>) -> Self {
         let generated = write == Write::Insert && schema.primary().auto_id;
         let source = if generated { KeySource::Generated } else { KeySource::Given };
         let positions = schema.fields().iter().enumerate().map(|(i, f)| (f.name.clone(), i)).collect();
@@ -79,7 +82,7 @@ impl<'s> Reader<'s> {
             builder: BatchBuilder::new(schema, source),
             positions,
             write,
-            zone: zone.to_owned(),
+            zone: zone.clone(),
             stored,
             base: None,
             seen: vec![false; schema.fields().len()],
@@ -173,8 +176,8 @@ impl<'s> Reader<'s> {
 
     /// Checks a primary key against what the request may carry.
     fn key(&mut self, name: &str, auto_id: bool, key: &Scalar<'_>) -> Result<(), ApiError> {
-        if self.write == Write::Insert {
-            if auto_id {
+        if self.write != Write::Upsert {
+            if auto_id && self.write == Write::Insert {
                 let message = format!(
                     "no need to pass pk field({name}) when autoid == true in insert: invalid parameter"
                 );
@@ -249,6 +252,13 @@ fn stored_row<'a>(
     stored.find(&key)
 }
 
+/// Whether the first row of a request carries its key.
+pub(super) fn carries_keys(schema: &Schema, data: &RawValue) -> bool {
+    let first = json::elements(data.get()).and_then(|mut rows| rows.next());
+    let mut members = first.and_then(json::members).into_iter().flatten();
+    members.any(|(name, value)| name.as_deref() == Some(&schema.primary().name) && value != "null")
+}
+
 /// An error of the engine as the client is told.
 fn told(error: EngineError) -> ApiError {
     match error {
@@ -271,7 +281,7 @@ mod tests {
     }
 
     fn insert(text: &str) -> Result<Batch, ApiError> {
-        read(&schema(false, true), Write::Insert, "UTC", serde_json::from_str(text).unwrap(), None)
+        read(&schema(false, true), Write::Insert, &Zone::utc(), serde_json::from_str(text).unwrap(), None)
     }
 
     fn refused(text: &str) -> (i32, String) {
@@ -287,7 +297,7 @@ mod tests {
         let auto = read(
             &schema(true, false),
             Write::Insert,
-            "UTC",
+            &Zone::utc(),
             serde_json::from_str(r#"[{"v":[1,2],"id":null}]"#).unwrap(),
             None,
         );
@@ -328,7 +338,7 @@ mod tests {
         let closed = read(
             &schema(false, false),
             Write::Insert,
-            "UTC",
+            &Zone::utc(),
             serde_json::from_str(r#"[{"id":1,"v":[1,2],"x":1}]"#).unwrap(),
             None,
         );
@@ -340,9 +350,9 @@ mod tests {
         let row = r#"[{"id":1,"v":[1,2]},{"id":"1","v":[1,2]}]"#;
         let raw = || serde_json::from_str(row).unwrap();
         insert(row).unwrap();
-        let error = read(&schema(true, true), Write::Insert, "UTC", raw(), None).unwrap_err();
+        let error = read(&schema(true, true), Write::Insert, &Zone::utc(), raw(), None).unwrap_err();
         assert!(error.code == 1100 && error.message.contains("autoid"), "{}", error.message);
-        let error = read(&schema(true, true), Write::Upsert, "UTC", raw(), None).unwrap_err();
+        let error = read(&schema(true, true), Write::Upsert, &Zone::utc(), raw(), None).unwrap_err();
         assert!(error.code == 1100 && error.message.contains("duplicate primary keys"), "{}", error.message);
     }
 }

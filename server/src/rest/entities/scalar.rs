@@ -3,9 +3,11 @@
 //! every bit.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
-use elanus_engine::row::{Value, moment};
+use elanus_engine::row::Value;
+use elanus_engine::row::moment::{self, Zone};
 use elanus_engine::schema::{DataType, Field};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -55,7 +57,7 @@ impl Scalar<'_> {
 }
 
 /// Reads a value for a field; the error says what is wrong with it. `zone` is that of moments without one.
-pub(super) fn read<'a>(field: &Field, zone: &str, json: &'a str) -> Result<Scalar<'a>, String> {
+pub(super) fn read<'a>(field: &Field, zone: &Zone, json: &'a str) -> Result<Scalar<'a>, String> {
     match field.data_type {
         _ if json == "null" => Ok(Scalar::Null),
         DataType::Array => {
@@ -123,7 +125,42 @@ fn text(json: &str) -> Option<Cow<'_, str>> {
 pub(super) fn check_json(json: &str) -> Result<(), String> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let checked = WellFormed { depth: MAX_DEPTH }.deserialize(&mut deserializer);
-    checked.map_err(|error| format!("cannot store {}: {error}", shortened(json)))
+    checked.map_err(|error| format!("cannot store {}: {error}", shortened(json)))?;
+    match lossy_integer(json) {
+        Some(number) => {
+            Err(format!("cannot store the integer {}: it has more than 64 bits", shortened(number)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The first integer that no reader with 64 bits can hold, if there is one.
+fn lossy_integer(json: &str) -> Option<&str> {
+    // Fewer digits always fit.
+    const SURE_DIGITS: usize = 18;
+    let bytes = json.as_bytes();
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = json::string_end(bytes, at),
+            b'-' | b'0'..=b'9' => {
+                let part = |b: &u8| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+                let end = at + bytes[at..].iter().take_while(|b| part(b)).count();
+                let number = json.get(at..end)?;
+                let whole = !number.contains(['.', 'e', 'E']);
+                if whole
+                    && number.len() > SURE_DIGITS
+                    && number.parse::<u64>().is_err()
+                    && number.parse::<i64>().is_err()
+                {
+                    return Some(number);
+                }
+                at = end;
+            }
+            _ => at += 1,
+        }
+    }
+    None
 }
 
 /// At most so many characters of a refused value are repeated to the client.
@@ -194,7 +231,12 @@ impl<'de> Visitor<'de> for WellFormed {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let inner = self.deeper::<A::Error>()?;
-        while let Some(()) = map.next_key_seed(inner)? {
+        let mut seen = HashSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if seen.contains(&key) {
+                return Err(serde::de::Error::custom(format!("the key {key:?} appears twice")));
+            }
+            seen.insert(key);
             map.next_value_seed(inner)?;
         }
         Ok(())
@@ -235,6 +277,8 @@ mod tests {
             (DataType::VarChar, r#""\ud800""#),
             (DataType::Json, r#"["\ud800"]"#),
             (DataType::Json, "[1e999]"),
+            (DataType::Json, r#"{"a":18446744073709551616}"#),
+            (DataType::Json, r#"{"a":[{"b":1,"b":2}]}"#),
         ] {
             assert!(read_single(data_type, json).is_err(), "{data_type} {json}");
         }

@@ -59,6 +59,7 @@ pub(crate) fn search(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
         radius: asked.params.radius,
         range_filter: asked.params.range_filter,
         effort: asked.params.effort,
+        drop_ratio: asked.params.drop_ratio,
         group_by: asked.params.group_by.clone(),
         cancel: Some(call.cancel.clone()),
         ..SearchRequest::new(field.name.clone(), queries, asked.limit, projection)

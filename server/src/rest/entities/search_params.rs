@@ -31,6 +31,8 @@ pub(super) struct SearchParams {
     pub(super) round_decimal: Option<i32>,
     pub(super) effort: Effort,
     pub(super) group_by: Option<GroupBy>,
+    /// Of sparse vectors: the share of small weights that need not find rows.
+    pub(super) drop_ratio: f32,
     /// Whether the answer says how it was found.
     pub(super) explain: bool,
 }
@@ -66,6 +68,7 @@ impl SearchParams {
             round_decimal: find("round_decimal")?.map(round_decimal).transpose()?.flatten(),
             effort: effort(&find)?,
             group_by: group_by(&find)?,
+            drop_ratio: float("drop_ratio_search")?.unwrap_or(0.0),
             explain: find("explain")?.map(|raw| flag("explain", raw)).transpose()?.unwrap_or(false),
         })
     }

@@ -5,6 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use elanus_engine::row::{packed, sparse};
 use elanus_engine::schema::DataType;
 
+use crate::rest::float;
 use crate::rest::json;
 use crate::rest::number;
 
@@ -33,20 +34,31 @@ pub(super) fn append_dense(data_type: DataType, matrix: &mut Vec<f32>, json: &st
 pub(super) fn append(matrix: &mut Vec<f32>, json: &str) -> Result<(), String> {
     let inner = json.trim_ascii().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let inner = inner.ok_or_else(|| "expected a vector as an array of numbers".to_owned())?.trim_ascii();
-    if inner.is_empty() {
-        return Ok(());
-    }
-    for number in inner.split(',') {
-        // In valid JSON, what stands between commas and reads as a float is a number: `NaN`, `+1` and `.5` are none.
-        let number = number.trim_ascii();
-        match number.parse::<f32>() {
-            Ok(value) if value.is_finite() => matrix.push(value),
-            Ok(_) => return Err(format!("{} is out of range of a float", shortened(number))),
-            Err(_) => return Err(format!("expected a number in a vector, got {}", shortened(number))),
+    let mut rest = inner.as_bytes();
+    while !rest.is_empty() {
+        let told = || String::from_utf8_lossy(&rest[..rest.len().min(SHOWN)]).into_owned();
+        let (value, length) =
+            float::read(rest).ok_or_else(|| format!("expected a number in a vector, got {}", told()))?;
+        if !value.is_finite() {
+            return Err(format!("{} is out of range of a float", told()));
         }
+        let after = rest[length..].trim_ascii_start();
+        rest = match after.first() {
+            None => after,
+            Some(b',') => after[1..].trim_ascii_start(),
+            Some(_) => return Err(format!("expected a number in a vector, got {}", told())),
+        };
+        // A comma that nothing follows.
+        if rest.is_empty() && !after.is_empty() {
+            return Err("expected a number in a vector after the last comma".to_owned());
+        }
+        matrix.push(value);
     }
     Ok(())
 }
+
+/// At most so many bytes of a wrong value are repeated to the client.
+const SHOWN: usize = 40;
 
 /// The bytes of a binary vector: base64, or an array of numbers from 0 to 255.
 ///

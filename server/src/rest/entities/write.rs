@@ -10,6 +10,7 @@ use crate::body::bad_json;
 use crate::error::ApiError;
 use crate::reply::Envelope;
 use crate::rest::call::Call;
+use crate::telemetry::VectorCount;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,9 +32,17 @@ pub(crate) fn insert(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let data = rows_of(body.required("data")?)?;
     let partition: String = body.get_or_default("partitionName")?;
     let collection = call.collection(&body)?;
-    let batch = rows::read(&collection.schema(), Write::Insert, &zone(&collection), data, None)?;
+    let schema = collection.schema();
+    // Milvus's property for rows that are moved from elsewhere with the keys they had.
+    let allowed = || collection.properties().get("allow_insert_auto_id").is_some_and(|v| v == "true");
+    let kind = match schema.primary().auto_id && rows::carries_keys(&schema, data) && allowed() {
+        true => Write::InsertWithKeys,
+        false => Write::Insert,
+    };
+    let batch = rows::read(&schema, kind, &zone(&collection), data, None)?;
     let count = batch.rows();
     let keys = collection.insert_into(batch, &partition)?;
+    call.counted(VectorCount::Inserted, &collection, count);
     let ids = KeysJson { keys: &keys, int64_as_string: call.int64_as_string() };
     Envelope::new(Inserted { insert_count: count, insert_ids: ids }).cost().into_bytes()
 }
@@ -57,6 +66,7 @@ pub(crate) fn upsert(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let batch = rows::read(&schema, Write::Upsert, &zone(&collection), data, stored.as_ref())?;
     let count = batch.rows();
     let keys = collection.upsert_into(batch, &partition)?;
+    call.counted(VectorCount::Upserted, &collection, count);
     let ids = KeysJson { keys: &keys, int64_as_string: call.int64_as_string() };
     Envelope::new(Upserted { upsert_count: count, upsert_ids: ids }).cost().into_bytes()
 }

@@ -1,11 +1,13 @@
 //! Tokens to tree: a precedence-climbing parser for Milvus's grammar, with its precedence table as constants. Neither
 //! nesting nor long chains can exhaust the stack: recursion and tree height stop at `MAX_FILTER_DEPTH`.
 
-use super::ast::{ArithmeticOp, CompareOp, Expr, ExprKind, FieldRef, Step, UnaryOp};
+use super::ast::{ArithmeticOp, CompareOp, Expr, ExprKind, UnaryOp};
 use super::fault::{Fault, first_chars};
-use super::literal;
 use super::token::{Kind, Token, tokenize};
 use crate::limits;
+
+mod call;
+mod primary;
 
 type Result<T> = std::result::Result<T, Fault>;
 
@@ -24,39 +26,10 @@ const ADDITIVE: u8 = 11;
 const MULTIPLICATIVE: u8 = 12;
 const UNARY: u8 = 13;
 const POWER: u8 = 14;
-const LIKE: u8 = 15;
-const PRIMARY: u8 = 16;
-
-/// Functions of Milvus's language, all of which this version refuses by name.
-const FUNCTIONS: [&str; 27] = [
-    "json_contains",
-    "json_contains_all",
-    "json_contains_any",
-    "array_contains",
-    "array_contains_all",
-    "array_contains_any",
-    "array_length",
-    "text_match",
-    "text_match_fuzzy",
-    "phrase_match",
-    "random_sample",
-    "element_filter",
-    "match_all",
-    "match_any",
-    "match_least",
-    "match_most",
-    "match_exact",
-    "st_equals",
-    "st_touches",
-    "st_overlaps",
-    "st_crosses",
-    "st_contains",
-    "st_intersects",
-    "st_within",
-    "st_dwithin",
-    "st_isvalid",
-    "st_geogfromtext",
-];
+const NO_MATCH: u8 = 15;
+const MATCH: u8 = 16;
+const LIKE: u8 = 17;
+const PRIMARY: u8 = 18;
 
 /// An operator between two operands, or the token that starts one.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +41,7 @@ enum Infix {
     Range(CompareOp),
     In { negated: bool },
     Like,
+    Match { negated: bool },
 }
 
 /// Parses a whole expression that is not blank.
@@ -132,7 +106,7 @@ impl Parser<'_> {
         }
         self.depth += 1;
         let mut left = self.prefix()?;
-        while let Some((level, infix, tokens)) = self.peek_infix()? {
+        while let Some((level, infix, tokens)) = self.peek_infix() {
             if level < floor {
                 break;
             }
@@ -144,7 +118,7 @@ impl Parser<'_> {
     }
 
     /// The operator at the cursor: precedence, meaning, number of tokens.
-    fn peek_infix(&self) -> Result<Option<(u8, Infix, usize)>> {
+    fn peek_infix(&self) -> Option<(u8, Infix, usize)> {
         use ArithmeticOp as A;
         use CompareOp as C;
         let token = self.peek();
@@ -162,7 +136,7 @@ impl Parser<'_> {
             Kind::GreaterEqual => self.relation(C::GreaterEqual),
             Kind::In => (MEMBERSHIP, Infix::In { negated: false }),
             Kind::Not if self.peek_at(1).kind == Kind::In => {
-                return Ok(Some((MEMBERSHIP, Infix::In { negated: true }, 2)));
+                return Some((MEMBERSHIP, Infix::In { negated: true }, 2));
             }
             Kind::ShiftLeft => (SHIFT, Infix::Arithmetic(A::ShiftLeft)),
             Kind::ShiftRight => (SHIFT, Infix::Arithmetic(A::ShiftRight)),
@@ -173,12 +147,11 @@ impl Parser<'_> {
             Kind::Percent => (MULTIPLICATIVE, Infix::Arithmetic(A::Modulo)),
             Kind::StarStar => (POWER, Infix::Arithmetic(A::Power)),
             Kind::Like => (LIKE, Infix::Like),
-            Kind::RegexMatch | Kind::RegexNoMatch => {
-                return Err(Fault::unsupported(token.start(), "a regex match"));
-            }
-            _ => return Ok(None),
+            Kind::RegexMatch => (MATCH, Infix::Match { negated: false }),
+            Kind::RegexNoMatch => (NO_MATCH, Infix::Match { negated: true }),
+            _ => return None,
         };
-        Ok(Some((level, infix, 1)))
+        Some((level, infix, 1))
     }
 
     /// `<` and its kin start a range if a field and a second operator of the same direction follow.
@@ -203,7 +176,10 @@ impl Parser<'_> {
         if let Infix::Range(op) = infix {
             return self.range(left, op);
         }
-        let right = self.expression(level + 1)?;
+        let right = match (infix, self.peek().kind) {
+            (Infix::Match { .. }, Kind::Text | Kind::RawText) => self.pattern()?,
+            _ => self.expression(level + 1)?,
+        };
         let (start, end) = (left.start, right.end);
         let below = left.height.max(right.height);
         let kind = match infix {
@@ -213,6 +189,7 @@ impl Parser<'_> {
             Infix::Compare(op) | Infix::Range(op) => ExprKind::Compare(op, left.into(), right.into()),
             Infix::In { negated } => ExprKind::In { negated, item: left.into(), list: right.into() },
             Infix::Like => ExprKind::Like { item: left.into(), pattern: right.into() },
+            Infix::Match { negated } => ExprKind::Match { negated, item: left.into(), pattern: right.into() },
         };
         self.node(kind, start, end, below)
     }
@@ -273,108 +250,6 @@ impl Parser<'_> {
         let operand = self.expression(UNARY)?;
         let (end, below) = (operand.end, operand.height);
         self.node(ExprKind::Unary(op, operand.into()), token.start(), end, below)
-    }
-
-    fn primary(&mut self) -> Result<Expr> {
-        let token = self.peek();
-        let text = token.text(self.source);
-        let refuse = |message| Fault::new(token.start(), message);
-        let kind = match token.kind {
-            Kind::Int => ExprKind::Int(literal::integer(text).map_err(refuse)?),
-            Kind::Float => ExprKind::Float(literal::float(text).map_err(refuse)?),
-            Kind::Text => ExprKind::Text(literal::string(text).map_err(refuse)?),
-            Kind::RawText => ExprKind::Text(literal::raw_string(text)),
-            Kind::True => ExprKind::Bool(true),
-            Kind::False => ExprKind::Bool(false),
-            Kind::Name | Kind::Meta => return self.name(),
-            Kind::LeftParen => {
-                self.advance();
-                let inner = self.expression(OR)?;
-                self.expect(Kind::RightParen, "')'")?;
-                return Ok(inner);
-            }
-            Kind::LeftBracket => return self.list(),
-            Kind::LeftBrace => {
-                return Err(Fault::unsupported(token.start(), "an expression template {name}"));
-            }
-            Kind::Dollar => return Err(Fault::unsupported(token.start(), "element access with $[name]")),
-            Kind::Null => {
-                return Err(refuse(
-                    "NULL literal is not supported in expressions; use '<field> is null' or '<field> is not null' instead"
-                        .to_owned(),
-                ));
-            }
-            _ => return Err(self.mismatched("an expression")),
-        };
-        self.advance();
-        self.node(kind, token.start(), token.end(), 0)
-    }
-
-    fn list(&mut self) -> Result<Expr> {
-        let start = self.advance().start();
-        let mut items = Vec::new();
-        let mut below = 0;
-        while self.peek().kind != Kind::RightBracket {
-            let item = self.expression(OR)?;
-            below = below.max(item.height);
-            items.push(item);
-            if self.peek().kind != Kind::Comma {
-                break;
-            }
-            self.advance();
-        }
-        let end = self.expect(Kind::RightBracket, "']' or ','")?.end();
-        self.node(ExprKind::List(items), start, end, below)
-    }
-
-    /// A field, perhaps with `is null`; function calls are recognised to be refused by name.
-    fn name(&mut self) -> Result<Expr> {
-        let token = self.peek();
-        if self.peek_at(1).kind == Kind::LeftParen {
-            let name = token.text(self.source);
-            if FUNCTIONS.contains(&name.to_ascii_lowercase().as_str()) {
-                return Err(Fault::unsupported(token.start(), name));
-            }
-            return Err(Fault::new(token.start(), format!("function {name} not found")));
-        }
-        let field = self.field()?;
-        let negated = match self.peek().kind {
-            Kind::IsNull => false,
-            Kind::IsNotNull => true,
-            _ => return Ok(field),
-        };
-        let (start, below) = (field.start, field.height);
-        let end = self.advance().end();
-        self.node(ExprKind::IsNull { negated, field: field.into() }, start, end, below)
-    }
-
-    /// A name and its `["key"]` and `[0]` steps.
-    fn field(&mut self) -> Result<Expr> {
-        let token = self.advance();
-        let name = token.text(self.source).to_owned();
-        let mut path = Vec::new();
-        let mut end = token.end();
-        while self.peek().kind == Kind::LeftBracket {
-            self.advance();
-            path.push(self.step()?);
-            end = self.expect(Kind::RightBracket, "']'")?.end();
-        }
-        self.node(ExprKind::Field(FieldRef { name, path }), token.start(), end, 0)
-    }
-
-    fn step(&mut self) -> Result<Step> {
-        let token = self.peek();
-        let text = token.text(self.source);
-        let step = match token.kind {
-            Kind::Text => Step::Key(literal::string(text).map_err(|m| Fault::new(token.start(), m))?),
-            Kind::RawText => Step::Key(literal::raw_string(text)),
-            Kind::Int if text == "0" || !text.starts_with('0') => Step::Index(
-                text.parse().map_err(|_| Fault::new(token.start(), format!("index {text} is too large")))?,
-            ),
-            _ => return Err(self.mismatched("a quoted key or a decimal index")),
-        };
-        self.advance();
-        Ok(step)
     }
 }
 

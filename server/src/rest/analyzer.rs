@@ -1,0 +1,58 @@
+//! `common/run_analyzer`: how an analyzer cuts texts into words.
+
+use elanus_engine::text::Analyzer;
+use serde_json::{Value, json};
+
+use super::call::Call;
+use crate::body::Object;
+use crate::error::ApiError;
+use crate::reply::Envelope;
+
+/// The words of each text, with their places if those are asked for.
+pub(super) fn run(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
+    let body = call.body("RunAnalyzerReq")?;
+    let texts: Vec<String> = match body.required("text")?.get().starts_with('"') {
+        true => vec![body.required_text("text")?],
+        false => body.get_or_default("text")?,
+    };
+    let (detail, hash) = (body.get_or_default("withDetail")?, body.get_or_default("withHash")?);
+    body.refuse(&["analyzerNames"])?;
+    let analyzer = analyzer(call, &body)?;
+    let results: Vec<Value> = texts.iter().map(|text| words(&analyzer, text, detail, hash)).collect();
+    Envelope::new(json!({ "results": results })).into_bytes()
+}
+
+/// That of the parameters, or that of a field.
+fn analyzer(call: &Call<'_>, body: &Object<'_>) -> Result<Analyzer, ApiError> {
+    let field: String = body.get_or_default("fieldName")?;
+    if field.is_empty() {
+        let params = match body.raw("analyzerParams") {
+            None => String::new(),
+            Some(raw) if raw.get().starts_with('{') => raw.get().to_owned(),
+            Some(_) => body.get_or_default("analyzerParams")?,
+        };
+        return Ok(Analyzer::from_json(&params)?);
+    }
+    let schema = call.collection(body)?.schema();
+    let found = schema.field(&field).filter(|(_, field)| field.has_analyzer());
+    let (_, field) = found
+        .ok_or_else(|| ApiError::invalid(format!("field {field} has no analyzer: invalid parameter")))?;
+    Ok(field.analyzer()?)
+}
+
+fn words(analyzer: &Analyzer, text: &str, detail: bool, hash: bool) -> Value {
+    let token = |token: elanus_engine::text::Token| {
+        let mut shown = json!({ "token": token.text });
+        if detail {
+            shown["startOffset"] = token.start_offset.into();
+            shown["endOffset"] = token.end_offset.into();
+            shown["position"] = token.position.into();
+            shown["positionLength"] = token.position_length.into();
+        }
+        if hash {
+            shown["hash"] = elanus_engine::text::term::term_id(&token.text).into();
+        }
+        shown
+    };
+    json!({ "tokens": analyzer.analyze(text).into_iter().map(token).collect::<Vec<_>>() })
+}

@@ -1,0 +1,104 @@
+//! What it takes to be allowed a call: a privilege, and the place in the body that says on what. The body is only looked
+//! at when authorization is on and who asks may not do everything anyway.
+
+use axum::http::HeaderMap;
+
+use elanus_engine::catalog::split;
+
+use crate::app::App;
+use crate::auth::{Asker, DEFAULT_DATABASE, Privilege, Target};
+use crate::body::Object;
+use crate::error::ApiError;
+
+/// A privilege on what a body names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Need {
+    privilege: Privilege,
+    on: On,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum On {
+    Collection,
+    Database,
+    Cluster,
+    User,
+    Role,
+}
+
+/// On the collection of `collectionName`; on all of the database when the body names none.
+pub(super) const fn on_collection(privilege: Privilege) -> Need {
+    Need { privilege, on: On::Collection }
+}
+
+/// On the database.
+pub(super) const fn on_database(privilege: Privilege) -> Need {
+    Need { privilege, on: On::Database }
+}
+
+/// On the whole server.
+pub(super) const fn on_cluster(privilege: Privilege) -> Need {
+    Need { privilege, on: On::Cluster }
+}
+
+/// On the user of `userName`. Nobody needs it on themselves.
+pub(super) const fn on_user(privilege: Privilege) -> Need {
+    Need { privilege, on: On::User }
+}
+
+/// On the whole server. Nobody needs it for a role of their own, `roleName`.
+pub(super) const fn on_role(privilege: Privilege) -> Need {
+    Need { privilege, on: On::Role }
+}
+
+impl Need {
+    /// Lets through who may do this to what the body names. May wait for a collection that is being loaded.
+    ///
+    /// # Errors
+    /// Status 403 for who may not; those of a body that is no object, or in which a name is no text.
+    pub(super) fn check(
+        self,
+        app: &App,
+        asker: &Asker,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<(), ApiError> {
+        // Allowed for the whole server: then for whatever the body says.
+        if !app.auth.is_enabled() || app.auth.is_superuser(asker) {
+            return Ok(());
+        }
+        let body = Object::parse("", body)?;
+        let text = |key| body.get_or_default::<String>(key);
+        let authorize = |target: Target<'_>| Ok(app.auth.authorize(asker, self.privilege, target)?);
+        match self.on {
+            On::Cluster => authorize(Target::Cluster),
+            On::Database => authorize(Target::Database { db: &database(&body, headers)? }),
+            On::Collection => {
+                let (db, named) = (database(&body, headers)?, text("collectionName")?);
+                let name = if named.is_empty() { "*".to_owned() } else { own_name(app, &db, named) };
+                authorize(Target::Collection { db: &db, name: &name })
+            }
+            On::User => match (text("userName")?, asker) {
+                (name, Asker::User(user)) if name == *user => Ok(()),
+                (name, _) => authorize(Target::User { name: &name }),
+            },
+            On::Role if app.auth.has_role(asker, &text("roleName")?) => Ok(()),
+            On::Role => authorize(Target::Cluster),
+        }
+    }
+}
+
+/// The database that a body or the header names.
+fn database(body: &Object<'_>, headers: &HeaderMap) -> Result<String, ApiError> {
+    let in_body: String = body.get_or_default("dbName")?;
+    let in_header =
+        headers.get("db-name").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let named = [in_body, in_header.unwrap_or_default()].into_iter().find(|name| !name.is_empty());
+    Ok(named.unwrap_or_else(|| DEFAULT_DATABASE.to_owned()))
+}
+
+/// The name of the collection itself: a right to one name must not open another's collection through an alias.
+fn own_name(app: &App, database: &str, named: String) -> String {
+    let found = app.engine.collection_in(database, &named);
+    found.map_or(named, |collection| split(collection.name()).1.to_owned())
+}
