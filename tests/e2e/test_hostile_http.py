@@ -76,7 +76,7 @@ def unharmed(server):
         server.ok("collections/drop", {"collectionName": name})
     is_well(server)
     before = server.memory("VmRSS")
-    budget = [32]
+    budget = [48]
     yield lambda mebibytes: budget.__setitem__(0, mebibytes)
     server.session.close()
     is_well(server)
@@ -362,6 +362,59 @@ def test_wild_filters_end_soon(server, unharmed, name):
     assert status == 200 and envelope["code"] in (0, 1100), (status, str(envelope)[:300])
     assert len(json.dumps(envelope)) < 8 * len(body) + 64 * 1024, "the answer is no amplifier"
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.xfail(reason="the size of an answer has no limit", strict=False)
+def test_a_small_request_gets_no_endless_answer(server, unharmed):
+    """Milvus limits the size of results: a few kilobytes must not make the server put together gigabytes."""
+    unharmed(300)
+    server.ok("collections/create", {"collectionName": "large", "dimension": 2, "metricType": "L2"})
+    server.ok("entities/insert", {"collectionName": "large", "data": [{"id": i, "vector": [i, 0], "text": "x" * 60_000} for i in range(50)]})
+    body = {"collectionName": "large", "data": [[0, 0]] * 200, "limit": 50, "outputFields": ["text"]}
+    with requests.post(f"{server.url}/v2/vectordb/entities/search", json=body, timeout=PATIENCE, stream=True) as answer:
+        size = sum(len(part) for part in answer.iter_content(1 << 20))
+    server.ok("collections/drop", {"collectionName": "large"})
+    assert size <= 256 * MIB
+
+
+@pytest.mark.xfail(reason="texts to analyse have no limit; a byte costs 150", strict=False)
+@pytest.mark.parametrize("text", [["a " * MIB], ["a"] * 100_000], ids=["one long text", "many texts"])
+def test_analyzers_take_little(server, unharmed, text):
+    before = server.memory("VmRSS")
+    began = time.monotonic()
+    status, envelope = post(server, json.dumps({"text": text, "analyzerParams": '{"tokenizer":"standard"}'}).encode(), "common/run_analyzer")
+    assert status == 200 and envelope["code"] in (0, 1100, 1102)
+    assert time.monotonic() - began < 5
+    assert server.memory("VmRSS") - before < 128 * MIB
+
+
+ANALYZERS = {
+    "10,000 filters": {"tokenizer": "standard", "filter": ["lowercase"] * 10_000},
+    "500,000 stop words": {"tokenizer": "standard", "filter": [{"type": "stop", "stop_words": [f"w{i}" for i in range(500_000)]}]},
+    "a large pattern": {"tokenizer": "standard", "filter": [{"type": "regex", "expr": "((a{1000}){1000}){1000}"}]},
+    "an unknown tokenizer": {"tokenizer": "nothing"},
+    "an unknown filter": {"tokenizer": "standard", "filter": ["nothing"]},
+    "a filter that is a number": {"tokenizer": "standard", "filter": [5]},
+}
+
+
+@pytest.mark.parametrize("name", ANALYZERS)
+def test_wild_analyzers_are_refused(server, unharmed, name):
+    unharmed(96)
+    body = {"text": ["a b"], "analyzerParams": json.dumps(ANALYZERS[name])}
+    refused(post(server, json.dumps(body).encode(), "common/run_analyzer"), 1100, 1801)
+    params = {"max_length": 100, "enable_analyzer": True, "analyzer_params": ANALYZERS[name]}
+    fields = [{"fieldName": "id", "dataType": "Int64", "isPrimary": True}, {"fieldName": "text", "dataType": "VarChar", "elementTypeParams": params}, {"fieldName": "v", "dataType": "FloatVector", "elementTypeParams": {"dim": 2}}]
+    refused(post(server, json.dumps({"collectionName": "analysed", "schema": {"fields": fields}}).encode(), "collections/create"), 1100, 1102)
+
+
+def test_large_templates(server, unharmed):
+    unharmed(256)
+    body = {"collectionName": "victim", "filter": "id in {ids}", "exprParams": {"ids": list(range(500_000))}, "outputFields": ["id"]}
+    status, envelope = post(server, json.dumps(body).encode(), "entities/query")
+    assert status == 200 and (envelope["code"] == 1100 or len(envelope["data"]) == ROWS)
+    deep = b'{"collectionName":"victim","filter":"id in {ids}","exprParams":{"ids":' + b"[" * DEEP + b"]" * DEEP + b"}}"
+    refused(post(server, deep, "entities/query"), 1100, 1801)
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/grpc", "multipart/form-data", "", "\x7f"])
