@@ -557,3 +557,58 @@ def answers(server):
         return requests.post(f"{server.url}/v2/vectordb/collections/list", json={}, timeout=10).json()["code"] == 0
     except requests.RequestException:
         return False
+
+
+# Frames of HTTP/2, which is spoken on the same port.
+HEADERS, RESET, SETTINGS, PING, WINDOW, CONTINUATION, DATA = 1, 3, 4, 6, 8, 9, 0
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+def frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def literal(name, value):
+    return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+
+
+CALL = literal(":method", "POST") + literal(":scheme", "http") + literal(":path", "/v2/vectordb/collections/list") + literal(":authority", "x")
+HELLO = PREFACE + frame(SETTINGS, 0, 0)
+
+
+def test_http_2_without_tls(server, unharmed):
+    with connect(server) as connection:
+        connection.sendall(HELLO + frame(HEADERS, 4, 1, CALL) + frame(DATA, 1, 1, b"{}"))
+        connection.settimeout(PATIENCE)
+        answer = b""
+        while b'"code"' not in answer:
+            part = connection.recv(1 << 16)
+            assert part, answer
+            answer += part
+    assert b'{"code":0,"data":["victim"]}' in answer
+
+
+FLOODS = {
+    "streams that are reset at once": lambda i: frame(HEADERS, 4, 2 * i + 1, CALL) + frame(RESET, 0, 2 * i + 1, (8).to_bytes(4, "big")),
+    "headers that never end": lambda i: frame(HEADERS, 0, 1, CALL) if i == 0 else frame(CONTINUATION, 0, 1, literal("x", "y" * 100) * 100),
+    "empty headers that never end": lambda i: frame(HEADERS, 0, 1, CALL) if i == 0 else frame(CONTINUATION, 0, 1),
+    "pings": lambda i: frame(PING, 0, 0, i.to_bytes(8, "big")),
+    "settings": lambda i: frame(SETTINGS, 0, 0, b"\0\3\0\0\0\x64" * 10),
+    "empty data": lambda i: frame(HEADERS, 4, 1, CALL) if i == 0 else frame(DATA, 0, 1),
+    "streams that are left open": lambda i: frame(HEADERS, 4, 2 * i + 1, CALL),
+    "a window that overflows": lambda i: frame(WINDOW, 0, 0, (2**31 - 1).to_bytes(4, "big")),
+    "unknown frames": lambda i: frame(200, 0, 0, b"x" * 1000),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_floods_of_frames(server, unharmed, name):
+    """Nothing is read of what the server answers; it may close the connection, and must not pile up memory."""
+    unharmed(96)
+    with connect(server) as connection:
+        connection.settimeout(2)
+        with contextlib.suppress(OSError):
+            connection.sendall(HELLO)
+            for part in range(0, 20_000, 100):
+                connection.sendall(b"".join(FLOODS[name](i) for i in range(part, part + 100)))
+        is_well(server)
