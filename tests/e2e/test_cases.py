@@ -36,7 +36,6 @@ import time
 import warnings
 
 import pytest
-
 from conftest import PATIENCE, Server
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "cases"
@@ -90,7 +89,9 @@ def by_matcher(key, wanted, actual, at):
     if key == "$contains" and isinstance(actual, str):
         return unless(wanted in actual, f"text with {wanted!r}")
     if key == "$contains":
-        return unless(isinstance(actual, list) and any(not differences(wanted, one) for one in actual), f"a list with {short(wanted)}")
+        return unless(
+            isinstance(actual, list) and any(not differences(wanted, one) for one in actual), f"a list with {short(wanted)}"
+        )
     if key == "$len":
         return unless(hasattr(actual, "__len__") and len(actual) == wanted, f"{wanted} of them")
     if key == "$matches":
@@ -142,7 +143,11 @@ def written_out(step):
     body = {"collectionName": step["in"], "filter": step["filter"], "outputFields": ["id"], "limit": 1000}
     if "params" in step:
         body["exprParams"] = step["params"]
-    expect = {"code": 1100, "message": {"$contains": step["error"]}} if "error" in step else {"code": 0, "data": [{"id": i} for i in step["ids"]]}
+    expect = (
+        {"code": 1100, "message": {"$contains": step["error"]}}
+        if "error" in step
+        else {"code": 0, "data": [{"id": i} for i in step["ids"]]}
+    )
     return {"name": f"filter {step['filter']}", "call": "entities/query", "body": body, "expect": expect, **step}
 
 
@@ -157,7 +162,9 @@ class Run:
         path = step.get("path") or f"/v2/vectordb/{step['call']}"
         data = step["raw"] if "raw" in step else json.dumps(filled(step.get("body", {}), self.known))
         headers = {**self.headers, **filled(step.get("headers", {}), self.known)}
-        answer = self.server.session.request(step.get("method", "POST"), self.server.url + path, data=data.encode(), headers=headers, timeout=PATIENCE)
+        answer = self.server.session.request(
+            step.get("method", "POST"), self.server.url + path, data=data.encode(), headers=headers, timeout=PATIENCE
+        )
         try:
             return answer.status_code, answer.json(), data
         except ValueError:
@@ -188,7 +195,9 @@ class Run:
         if not lines:
             return None
         call = step.get("path") or step["call"]
-        return "\n".join([f"{step['name']}\n    POST {call} {data[:500]}\n    answered {short(answer)}", *(f"    {line}" for line in lines)])
+        return "\n".join(
+            [f"{step['name']}\n    POST {call} {data[:500]}\n    answered {short(answer)}", *(f"    {line}" for line in lines)]
+        )
 
 
 def content(file):
@@ -225,4 +234,6 @@ def test_cases(file, request):
             warnings.warn(f"{file.name}, step {number}, {step['name']}: no longer fails ({step['xfail']})")
     if wrong:
         rest = [line.split("\n")[0] for line in wrong[ENOUGH:]]
-        pytest.fail(f"{len(wrong)} of {len(loaded['steps'])} steps of {file.name}\n\n" + "\n\n".join(wrong[:ENOUGH] + rest), pytrace=False)
+        pytest.fail(
+            f"{len(wrong)} of {len(loaded['steps'])} steps of {file.name}\n\n" + "\n\n".join(wrong[:ENOUGH] + rest), pytrace=False
+        )

@@ -4,8 +4,8 @@ stays within a budget, and nothing of theirs was stored.
 Budgets are of resident memory above what the server had before (`VmRSS`, right after the attack).
 """
 
-import contextlib
 import concurrent.futures
+import contextlib
 import json
 import re
 import resource
@@ -15,7 +15,6 @@ import time
 
 import pytest
 import requests
-
 from conftest import PATIENCE, Server, wait_until
 from test_storage import write_config
 
@@ -33,7 +32,10 @@ def started(folder, **limits):
     limits = {"max_body_bytes": MAX_BODY, "max_connections": 2 * IDLE, **limits}
     server = Server(folder / "data", "--config", write_config(folder / "limits.toml", limits=limits))
     server.ok("collections/create", {"collectionName": "victim", "dimension": 4, "metricType": "L2"})
-    server.ok("entities/insert", {"collectionName": "victim", "data": [{"id": i, "vector": [i, 0, 0, 0], "tag": f"t{i}"} for i in range(ROWS)]})
+    server.ok(
+        "entities/insert",
+        {"collectionName": "victim", "data": [{"id": i, "vector": [i, 0, 0, 0], "tag": f"t{i}"} for i in range(ROWS)]},
+    )
     return server
 
 
@@ -48,7 +50,11 @@ def patient(tmp_path_factory):
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory):
     """One with short timeouts."""
-    timeouts = {"header_timeout_s": HEADER_TIMEOUT, "body_idle_timeout_s": BODY_TIMEOUT, "connection_idle_timeout_s": IDLE_TIMEOUT}
+    timeouts = {
+        "header_timeout_s": HEADER_TIMEOUT,
+        "body_idle_timeout_s": BODY_TIMEOUT,
+        "connection_idle_timeout_s": IDLE_TIMEOUT,
+    }
     server = started(tmp_path_factory.mktemp("strict"), **timeouts)
     yield server
     server.kill()
@@ -63,7 +69,9 @@ def is_well(server):
     """Answers rightly, and holds what it held."""
     hits = server.v2("entities/search", {"collectionName": "victim", "data": [[3, 0, 0, 0]], "limit": 2, "outputFields": ["tag"]})
     assert [(hit["id"], hit["tag"]) for hit in hits["data"]] == [(3, "t3"), (2, "t2")], hits
-    assert server.ok("entities/query", {"collectionName": "victim", "filter": "", "outputFields": ["count(*)"]}) == [{"count(*)": ROWS}]
+    assert server.ok("entities/query", {"collectionName": "victim", "filter": "", "outputFields": ["count(*)"]}) == [
+        {"count(*)": ROWS}
+    ]
     assert server.ok("collections/list", {}) == ["victim"]
     assert server.process.poll() is None
 
@@ -94,7 +102,12 @@ def connect(server):
 
 
 def request(body, path="collections/list", version="1.1", **headers):
-    head = {"Host": "x", "Content-Type": "application/json", "Content-Length": len(body), **{k.replace("_", "-"): v for k, v in headers.items()}}
+    head = {
+        "Host": "x",
+        "Content-Type": "application/json",
+        "Content-Length": len(body),
+        **{k.replace("_", "-"): v for k, v in headers.items()},
+    }
     lines = "".join(f"{key}: {value}\r\n" for key, value in head.items() if value is not None)
     return f"POST /v2/vectordb/{path} HTTP/{version}\r\n{lines}\r\n".encode() + body
 
@@ -318,9 +331,13 @@ def test_huge_keys_and_thousands_of_fields(server, unharmed):
     refused(post(server, body({"k" * (8 * MIB): 1}), "entities/insert"), 1100, 1804)
     refused(post(server, body({f"key{i}": i for i in range(100_000)}), "entities/insert"), 1100, 1804)
     fields = [{"fieldName": f"f{i}", "dataType": "Int64", **({"isPrimary": True} if i == 0 else {})} for i in range(5_000)]
-    refused(post(server, json.dumps({"collectionName": "wide", "schema": {"fields": fields}}).encode(), "collections/create"), 1100)
+    refused(
+        post(server, json.dumps({"collectionName": "wide", "schema": {"fields": fields}}).encode(), "collections/create"), 1100
+    )
     refused(post(server, json.dumps({"collectionName": "x" * MIB, "dimension": 4}).encode(), "collections/create"), 1100)
-    asked = json.dumps({"collectionName": "victim", "filter": "", "outputFields": [f"f{i}" for i in range(50_000)], "limit": 1}).encode()
+    asked = json.dumps(
+        {"collectionName": "victim", "filter": "", "outputFields": [f"f{i}" for i in range(50_000)], "limit": 1}
+    ).encode()
     assert post(server, asked, "entities/query")[1]["code"] in (0, 1100)
 
 
@@ -369,7 +386,10 @@ def test_a_small_request_gets_no_endless_answer(server, unharmed):
     """Milvus limits the size of results: a few kilobytes must not make the server put together gigabytes."""
     unharmed(300)
     server.ok("collections/create", {"collectionName": "large", "dimension": 2, "metricType": "L2"})
-    server.ok("entities/insert", {"collectionName": "large", "data": [{"id": i, "vector": [i, 0], "text": "x" * 60_000} for i in range(50)]})
+    server.ok(
+        "entities/insert",
+        {"collectionName": "large", "data": [{"id": i, "vector": [i, 0], "text": "x" * 60_000} for i in range(50)]},
+    )
     body = {"collectionName": "large", "data": [[0, 0]] * 200, "limit": 50, "outputFields": ["text"]}
     with requests.post(f"{server.url}/v2/vectordb/entities/search", json=body, timeout=PATIENCE, stream=True) as answer:
         size = sum(len(part) for part in answer.iter_content(1 << 20))
@@ -382,7 +402,9 @@ def test_a_small_request_gets_no_endless_answer(server, unharmed):
 def test_analyzers_take_little(server, unharmed, text):
     before = server.memory("VmRSS")
     began = time.monotonic()
-    status, envelope = post(server, json.dumps({"text": text, "analyzerParams": '{"tokenizer":"standard"}'}).encode(), "common/run_analyzer")
+    status, envelope = post(
+        server, json.dumps({"text": text, "analyzerParams": '{"tokenizer":"standard"}'}).encode(), "common/run_analyzer"
+    )
     assert status == 200 and envelope["code"] in (0, 1100, 1102)
     assert time.monotonic() - began < 5
     assert server.memory("VmRSS") - before < 128 * MIB
@@ -390,7 +412,10 @@ def test_analyzers_take_little(server, unharmed, text):
 
 ANALYZERS = {
     "10,000 filters": {"tokenizer": "standard", "filter": ["lowercase"] * 10_000},
-    "500,000 stop words": {"tokenizer": "standard", "filter": [{"type": "stop", "stop_words": [f"w{i}" for i in range(500_000)]}]},
+    "500,000 stop words": {
+        "tokenizer": "standard",
+        "filter": [{"type": "stop", "stop_words": [f"w{i}" for i in range(500_000)]}],
+    },
     "a large pattern": {"tokenizer": "standard", "filter": [{"type": "regex", "expr": "((a{1000}){1000}){1000}"}]},
     "an unknown tokenizer": {"tokenizer": "nothing"},
     "an unknown filter": {"tokenizer": "standard", "filter": ["nothing"]},
@@ -404,24 +429,41 @@ def test_wild_analyzers_are_refused(server, unharmed, name):
     body = {"text": ["a b"], "analyzerParams": json.dumps(ANALYZERS[name])}
     refused(post(server, json.dumps(body).encode(), "common/run_analyzer"), 1100, 1801)
     params = {"max_length": 100, "enable_analyzer": True, "analyzer_params": ANALYZERS[name]}
-    fields = [{"fieldName": "id", "dataType": "Int64", "isPrimary": True}, {"fieldName": "text", "dataType": "VarChar", "elementTypeParams": params}, {"fieldName": "v", "dataType": "FloatVector", "elementTypeParams": {"dim": 2}}]
-    refused(post(server, json.dumps({"collectionName": "analysed", "schema": {"fields": fields}}).encode(), "collections/create"), 1100, 1102)
+    fields = [
+        {"fieldName": "id", "dataType": "Int64", "isPrimary": True},
+        {"fieldName": "text", "dataType": "VarChar", "elementTypeParams": params},
+        {"fieldName": "v", "dataType": "FloatVector", "elementTypeParams": {"dim": 2}},
+    ]
+    refused(
+        post(server, json.dumps({"collectionName": "analysed", "schema": {"fields": fields}}).encode(), "collections/create"),
+        1100,
+        1102,
+    )
 
 
 def test_large_templates(server, unharmed):
     unharmed(256)
-    body = {"collectionName": "victim", "filter": "id in {ids}", "exprParams": {"ids": list(range(500_000))}, "outputFields": ["id"]}
+    body = {
+        "collectionName": "victim",
+        "filter": "id in {ids}",
+        "exprParams": {"ids": list(range(500_000))},
+        "outputFields": ["id"],
+    }
     status, envelope = post(server, json.dumps(body).encode(), "entities/query")
     assert status == 200 and (envelope["code"] == 1100 or len(envelope["data"]) == ROWS)
     deep = b'{"collectionName":"victim","filter":"id in {ids}","exprParams":{"ids":' + b"[" * DEEP + b"]" * DEEP + b"}}"
     refused(post(server, deep, "entities/query"), 1100, 1801)
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/grpc", "multipart/form-data", "", "\x7f"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "application/grpc", "multipart/form-data", "", "\x7f"]
+)
 def test_wrong_content_types(server, unharmed, kind):
     """Milvus reads JSON whatever its type is called; gRPC is another matter."""
     headers = {"Content-Type": kind}
-    answer = requests.post(f"{server.url}/v2/vectordb/collections/has", data=b'{"collectionName":"victim"}', headers=headers, timeout=PATIENCE)
+    answer = requests.post(
+        f"{server.url}/v2/vectordb/collections/has", data=b'{"collectionName":"victim"}', headers=headers, timeout=PATIENCE
+    )
     if kind in ("text/plain", "application/x-www-form-urlencoded", ""):
         assert answer.json() == {"code": 0, "data": {"has": True}}, answer.text
     else:
@@ -483,7 +525,9 @@ def test_http_1_0(server, unharmed):
 def test_pipelining_keeps_the_order(server, unharmed):
     names = ["victim" if i % 3 else "nowhere" for i in range(200)]
     ends = [{}] * (len(names) - 1) + [{"Connection": "close"}]
-    data = b"".join(request(json.dumps({"collectionName": name}).encode(), "collections/has", **end) for name, end in zip(names, ends))
+    data = b"".join(
+        request(json.dumps({"collectionName": name}).encode(), "collections/has", **end) for name, end in zip(names, ends)
+    )
     with connect(server) as connection:
         thread = threading.Thread(target=connection.sendall, args=[data])
         thread.start()
@@ -572,7 +616,12 @@ def literal(name, value):
     return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
 
 
-CALL = literal(":method", "POST") + literal(":scheme", "http") + literal(":path", "/v2/vectordb/collections/list") + literal(":authority", "x")
+CALL = (
+    literal(":method", "POST")
+    + literal(":scheme", "http")
+    + literal(":path", "/v2/vectordb/collections/list")
+    + literal(":authority", "x")
+)
 HELLO = PREFACE + frame(SETTINGS, 0, 0)
 
 
@@ -589,8 +638,12 @@ def test_http_2_without_tls(server, unharmed):
 
 
 FLOODS = {
-    "streams that are reset at once": lambda i: frame(HEADERS, 4, 2 * i + 1, CALL) + frame(RESET, 0, 2 * i + 1, (8).to_bytes(4, "big")),
-    "headers that never end": lambda i: frame(HEADERS, 0, 1, CALL) if i == 0 else frame(CONTINUATION, 0, 1, literal("x", "y" * 100) * 100),
+    "streams that are reset at once": lambda i: (
+        frame(HEADERS, 4, 2 * i + 1, CALL) + frame(RESET, 0, 2 * i + 1, (8).to_bytes(4, "big"))
+    ),
+    "headers that never end": lambda i: (
+        frame(HEADERS, 0, 1, CALL) if i == 0 else frame(CONTINUATION, 0, 1, literal("x", "y" * 100) * 100)
+    ),
     "empty headers that never end": lambda i: frame(HEADERS, 0, 1, CALL) if i == 0 else frame(CONTINUATION, 0, 1),
     "pings": lambda i: frame(PING, 0, 0, i.to_bytes(8, "big")),
     "settings": lambda i: frame(SETTINGS, 0, 0, b"\0\3\0\0\0\x64" * 10),

@@ -6,7 +6,6 @@ import threading
 import time
 
 import requests
-
 from conftest import PATIENCE
 
 SECONDS, CLIENTS = 6, 6
@@ -31,7 +30,10 @@ def change(draw):
             ("collections/release", here),
             ("collections/flush", here),
             ("collections/compact", here),
-            ("collections/fields/add", {**here, "schema": {"fieldName": draw.choice("fgh"), "dataType": "Int64", "nullable": True, "defaultValue": 3}}),
+            (
+                "collections/fields/add",
+                {**here, "schema": {"fieldName": draw.choice("fgh"), "dataType": "Int64", "nullable": True, "defaultValue": 3}},
+            ),
             ("collections/fields/drop", {**here, "fieldName": draw.choice("fgh")}),
             ("collections/alter_properties", {**here, "properties": {"mmap.enabled": True}}),
             ("partitions/create", {**here, "partitionName": partition}),
@@ -41,7 +43,19 @@ def change(draw):
             ("aliases/alter", {**here, "aliasName": alias}),
             ("aliases/drop", {"aliasName": alias}),
             ("indexes/drop", {**here, "indexName": "vector"}),
-            ("indexes/create", {**here, "indexParams": [{"fieldName": "vector", "metricType": draw.choice(["L2", "COSINE"]), "indexType": draw.choice(["HNSW", "IVF_FLAT", "FLAT"])}]}),
+            (
+                "indexes/create",
+                {
+                    **here,
+                    "indexParams": [
+                        {
+                            "fieldName": "vector",
+                            "metricType": draw.choice(["L2", "COSINE"]),
+                            "indexType": draw.choice(["HNSW", "IVF_FLAT", "FLAT"]),
+                        }
+                    ],
+                },
+            ),
         ]
     )
 
@@ -59,7 +73,10 @@ def use(draw):
             ("entities/upsert", {**here, "partialUpdate": True, "data": [{"id": draw.randrange(500), "t": 7}]}),
             ("entities/delete", {**here, "filter": f"id in [{draw.randrange(500)}]"}),
             ("entities/delete", {**here, "filter": f"t == {draw.randrange(5)}"}),
-            ("entities/search", {**here, "data": [vector()], "limit": 10, "filter": draw.choice(["", "t == 1", "f == 3"]), "outputFields": ["*"]}),
+            (
+                "entities/search",
+                {**here, "data": [vector()], "limit": 10, "filter": draw.choice(["", "t == 1", "f == 3"]), "outputFields": ["*"]},
+            ),
             ("entities/query", {**here, "filter": "", "limit": 1000, "outputFields": ["*"]}),
             ("entities/query", {**here, "filter": "", "outputFields": ["count(*)"]}),
             ("entities/get", {**here, "id": [draw.randrange(500)]}),
@@ -78,7 +95,12 @@ def everything(server):
         partitions = server.ok("partitions/list", here)
         found[name] = {
             "description": server.ok("collections/describe", here),
-            "rows": {p: server.ok("entities/query", {**here, "partitionNames": [p], "filter": "", "limit": 1000, "outputFields": ["*"]}) for p in partitions},
+            "rows": {
+                p: server.ok(
+                    "entities/query", {**here, "partitionNames": [p], "filter": "", "limit": 1000, "outputFields": ["*"]}
+                )
+                for p in partitions
+            },
             "counts": {p: server.ok("partitions/get_stats", {**here, "partitionName": p})["rowCount"] for p in partitions},
             "indexes": server.ok("indexes/list", here),
         }

@@ -11,7 +11,6 @@ import time
 
 import numpy as np
 import pytest
-
 from conftest import wait_until
 
 numbers = itertools.count()
@@ -51,7 +50,12 @@ def gen_vector(kind, dim, rng):
 
 def field(name, kind, **more):
     params = {key: more.pop(key) for key in ("dim", "max_length", "max_capacity") if key in more}
-    return {"fieldName": name, "dataType": kind, **({"elementTypeParams": {k: str(v) for k, v in params.items()}} if params else {}), **more}
+    return {
+        "fieldName": name,
+        "dataType": kind,
+        **({"elementTypeParams": {k: str(v) for k, v in params.items()}} if params else {}),
+        **more,
+    }
 
 
 def book_fields(dim, auto_id=False, pk="Int64"):
@@ -101,7 +105,14 @@ def array(value):
 
 def create_books(api, name, dim=32, metric="COSINE", **options):
     schema = book_fields(dim, **options)
-    api.ok("collections/create", {"collectionName": name, "schema": schema, "indexParams": [{"fieldName": "text_emb", "indexName": "text_emb", "metricType": metric}]})
+    api.ok(
+        "collections/create",
+        {
+            "collectionName": name,
+            "schema": schema,
+            "indexParams": [{"fieldName": "text_emb", "indexName": "text_emb", "metricType": metric}],
+        },
+    )
 
 
 def insert(api, name, rows, path="entities/insert", **more):
@@ -146,8 +157,23 @@ class TestCreateCollection:
     @pytest.mark.parametrize("metric", ["L2", "IP", "COSINE"])
     @pytest.mark.parametrize("id_type", ["Int64", "VarChar"])
     def test_create_collections_fast_with_custom_params(self, api, name, level, metric, id_type):
-        params = {"max_length": "256", "enableDynamicField": "false", "shardsNum": "1", "consistencyLevel": level, "ttlSeconds": 360}
-        body = {"collectionName": name, "dimension": 8, "metricType": metric, "idType": id_type, "autoID": True, "primaryFieldName": "pk", "vectorFieldName": "emb", "params": {**params, "enableDynamicField": False, "shardsNum": 1}}
+        params = {
+            "max_length": "256",
+            "enableDynamicField": "false",
+            "shardsNum": "1",
+            "consistencyLevel": level,
+            "ttlSeconds": 360,
+        }
+        body = {
+            "collectionName": name,
+            "dimension": 8,
+            "metricType": metric,
+            "idType": id_type,
+            "autoID": True,
+            "primaryFieldName": "pk",
+            "vectorFieldName": "emb",
+            "params": {**params, "enableDynamicField": False, "shardsNum": 1},
+        }
         assert api.v2("collections/create", body)["code"] == 0
         data = api.ok("collections/describe", {"collectionName": name})
         assert data["consistencyLevel"] == level and data["autoId"] is True
@@ -174,7 +200,16 @@ class TestCreateCollection:
     @pytest.mark.parametrize("dynamic", [True, False])
     @pytest.mark.parametrize("partition_key", [True, False])
     def test_create_collection_custom_without_index(self, api, name, auto_id, dynamic, partition_key):
-        schema = {"autoId": auto_id, "enableDynamicField": dynamic, "fields": [field("user_id", "Int64", isPrimary=True), field("word_count", "Int64", isPartitionKey=partition_key), field("book_describe", "VarChar", max_length=256), field("book_intro", "FloatVector", dim=128)]}
+        schema = {
+            "autoId": auto_id,
+            "enableDynamicField": dynamic,
+            "fields": [
+                field("user_id", "Int64", isPrimary=True),
+                field("word_count", "Int64", isPartitionKey=partition_key),
+                field("book_describe", "VarChar", max_length=256),
+                field("book_intro", "FloatVector", dim=128),
+            ],
+        }
         assert api.v2("collections/create", {"collectionName": name, "schema": schema})["code"] == 0
         data = api.ok("collections/describe", {"collectionName": name})
         assert data["autoId"] is auto_id and data["enableDynamicField"] is dynamic and data["load"] == "LoadStateNotLoad"
@@ -182,19 +217,45 @@ class TestCreateCollection:
         assert [f["partitionKey"] for f in data["fields"]] == [False, partition_key, False, False]
 
     def test_create_collection_with_all_index_of_two_vectors(self, api, name):
-        schema = {"fields": [field("user_id", "Int64", isPrimary=True), field("book_intro", "FloatVector", dim=64), field("image_intro", "FloatVector", dim=64)]}
-        indexes = [{"fieldName": "book_intro", "indexName": "book_intro_vector", "metricType": "L2"}, {"fieldName": "image_intro", "indexName": "image_intro_vector", "metricType": "IP"}]
+        schema = {
+            "fields": [
+                field("user_id", "Int64", isPrimary=True),
+                field("book_intro", "FloatVector", dim=64),
+                field("image_intro", "FloatVector", dim=64),
+            ]
+        }
+        indexes = [
+            {"fieldName": "book_intro", "indexName": "book_intro_vector", "metricType": "L2"},
+            {"fieldName": "image_intro", "indexName": "image_intro_vector", "metricType": "IP"},
+        ]
         assert api.v2("collections/create", {"collectionName": name, "schema": schema, "indexParams": indexes})["code"] == 0
         wait_load(api, name)
         found = api.ok("collections/describe", {"collectionName": name})["indexes"]
-        assert sorted((i["fieldName"], i["indexName"], i["metricType"]) for i in found) == [("book_intro", "book_intro_vector", "L2"), ("image_intro", "image_intro_vector", "IP")]
+        assert sorted((i["fieldName"], i["indexName"], i["metricType"]) for i in found) == [
+            ("book_intro", "book_intro_vector", "L2"),
+            ("image_intro", "image_intro_vector", "IP"),
+        ]
 
     @pytest.mark.parametrize("bad", ["", " ", "1a", "a b", "a-b", "a" * 300, "集合", "a$b", "(mn)", "中文", "%$#", "/a"])
     def test_create_collections_with_invalid_name(self, api, bad):
         answer = api.v2("collections/create", {"collectionName": bad, "dimension": 8})
         assert answer["code"] in (1100, 1802) and answer["message"]
 
-    @pytest.mark.parametrize("body", [{"dimension": 0}, {"dimension": 1}, {"dimension": 32769}, {"dimension": -1}, {"dimension": "8"}, {"dimension": 8.5}, {"dimension": 8, "metricType": "x"}, {"dimension": 8, "idType": "Float"}, {"dimension": 8, "consistencyLevel": "x"}, {}])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"dimension": 0},
+            {"dimension": 1},
+            {"dimension": 32769},
+            {"dimension": -1},
+            {"dimension": "8"},
+            {"dimension": 8.5},
+            {"dimension": 8, "metricType": "x"},
+            {"dimension": 8, "idType": "Float"},
+            {"dimension": 8, "consistencyLevel": "x"},
+            {},
+        ],
+    )
     def test_create_collections_with_invalid_params(self, api, name, body):
         assert api.v2("collections/create", {"collectionName": name, **body})["code"] in (1100, 1801)
         assert api.ok("collections/has", {"collectionName": name}) == {"has": False}
@@ -233,11 +294,29 @@ class TestCollectionLifecycle:
         rng = np.random.default_rng(3)
         insert(api, name, [{"id": i, "vector": gen_vector("FloatVector", 8, rng)} for i in range(20)])
         for kind, default in [("Int64", 5), ("VarChar", "v"), ("Bool", True), ("Double", 0.5), ("JSON", None)]:
-            new = {"fieldName": f"new_{kind}", "dataType": kind, "nullable": True, **({"defaultValue": default} if default is not None else {}), **({"elementTypeParams": {"max_length": 20}} if kind == "VarChar" else {})}
+            new = {
+                "fieldName": f"new_{kind}",
+                "dataType": kind,
+                "nullable": True,
+                **({"defaultValue": default} if default is not None else {}),
+                **({"elementTypeParams": {"max_length": 20}} if kind == "VarChar" else {}),
+            }
             assert api.v2("collections/fields/add", {"collectionName": name, "schema": new})["code"] == 0
-        rows = api.ok("entities/query", {"collectionName": name, "filter": "id < 3", "outputFields": ["new_Int64", "new_VarChar", "new_Bool", "new_Double", "new_JSON"]})
-        assert [(r["new_Int64"], r["new_VarChar"], r["new_Bool"], r["new_Double"], r["new_JSON"]) for r in rows] == [(5, "v", True, 0.5, None)] * 3
-        wrong = api.v2("collections/fields/add", {"collectionName": name, "schema": {"fieldName": "x", "dataType": "Int64", "nullable": False}})
+        rows = api.ok(
+            "entities/query",
+            {
+                "collectionName": name,
+                "filter": "id < 3",
+                "outputFields": ["new_Int64", "new_VarChar", "new_Bool", "new_Double", "new_JSON"],
+            },
+        )
+        assert [(r["new_Int64"], r["new_VarChar"], r["new_Bool"], r["new_Double"], r["new_JSON"]) for r in rows] == [
+            (5, "v", True, 0.5, None)
+        ] * 3
+        wrong = api.v2(
+            "collections/fields/add",
+            {"collectionName": name, "schema": {"fieldName": "x", "dataType": "Int64", "nullable": False}},
+        )
         assert wrong["code"] == 1100 and "added field must be nullable" in wrong["message"]
 
 
@@ -247,12 +326,31 @@ class TestInsert:
     @pytest.mark.parametrize("id_type", ["Int64", "VarChar"])
     @pytest.mark.parametrize("auto_id", [True, False])
     def test_insert_entities_with_simple_payload(self, api, name, count, dim, id_type, auto_id):
-        api.ok("collections/create", {"collectionName": name, "dimension": dim, "idType": id_type, "autoID": auto_id, "params": {"max_length": 100}, "metricType": "L2"})
+        api.ok(
+            "collections/create",
+            {
+                "collectionName": name,
+                "dimension": dim,
+                "idType": id_type,
+                "autoID": auto_id,
+                "params": {"max_length": 100},
+                "metricType": "L2",
+            },
+        )
         rng = np.random.default_rng(count)
-        rows = [{**({} if auto_id else {"id": i if id_type == "Int64" else str(i)}), "vector": gen_vector("FloatVector", dim, rng), "n": i} for i in range(count)]
+        rows = [
+            {
+                **({} if auto_id else {"id": i if id_type == "Int64" else str(i)}),
+                "vector": gen_vector("FloatVector", dim, rng),
+                "n": i,
+            }
+            for i in range(count)
+        ]
         ids = insert(api, name, rows)
         assert len(set(ids)) == count and all(isinstance(i, int if id_type == "Int64" else str) for i in ids)
-        [hit] = api.ok("entities/search", {"collectionName": name, "data": [rows[-1]["vector"]], "limit": 1, "outputFields": ["n"]})
+        [hit] = api.ok(
+            "entities/search", {"collectionName": name, "data": [rows[-1]["vector"]], "limit": 1, "outputFields": ["n"]}
+        )
         assert hit["n"] == count - 1 and hit["id"] == ids[-1] and hit["distance"] == pytest.approx(0, abs=1e-5)
 
     @pytest.mark.parametrize("auto_id,pk", [(True, "Int64"), (False, "Int64"), (False, "VarChar")])
@@ -271,32 +369,69 @@ class TestInsert:
             assert np.allclose(found["text_emb"], row["text_emb"])
 
     def test_insert_entities_with_all_vector_datatype(self, api, name):
-        kinds = {"FloatVector": "COSINE", "Float16Vector": "L2", "BFloat16Vector": "L2", "BinaryVector": "HAMMING", "SparseFloatVector": "IP", "Int8Vector": "L2"}
+        kinds = {
+            "FloatVector": "COSINE",
+            "Float16Vector": "L2",
+            "BFloat16Vector": "L2",
+            "BinaryVector": "HAMMING",
+            "SparseFloatVector": "IP",
+            "Int8Vector": "L2",
+        }
         dims = {kind: {} if kind == "SparseFloatVector" else {"dim": 64} for kind in kinds}
         schema = {"fields": [field("id", "Int64", isPrimary=True), *(field(kind.lower(), kind, **dims[kind]) for kind in kinds)]}
         special = {"SparseFloatVector": "SPARSE_INVERTED_INDEX", "BinaryVector": "BIN_FLAT", "Int8Vector": "HNSW"}
-        indexes = [{"fieldName": kind.lower(), "metricType": metric, "indexType": special.get(kind, "AUTOINDEX"), "params": {"M": "8", "efConstruction": "64"} if kind == "Int8Vector" else {}} for kind, metric in kinds.items()]
+        indexes = [
+            {
+                "fieldName": kind.lower(),
+                "metricType": metric,
+                "indexType": special.get(kind, "AUTOINDEX"),
+                "params": {"M": "8", "efConstruction": "64"} if kind == "Int8Vector" else {},
+            }
+            for kind, metric in kinds.items()
+        ]
         api.ok("collections/create", {"collectionName": name, "schema": schema, "indexParams": indexes})
         wait_load(api, name)
         rng = np.random.default_rng(5)
         rows = [{"id": i, **{kind.lower(): gen_vector(kind, 64, rng) for kind in kinds}} for i in range(500)]
         insert(api, name, rows)
         for kind, metric in kinds.items():
-            hits = api.ok("entities/search", {"collectionName": name, "annsField": kind.lower(), "data": [rows[77][kind.lower()]], "limit": 10, "outputFields": ["*"]})
+            hits = api.ok(
+                "entities/search",
+                {
+                    "collectionName": name,
+                    "annsField": kind.lower(),
+                    "data": [rows[77][kind.lower()]],
+                    "limit": 10,
+                    "outputFields": ["*"],
+                },
+            )
             scores = [hit["distance"] for hit in hits]
             assert len(hits) == 10 and scores == sorted(scores, reverse=metric in ("IP", "COSINE")), kind
             if kind != "SparseFloatVector":
                 assert hits[0]["id"] == 77, kind
             for key in ("float16vector", "bfloat16vector", "binaryvector"):
                 assert hits[0][key] == rows[hits[0]["id"]][key], "base64 comes back as it was sent"
-            assert np.allclose(list(hits[0]["sparsefloatvector"].values()), [rows[hits[0]["id"]]["sparsefloatvector"][k] for k in hits[0]["sparsefloatvector"]])
+            assert np.allclose(
+                list(hits[0]["sparsefloatvector"].values()),
+                [rows[hits[0]["id"]]["sparsefloatvector"][k] for k in hits[0]["sparsefloatvector"]],
+            )
 
     @pytest.mark.parametrize("nullable", [True, False])
     @pytest.mark.parametrize("default", [True, False])
     def test_insert_with_nullable_and_default(self, api, name, nullable, default):
         extra = lambda value: {**({"nullable": True} if nullable else {}), **({"defaultValue": value} if default else {})}
-        schema = {"fields": [field("id", "Int64", isPrimary=True), field("n", "Int64", **extra(100)), field("s", "VarChar", max_length=20, **extra("none")), field("v", "FloatVector", dim=4)]}
-        api.ok("collections/create", {"collectionName": name, "schema": schema, "indexParams": [{"fieldName": "v", "metricType": "L2"}]})
+        schema = {
+            "fields": [
+                field("id", "Int64", isPrimary=True),
+                field("n", "Int64", **extra(100)),
+                field("s", "VarChar", max_length=20, **extra("none")),
+                field("v", "FloatVector", dim=4),
+            ]
+        }
+        api.ok(
+            "collections/create",
+            {"collectionName": name, "schema": schema, "indexParams": [{"fieldName": "v", "metricType": "L2"}]},
+        )
         rows = [{"id": i, "v": [i, 0, 0, 0], **({"n": i, "s": str(i)} if i % 2 else {})} for i in range(10)]
         answer = api.v2("entities/insert", {"collectionName": name, "data": rows})
         if not nullable and not default:
@@ -335,7 +470,10 @@ class TestInsert:
 
     def test_insert_into_unknown_collection_and_database(self, api, name):
         assert api.v2("entities/insert", {"collectionName": name, "data": [{"id": 1, "vector": [1]}]})["code"] == 100
-        assert api.v2("entities/insert", {"dbName": "nowhere", "collectionName": name, "data": [{"id": 1, "vector": [1]}]})["code"] == 800
+        assert (
+            api.v2("entities/insert", {"dbName": "nowhere", "collectionName": name, "data": [{"id": 1, "vector": [1]}]})["code"]
+            == 800
+        )
 
     def test_insert_after_delete(self, api, name):
         api.ok("collections/create", {"collectionName": name, "dimension": 8, "metricType": "L2"})
@@ -347,9 +485,13 @@ class TestInsert:
             assert api.ok("entities/delete", {"collectionName": name, "filter": f"id in {keys}"})["deleteCount"] == 100
             assert api.ok("entities/query", {"collectionName": name, "filter": f"id in {keys}"}) == []
             insert(api, name, [{**rows[i], "turn": turn} for i in keys])
-            got = api.ok("entities/query", {"collectionName": name, "filter": f"turn == {turn}", "limit": 1000, "outputFields": ["id"]})
+            got = api.ok(
+                "entities/query", {"collectionName": name, "filter": f"turn == {turn}", "limit": 1000, "outputFields": ["id"]}
+            )
             assert [r["id"] for r in got] == keys
-            assert api.ok("entities/query", {"collectionName": name, "filter": "", "outputFields": ["count(*)"]}) == [{"count(*)": 300}]
+            assert api.ok("entities/query", {"collectionName": name, "filter": "", "outputFields": ["count(*)"]}) == [
+                {"count(*)": 300}
+            ]
 
 
 class TestUpsert:
@@ -359,11 +501,23 @@ class TestUpsert:
         rng = np.random.default_rng(7)
         rows = books(1000, 8, rng, pk=pk)
         insert(api, name, rows)
-        changed = [{**row, "book_describe": "changed", "dynamic_key": -1} for row in rows[:500]] + books(200, 8, rng, pk=pk, start=1000)
+        changed = [{**row, "book_describe": "changed", "dynamic_key": -1} for row in rows[:500]] + books(
+            200, 8, rng, pk=pk, start=1000
+        )
         ids = insert(api, name, changed, path="entities/upsert")
         assert ids == [row["book_id"] for row in changed]
-        assert api.ok("entities/query", {"collectionName": name, "filter": "", "outputFields": ["count(*)"]}) == [{"count(*)": 1200}]
-        got = api.ok("entities/query", {"collectionName": name, "filter": "book_describe == 'changed'", "limit": 1000, "outputFields": ["dynamic_key", "word_count"]})
+        assert api.ok("entities/query", {"collectionName": name, "filter": "", "outputFields": ["count(*)"]}) == [
+            {"count(*)": 1200}
+        ]
+        got = api.ok(
+            "entities/query",
+            {
+                "collectionName": name,
+                "filter": "book_describe == 'changed'",
+                "limit": 1000,
+                "outputFields": ["dynamic_key", "word_count"],
+            },
+        )
         assert [r["word_count"] for r in got] == list(range(500)) and {r["dynamic_key"] for r in got} == {-1}
 
     def test_upsert_moves_a_vector(self, api, name):
@@ -371,7 +525,10 @@ class TestUpsert:
         insert(api, name, [{"id": i, "vector": [i, 0, 0, 0]} for i in range(100)])
         api.ok("entities/upsert", {"collectionName": name, "data": [{"id": 5, "vector": [500, 0, 0, 0]}]})
         assert api.ok("entities/search", {"collectionName": name, "data": [[500, 0, 0, 0]], "limit": 1})[0]["id"] == 5
-        assert [h["id"] for h in api.ok("entities/search", {"collectionName": name, "data": [[5, 0, 0, 0]], "limit": 2})] == [4, 6]
+        assert [h["id"] for h in api.ok("entities/search", {"collectionName": name, "data": [[5, 0, 0, 0]], "limit": 2})] == [
+            4,
+            6,
+        ]
 
 
 FILTERS = [
@@ -386,7 +543,10 @@ FILTERS = [
     ("bool == true and word_count % 7 == 3", lambda r: r["bool"] and r["word_count"] % 7 == 3),
     ("not (word_count > 10)", lambda r: r["word_count"] <= 10),
     ("json['key'] < 20", lambda r: r["json"]["key"] < 20),
-    ("json['nested']['word'] == 'fig' and word_count < 100", lambda r: r["json"]["nested"]["word"] == "fig" and r["word_count"] < 100),
+    (
+        "json['nested']['word'] == 'fig' and word_count < 100",
+        lambda r: r["json"]["nested"]["word"] == "fig" and r["word_count"] < 100,
+    ),
     ("json['nested']['word'] in ['fig', 'date']", lambda r: r["json"]["nested"]["word"] in ("fig", "date")),
     ("dynamic_key == 50 or dynamic_key > 5990", lambda r: r["dynamic_key"] == 50 or r["dynamic_key"] > 5990),
     ("exists json['key'] and word_count < 5", lambda r: r["word_count"] < 5),
@@ -413,14 +573,30 @@ class TestQuery:
     @pytest.mark.parametrize("expression,keep", FILTERS, ids=[f[0] for f in FILTERS])
     def test_query_entities_with_conditions(self, api, library, expression, keep):
         name, rows = library
-        answer = api.v2("entities/query", {"collectionName": name, "filter": expression, "limit": NB, "outputFields": ["book_id", "word_count"]})
+        answer = api.v2(
+            "entities/query",
+            {"collectionName": name, "filter": expression, "limit": NB, "outputFields": ["book_id", "word_count"]},
+        )
         supported(api, expression, answer)
         assert answer["code"] == 0, answer
         assert [r["book_id"] for r in answer["data"]] == [r["book_id"] for r in rows if keep(r)]
         count = api.ok("entities/query", {"collectionName": name, "filter": expression, "outputFields": ["count(*)"]})
         assert count == [{"count(*)": sum(bool(keep(r)) for r in rows)}]
 
-    @pytest.mark.parametrize("fields", [None, ["*"], ["book_id"], ["user_id", "book_describe"], ["text_emb"], ["json", "int_array"], ["dynamic_key"], ["*", "dynamic_key"]], ids=str)
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            None,
+            ["*"],
+            ["book_id"],
+            ["user_id", "book_describe"],
+            ["text_emb"],
+            ["json", "int_array"],
+            ["dynamic_key"],
+            ["*", "dynamic_key"],
+        ],
+        ids=str,
+    )
     def test_query_with_output_fields(self, api, library, fields):
         name, rows = library
         body = {"collectionName": name, "filter": "book_id == 42", **({"outputFields": fields} if fields else {})}
@@ -433,7 +609,10 @@ class TestQuery:
     @pytest.mark.parametrize("limit,offset", [(1, 0), (10, 0), (100, 50), (100, 2950), (10, 5000)])
     def test_query_with_limit_and_offset(self, api, library, limit, offset):
         name, rows = library
-        got = api.ok("entities/query", {"collectionName": name, "filter": "word_count >= 0", "limit": limit, "offset": offset, "outputFields": ["book_id"]})
+        got = api.ok(
+            "entities/query",
+            {"collectionName": name, "filter": "word_count >= 0", "limit": limit, "offset": offset, "outputFields": ["book_id"]},
+        )
         assert [r["book_id"] for r in got] == [r["book_id"] for r in rows][offset : offset + limit]
 
     def test_default_limit_is_100(self, api, library):
@@ -441,25 +620,44 @@ class TestQuery:
 
     @pytest.mark.parametrize("limit,offset", [(16385, 0), (16384, 1), (-1, 0), (1, -1)])
     def test_query_with_wrong_windows(self, api, library, limit, offset):
-        answer = api.v2("entities/query", {"collectionName": library[0], "filter": "word_count >= 0", "limit": limit, "offset": offset})
+        answer = api.v2(
+            "entities/query", {"collectionName": library[0], "filter": "word_count >= 0", "limit": limit, "offset": offset}
+        )
         assert answer["code"] == 1100 and answer["message"]
 
-    @pytest.mark.parametrize("expression", ["word_count >", "nowhere(1)", "word_count == 'x'", "word_count ~ 1", "(word_count > 1", "json >", "bool"])
+    @pytest.mark.parametrize(
+        "expression", ["word_count >", "nowhere(1)", "word_count == 'x'", "word_count ~ 1", "(word_count > 1", "json >", "bool"]
+    )
     def test_query_with_wrong_filters(self, api, library, expression):
         answer = api.v2("entities/query", {"collectionName": library[0], "filter": expression})
-        assert answer["code"] == 1100 and "failed to create query plan" in answer["message"] and "cannot parse expression" in answer["message"]
+        assert (
+            answer["code"] == 1100
+            and "failed to create query plan" in answer["message"]
+            and "cannot parse expression" in answer["message"]
+        )
 
     def test_count_with_partition(self, api, name):
         api.ok("collections/create", {"collectionName": name, "dimension": 4})
         for partition in ("p1", "p2"):
             api.ok("partitions/create", {"collectionName": name, "partitionName": partition})
-            insert(api, name, [{"id": int(partition[1]) * 1000 + i, "vector": [1, 2, 3, i]} for i in range(30)], partitionName=partition)
+            insert(
+                api,
+                name,
+                [{"id": int(partition[1]) * 1000 + i, "vector": [1, 2, 3, i]} for i in range(30)],
+                partitionName=partition,
+            )
         for partitions, count in ((["p1"], 30), (["p1", "p2"], 60), (["_default"], 0)):
-            assert api.ok("entities/query", {"collectionName": name, "filter": " ", "partitionNames": partitions, "outputFields": ["count(*)"]}) == [{"count(*)": count}]
+            assert api.ok(
+                "entities/query",
+                {"collectionName": name, "filter": " ", "partitionNames": partitions, "outputFields": ["count(*)"]},
+            ) == [{"count(*)": count}]
 
     def test_get_by_keys(self, api, library):
         name, rows = library
-        assert [r["word_count"] for r in api.ok("entities/get", {"collectionName": name, "id": [3, 1, 2], "outputFields": ["word_count"]})] == [1, 2, 3]
+        assert [
+            r["word_count"]
+            for r in api.ok("entities/get", {"collectionName": name, "id": [3, 1, 2], "outputFields": ["word_count"]})
+        ] == [1, 2, 3]
         [row] = api.ok("entities/get", {"collectionName": name, "id": 7})
         assert set(row) == set(rows[7])
         assert api.ok("entities/get", {"collectionName": name, "id": [10**9]}) == []
@@ -476,23 +674,44 @@ class TestSearch:
         order = np.lexsort((np.arange(len(rows)), scores if metric == "L2" else -scores))
         return [(rows[i]["book_id"], scores[i]) for i in order if keep(rows[i])][:k]
 
-    @pytest.mark.parametrize("expression,keep", FILTERS[:1] + FILTERS[3:4] + FILTERS[5:8] + FILTERS[10:11] + FILTERS[17:19], ids=lambda f: f if isinstance(f, str) else "")
+    @pytest.mark.parametrize(
+        "expression,keep",
+        FILTERS[:1] + FILTERS[3:4] + FILTERS[5:8] + FILTERS[10:11] + FILTERS[17:19],
+        ids=lambda f: f if isinstance(f, str) else "",
+    )
     def test_search_with_filter_is_exact(self, api, library, expression, keep):
         name, rows = library
         query = gen_vector("FloatVector", 32, np.random.default_rng(20))
-        answer = api.v2("entities/search", {"collectionName": name, "data": [query], "filter": expression, "limit": 20, "outputFields": ["book_id"]})
+        answer = api.v2(
+            "entities/search",
+            {"collectionName": name, "data": [query], "filter": expression, "limit": 20, "outputFields": ["book_id"]},
+        )
         supported(api, expression, answer)
         expected = self.nearest(rows, query, "COSINE", keep, 20)
         assert [h["book_id"] for h in answer["data"]] == [i for i, _ in expected]
         assert np.allclose([h["distance"] for h in answer["data"]], [s for _, s in expected], atol=1e-4)
         assert answer["topks"] == [len(expected)]
 
-    FIELD_SETS = [[], ["book_id"], ["user_id", "word_count"], ["json"], ["int_array", "varchar_array"], ["bool", "book_describe"], ["text_emb"], ["dynamic_key"], ["*"], ["*", "dynamic_key"], ["json", "dynamic_key", "text_emb"]]
+    FIELD_SETS = [
+        [],
+        ["book_id"],
+        ["user_id", "word_count"],
+        ["json"],
+        ["int_array", "varchar_array"],
+        ["bool", "book_describe"],
+        ["text_emb"],
+        ["dynamic_key"],
+        ["*"],
+        ["*", "dynamic_key"],
+        ["json", "dynamic_key", "text_emb"],
+    ]
 
     @pytest.mark.parametrize("fields", FIELD_SETS, ids=str)
     def test_search_with_output_fields(self, api, library, fields):
         name, rows = library
-        hits = api.ok("entities/search", {"collectionName": name, "data": [rows[5]["text_emb"]], "limit": 5, "outputFields": fields})
+        hits = api.ok(
+            "entities/search", {"collectionName": name, "data": [rows[5]["text_emb"]], "limit": 5, "outputFields": fields}
+        )
         expected = {"book_id", "distance", *(set(rows[0]) if "*" in fields else fields)}
         for hit in hits:
             assert set(hit) == expected
@@ -513,7 +732,15 @@ class TestSearch:
         query = gen_vector("FloatVector", 16, np.random.default_rng(22))
         everything = self.nearest(rows, query, metric, lambda _: True, 1000)
         inner, outer = everything[100][1], everything[300][1]
-        hits = api.ok("entities/search", {"collectionName": name, "data": [query], "limit": 1000, "searchParams": {"metric_type": metric, "params": {"radius": outer, "range_filter": inner}}})
+        hits = api.ok(
+            "entities/search",
+            {
+                "collectionName": name,
+                "data": [query],
+                "limit": 1000,
+                "searchParams": {"metric_type": metric, "params": {"radius": outer, "range_filter": inner}},
+            },
+        )
         low, high = sorted((inner, outer))
         assert 195 <= len(hits) <= 205 and all(low - 1e-4 <= h["distance"] <= high + 1e-4 for h in hits)
         scores = [h["distance"] for h in hits]
@@ -532,7 +759,16 @@ class TestSearch:
 
     def test_search_grouped(self, api, library):
         name, rows = library
-        hits = api.ok("entities/search", {"collectionName": name, "data": [rows[0]["text_emb"]], "limit": 50, "groupingField": "user_id", "outputFields": ["user_id"]})
+        hits = api.ok(
+            "entities/search",
+            {
+                "collectionName": name,
+                "data": [rows[0]["text_emb"]],
+                "limit": 50,
+                "groupingField": "user_id",
+                "outputFields": ["user_id"],
+            },
+        )
         groups = [h["user_id"] for h in hits]
         assert len(groups) == 50 and len(set(groups)) == 50
         best = {}
@@ -542,8 +778,14 @@ class TestSearch:
 
     @pytest.mark.parametrize("metric", ["L2", "IP"])
     def test_search_with_other_metric_is_refused(self, api, library, metric):
-        answer = api.v2("entities/search", {"collectionName": library[0], "data": [[0.1] * 32], "searchParams": {"metric_type": metric}})
-        assert answer["code"] == 1100 and "metric type not match: invalid parameter" in answer["message"] and f"[expected=COSINE][actual={metric}]" in answer["message"]
+        answer = api.v2(
+            "entities/search", {"collectionName": library[0], "data": [[0.1] * 32], "searchParams": {"metric_type": metric}}
+        )
+        assert (
+            answer["code"] == 1100
+            and "metric type not match: invalid parameter" in answer["message"]
+            and f"[expected=COSINE][actual={metric}]" in answer["message"]
+        )
 
     @pytest.mark.parametrize("limit", [0, -1, 16385])
     def test_search_with_wrong_limit(self, api, library, limit):
@@ -560,7 +802,16 @@ class TestSearch:
         name, rows = library
         queries = [gen_vector("FloatVector", 32, np.random.default_rng(40 + i)) for i in range(2)]
         searches = [{"data": [q], "annsField": "text_emb", "limit": 30, "outputFields": ["*"]} for q in queries]
-        hits = api.ok("entities/advanced_search", {"collectionName": name, "search": searches, "rerank": {"strategy": strategy, "params": params}, "limit": 10, "outputFields": ["user_id", "word_count", "book_describe"]})
+        hits = api.ok(
+            "entities/advanced_search",
+            {
+                "collectionName": name,
+                "search": searches,
+                "rerank": {"strategy": strategy, "params": params},
+                "limit": 10,
+                "outputFields": ["user_id", "word_count", "book_describe"],
+            },
+        )
         sums = {}
         for weight, query in zip(params.get("weights", [1, 1]), queries):
             for rank, (key, score) in enumerate(self.nearest(rows, query, "COSINE", lambda _: True, 30), 1):
@@ -572,12 +823,25 @@ class TestSearch:
 
 
 class TestDelete:
-    @pytest.mark.parametrize("expression,left", [("id == 5", 99), ("id in [1, 2, 3]", 97), ("n > 50", 51), ("n >= 0", 0), ("id > 10 and n < 20", 91), ("tag == 'even'", 50), ("tag like 'o%'", 50)])
+    @pytest.mark.parametrize(
+        "expression,left",
+        [
+            ("id == 5", 99),
+            ("id in [1, 2, 3]", 97),
+            ("n > 50", 51),
+            ("n >= 0", 0),
+            ("id > 10 and n < 20", 91),
+            ("tag == 'even'", 50),
+            ("tag like 'o%'", 50),
+        ],
+    )
     def test_delete_by_filter(self, api, name, expression, left):
         api.ok("collections/create", {"collectionName": name, "dimension": 4, "metricType": "L2"})
         insert(api, name, [{"id": i, "vector": [i, 0, 0, 0], "n": i, "tag": ["even", "odd"][i % 2]} for i in range(100)])
         assert api.ok("entities/delete", {"collectionName": name, "filter": expression})["deleteCount"] == 100 - left
-        assert api.ok("entities/query", {"collectionName": name, "filter": "", "outputFields": ["count(*)"]}) == [{"count(*)": left}]
+        assert api.ok("entities/query", {"collectionName": name, "filter": "", "outputFields": ["count(*)"]}) == [
+            {"count(*)": left}
+        ]
         assert api.ok("entities/query", {"collectionName": name, "filter": expression}) == []
         assert len(api.ok("entities/search", {"collectionName": name, "data": [[0, 0, 0, 0]], "limit": 100})) == left
 
@@ -587,7 +851,9 @@ class TestDelete:
         insert(api, name, [{"id": key, "vector": [1, 2, 3, 4]} for key in keys])
         expression = f"id in {json.dumps(keys[:3], ensure_ascii=False)}"
         assert api.ok("entities/delete", {"collectionName": name, "filter": expression})["deleteCount"] == 3
-        assert [r["id"] for r in api.ok("entities/query", {"collectionName": name, "filter": "id != ''", "outputFields": ["id"]})] == ["plain", "ключ"]
+        assert [
+            r["id"] for r in api.ok("entities/query", {"collectionName": name, "filter": "id != ''", "outputFields": ["id"]})
+        ] == ["plain", "ключ"]
 
     def test_delete_in_a_partition(self, api, name):
         api.ok("collections/create", {"collectionName": name, "dimension": 4})
@@ -595,7 +861,9 @@ class TestDelete:
         insert(api, name, [{"id": i, "vector": [1, 2, 3, 4]} for i in range(10)])
         insert(api, name, [{"id": i + 10, "vector": [1, 2, 3, 4]} for i in range(10)], partitionName="p")
         api.ok("entities/delete", {"collectionName": name, "partitionName": "p", "filter": "id >= 0"})
-        assert [r["id"] for r in api.ok("entities/query", {"collectionName": name, "filter": "id >= 0", "outputFields": ["id"]})] == list(range(10))
+        assert [
+            r["id"] for r in api.ok("entities/query", {"collectionName": name, "filter": "id >= 0", "outputFields": ["id"]})
+        ] == list(range(10))
 
     def test_delete_with_wrong_requests(self, api, library):
         name, _ = library
@@ -615,7 +883,15 @@ class TestPartitionAliasDatabase:
         assert api.ok("partitions/has", {"collectionName": name, "partitionName": "p1"})["has"] is True
         rng = np.random.default_rng(50)
         for p in ("p1", "p2"):
-            insert(api, name, [{"id": i, "vector": gen_vector("FloatVector", 128, rng)} for i in range(0 if p == "p1" else 1000, 500 if p == "p1" else 1500)], partitionName=p)
+            insert(
+                api,
+                name,
+                [
+                    {"id": i, "vector": gen_vector("FloatVector", 128, rng)}
+                    for i in range(0 if p == "p1" else 1000, 500 if p == "p1" else 1500)
+                ],
+                partitionName=p,
+            )
             assert api.ok("partitions/get_stats", {"collectionName": name, "partitionName": p})["rowCount"] == 500
         assert api.v2("partitions/release", {"collectionName": name, "partitionNames": ["p1"]})["code"] == 0
         assert api.v2("partitions/load", {"collectionName": name, "partitionNames": ["p1"]})["code"] == 0
@@ -661,7 +937,15 @@ class TestPartitionAliasDatabase:
 
 
 class TestIndex:
-    CASES = [("FLAT", {}), ("IVF_FLAT", {"nlist": 128}), ("IVF_SQ8", {"nlist": "128"}), ("HNSW", {"M": 16, "efConstruction": 200}), ("AUTOINDEX", {}), ("DISKANN", {}), ("SCANN", {"nlist": 16})]
+    CASES = [
+        ("FLAT", {}),
+        ("IVF_FLAT", {"nlist": 128}),
+        ("IVF_SQ8", {"nlist": "128"}),
+        ("HNSW", {"M": 16, "efConstruction": 200}),
+        ("AUTOINDEX", {}),
+        ("DISKANN", {}),
+        ("SCANN", {"nlist": 16}),
+    ]
 
     @pytest.mark.parametrize("metric", ["L2", "COSINE", "IP"])
     @pytest.mark.parametrize("kind,params", CASES, ids=[c[0] for c in CASES])
@@ -672,13 +956,34 @@ class TestIndex:
         rows = [{"id": i, "v": gen_vector("FloatVector", 16, rng)} for i in range(500)]
         insert(api, name, rows)
         assert api.ok("indexes/list", {"collectionName": name}) == []
-        assert api.v2("indexes/create", {"collectionName": name, "indexParams": [{"fieldName": "v", "indexName": "v_idx", "metricType": metric, "indexType": kind, "params": params}]})["code"] == 0
+        assert (
+            api.v2(
+                "indexes/create",
+                {
+                    "collectionName": name,
+                    "indexParams": [
+                        {"fieldName": "v", "indexName": "v_idx", "metricType": metric, "indexType": kind, "params": params}
+                    ],
+                },
+            )["code"]
+            == 0
+        )
         assert api.ok("indexes/list", {"collectionName": name}) == ["v_idx"]
-        done = wait_until(lambda: [i for i in api.ok("indexes/describe", {"collectionName": name, "indexName": "v_idx"}) if i["indexState"] == "Finished"], "built")
+        done = wait_until(
+            lambda: [
+                i
+                for i in api.ok("indexes/describe", {"collectionName": name, "indexName": "v_idx"})
+                if i["indexState"] == "Finished"
+            ],
+            "built",
+        )
         assert len(done) == 1 and done[0]["fieldName"] == "v" and done[0]["indexType"] == kind and done[0]["metricType"] == metric
         assert done[0]["totalRows"] == 500 and done[0]["indexedRows"] == 500 and done[0]["pendingRows"] == 0
         api.ok("collections/load", {"collectionName": name})
-        assert api.ok("entities/search", {"collectionName": name, "data": [rows[3]["v"]], "limit": 500, "searchParams": {"metric_type": metric}})
+        assert api.ok(
+            "entities/search",
+            {"collectionName": name, "data": [rows[3]["v"]], "limit": 500, "searchParams": {"metric_type": metric}},
+        )
         api.ok("collections/release", {"collectionName": name})
         assert api.v2("indexes/drop", {"collectionName": name, "indexName": "v_idx"})["code"] == 0
         assert api.ok("indexes/list", {"collectionName": name}) == []
@@ -699,19 +1004,45 @@ class TestIndex:
 
     def test_index_duplicate(self, api, name):
         api.ok("collections/create", {"collectionName": name, "dimension": 8, "metricType": "L2"})
-        wrong = api.v2("indexes/create", {"collectionName": name, "indexParams": [{"fieldName": "vector", "indexName": "other", "metricType": "COSINE"}]})
+        wrong = api.v2(
+            "indexes/create",
+            {"collectionName": name, "indexParams": [{"fieldName": "vector", "indexName": "other", "metricType": "COSINE"}]},
+        )
         assert wrong["code"] == 1100 and "CreateIndex failed" in wrong["message"]
 
-    @pytest.mark.parametrize("kind,f", [("INVERTED", "word_count"), ("INVERTED", "book_describe"), ("STL_SORT", "word_count"), ("Trie", "book_describe"), ("BITMAP", "user_id"), ("BITMAP", "bool"), ("INVERTED", "int_array")])
+    @pytest.mark.parametrize(
+        "kind,f",
+        [
+            ("INVERTED", "word_count"),
+            ("INVERTED", "book_describe"),
+            ("STL_SORT", "word_count"),
+            ("Trie", "book_describe"),
+            ("BITMAP", "user_id"),
+            ("BITMAP", "bool"),
+            ("INVERTED", "int_array"),
+        ],
+    )
     def test_scalar_indexes_change_no_result(self, api, name, kind, f):
         create_books(api, name, dim=4)
         rows = books(300, 4, np.random.default_rng(62))
         insert(api, name, rows)
         questions = ["word_count > 100", "book_describe like 'book_1%'", "user_id in [1, 2]", "bool == true"]
-        before = [api.ok("entities/query", {"collectionName": name, "filter": q, "limit": 300, "outputFields": ["book_id"]}) for q in questions]
-        api.ok("indexes/create", {"collectionName": name, "indexParams": [{"fieldName": f, "indexName": f"{f}_idx", "indexType": kind}]})
-        wait_until(lambda: api.ok("indexes/describe", {"collectionName": name, "indexName": f"{f}_idx"})[0]["indexState"] == "Finished", "built")
-        assert before == [api.ok("entities/query", {"collectionName": name, "filter": q, "limit": 300, "outputFields": ["book_id"]}) for q in questions]
+        before = [
+            api.ok("entities/query", {"collectionName": name, "filter": q, "limit": 300, "outputFields": ["book_id"]})
+            for q in questions
+        ]
+        api.ok(
+            "indexes/create",
+            {"collectionName": name, "indexParams": [{"fieldName": f, "indexName": f"{f}_idx", "indexType": kind}]},
+        )
+        wait_until(
+            lambda: api.ok("indexes/describe", {"collectionName": name, "indexName": f"{f}_idx"})[0]["indexState"] == "Finished",
+            "built",
+        )
+        assert before == [
+            api.ok("entities/query", {"collectionName": name, "filter": q, "limit": 300, "outputFields": ["book_id"]})
+            for q in questions
+        ]
 
 
 def there(api, path):
@@ -728,8 +1059,13 @@ class TestUsersAndRoles:
         assert api.v2("users/create", {"userName": user, "password": "password0"})["code"] == 0
         assert user in api.ok("users/list", {})
         assert api.ok("users/describe", {"userName": user}) == []
-        assert api.v2("users/update_password", {"userName": user, "password": "password0", "newPassword": "password1"})["code"] == 0
-        assert api.v2("users/update_password", {"userName": user, "password": "password0", "newPassword": "password2"})["code"] == 1400
+        assert (
+            api.v2("users/update_password", {"userName": user, "password": "password0", "newPassword": "password1"})["code"] == 0
+        )
+        assert (
+            api.v2("users/update_password", {"userName": user, "password": "password0", "newPassword": "password2"})["code"]
+            == 1400
+        )
         role = gen_unique_str("role")
         api.ok("roles/create", {"roleName": role})
         assert api.v2("users/grant_role", {"userName": user, "roleName": role})["code"] == 0
@@ -747,14 +1083,26 @@ class TestUsersAndRoles:
         assert {"admin", "public"} <= set(api.ok("roles/list", {}))
         assert api.v2("roles/create", {"roleName": role})["code"] == 0
         assert role in api.ok("roles/list", {})
-        grants = [("Global", "*", "CreateCollection"), ("Global", "*", "DropCollection"), ("Global", "*", "CreateOwnership"), ("Collection", "*", "Insert"), ("Collection", "*", "Query"), ("User", "*", "UpdateUser")]
+        grants = [
+            ("Global", "*", "CreateCollection"),
+            ("Global", "*", "DropCollection"),
+            ("Global", "*", "CreateOwnership"),
+            ("Collection", "*", "Insert"),
+            ("Collection", "*", "Query"),
+            ("User", "*", "UpdateUser"),
+        ]
         for kind, target, privilege in grants:
             body = {"roleName": role, "objectType": kind, "objectName": target, "privilege": privilege}
             assert api.v2("roles/grant_privilege", body)["code"] == 0, body
         described = api.ok("roles/describe", {"roleName": role})
         assert {(g["objectType"], g["objectName"], g["privilege"]) for g in described} == set(grants)
         for kind, target, privilege in grants:
-            assert api.v2("roles/revoke_privilege", {"roleName": role, "objectType": kind, "objectName": target, "privilege": privilege})["code"] == 0
+            assert (
+                api.v2(
+                    "roles/revoke_privilege", {"roleName": role, "objectType": kind, "objectName": target, "privilege": privilege}
+                )["code"]
+                == 0
+            )
         assert api.ok("roles/describe", {"roleName": role}) == []
         assert api.v2("roles/drop", {"roleName": role})["code"] == 0
         assert role not in api.ok("roles/list", {})
@@ -772,21 +1120,48 @@ class TestImportJobs:
 
 class TestTimestamptz:
     def test_timestamptz_e2e(self, api, name):
-        schema = {"fields": [field("id", "Int64", isPrimary=True), field("event", "Timestamptz", nullable=True), field("v", "FloatVector", dim=4)]}
-        api.ok("collections/create", {"collectionName": name, "schema": schema, "indexParams": [{"fieldName": "v", "metricType": "L2"}]})
+        schema = {
+            "fields": [
+                field("id", "Int64", isPrimary=True),
+                field("event", "Timestamptz", nullable=True),
+                field("v", "FloatVector", dim=4),
+            ]
+        }
+        api.ok(
+            "collections/create",
+            {"collectionName": name, "schema": schema, "indexParams": [{"fieldName": "v", "metricType": "L2"}]},
+        )
         moments = [f"2025-01-{day:02}T{hour:02}:00:00Z" for day in range(1, 11) for hour in (0, 12)]
-        answer = api.v2("entities/insert", {"collectionName": name, "data": [{"id": i, "event": m, "v": [i, 0, 0, 0]} for i, m in enumerate(moments)]})
+        answer = api.v2(
+            "entities/insert",
+            {"collectionName": name, "data": [{"id": i, "event": m, "v": [i, 0, 0, 0]} for i, m in enumerate(moments)]},
+        )
         if answer["code"]:
             pytest.xfail(f"Timestamptz is not in this build: {answer['message']}")
         got = api.ok("entities/query", {"collectionName": name, "filter": "id >= 0", "outputFields": ["event"]})
         assert [r["event"] for r in got] == moments
-        for operator, keep in (("==", lambda m, at: m == at), ("!=", lambda m, at: m != at), (">", lambda m, at: m > at), (">=", lambda m, at: m >= at), ("<", lambda m, at: m < at), ("<=", lambda m, at: m <= at)):
+        for operator, keep in (
+            ("==", lambda m, at: m == at),
+            ("!=", lambda m, at: m != at),
+            (">", lambda m, at: m > at),
+            (">=", lambda m, at: m >= at),
+            ("<", lambda m, at: m < at),
+            ("<=", lambda m, at: m <= at),
+        ):
             at = moments[7]
-            rows = api.ok("entities/query", {"collectionName": name, "filter": f"event {operator} ISO '{at}'", "outputFields": ["id"]})
+            rows = api.ok(
+                "entities/query", {"collectionName": name, "filter": f"event {operator} ISO '{at}'", "outputFields": ["id"]}
+            )
             assert [r["id"] for r in rows] == [i for i, m in enumerate(moments) if keep(m, at)]
-        rows = api.ok("entities/query", {"collectionName": name, "filter": "event + INTERVAL 'P1D' == ISO '2025-01-05T12:00:00Z'", "outputFields": ["event"]})
+        rows = api.ok(
+            "entities/query",
+            {"collectionName": name, "filter": "event + INTERVAL 'P1D' == ISO '2025-01-05T12:00:00Z'", "outputFields": ["event"]},
+        )
         assert [r["event"] for r in rows] == ["2025-01-04T12:00:00Z"]
-        api.ok("entities/upsert", {"collectionName": name, "data": [{"id": 0, "event": "2030-06-01T00:00:00+02:00", "v": [0, 0, 0, 0]}]})
+        api.ok(
+            "entities/upsert",
+            {"collectionName": name, "data": [{"id": 0, "event": "2030-06-01T00:00:00+02:00", "v": [0, 0, 0, 0]}]},
+        )
         [row] = api.ok("entities/get", {"collectionName": name, "id": 0, "outputFields": ["event"]})
         assert row["event"] == "2030-05-31T22:00:00Z"
 
@@ -802,7 +1177,14 @@ def test_every_answer_has_the_headers_of_milvus(api, path):
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-ENGLISH = ["the quick brown fox", "vector databases search fast", "a fox and a rabbit", "brown bread and butter", "search engines rank texts", "rabbit holes are deep"]
+ENGLISH = [
+    "the quick brown fox",
+    "vector databases search fast",
+    "a fox and a rabbit",
+    "brown bread and butter",
+    "search engines rank texts",
+    "rabbit holes are deep",
+]
 
 
 class TestFullText:
@@ -814,27 +1196,47 @@ class TestFullText:
         text = {"enable_analyzer": True, "enable_match": True, "analyzer_params": {"tokenizer": tokenizer}, "max_length": "1000"}
         schema = {
             "autoId": False,
-            "fields": [field("user_id", "Int64", isPrimary=True), {"fieldName": "text", "dataType": "VarChar", "nullable": nullable, "elementTypeParams": text}, field("s", "SparseFloatVector")],
-            "functions": [{"name": "bm25_fn", "type": "BM25", "inputFieldNames": ["text"], "outputFieldNames": ["s"], "params": {}}],
+            "fields": [
+                field("user_id", "Int64", isPrimary=True),
+                {"fieldName": "text", "dataType": "VarChar", "nullable": nullable, "elementTypeParams": text},
+                field("s", "SparseFloatVector"),
+            ],
+            "functions": [
+                {"name": "bm25_fn", "type": "BM25", "inputFieldNames": ["text"], "outputFieldNames": ["s"], "params": {}}
+            ],
         }
-        index = {"fieldName": "s", "indexName": "s", "metricType": "BM25", "params": {"index_type": "SPARSE_INVERTED_INDEX", "bm25_k1": 1.5, "bm25_b": 0.75}}
+        index = {
+            "fieldName": "s",
+            "indexName": "s",
+            "metricType": "BM25",
+            "params": {"index_type": "SPARSE_INVERTED_INDEX", "bm25_k1": 1.5, "bm25_b": 0.75},
+        }
         created = api.v2("collections/create", {"collectionName": name, "schema": schema, "indexParams": [index]})
         if tokenizer == "jieba" and "jieba" in created.get("message", ""):
             pytest.xfail(f"no jieba: {created['message']}")
         if nullable:
             assert created["code"] == 1100 and "function input field cannot be nullable" in created["message"]
             del schema["functions"]
-            created = api.v2("collections/create", {"collectionName": name, "schema": schema, "indexParams": [{"fieldName": "s", "metricType": "IP"}]})
+            created = api.v2(
+                "collections/create",
+                {"collectionName": name, "schema": schema, "indexParams": [{"fieldName": "s", "metricType": "IP"}]},
+            )
         assert created["code"] == 0, created
         texts = [ENGLISH[i % 6] if i % 2 else (None if nullable else "") for i in range(300)]
         insert(api, name, [{"user_id": i, "text": t, **({"s": {"1": 1.0}} if nullable else {})} for i, t in enumerate(texts)])
         for query in ("fox", "rabbit search", "bread"):
             holding = [i for i, t in enumerate(texts) if t and set(query.split()) & set(t.split())]
-            matched = api.ok("entities/query", {"collectionName": name, "filter": f"text_match(text, '{query}')", "limit": 1000, "outputFields": ["text"]})
+            matched = api.ok(
+                "entities/query",
+                {"collectionName": name, "filter": f"text_match(text, '{query}')", "limit": 1000, "outputFields": ["text"]},
+            )
             assert [r["user_id"] for r in matched] == holding
             if nullable:
                 continue
-            hits = api.ok("entities/search", {"collectionName": name, "data": [query], "annsField": "s", "limit": 1000, "outputFields": ["text"]})
+            hits = api.ok(
+                "entities/search",
+                {"collectionName": name, "data": [query], "annsField": "s", "limit": 1000, "outputFields": ["text"]},
+            )
             assert sorted(h["user_id"] for h in hits) == holding
             assert all(set(query.split()) & set(h["text"].split()) for h in hits)
             scores = [h["distance"] for h in hits]
@@ -843,11 +1245,32 @@ class TestFullText:
     def test_scores_are_those_of_bm25(self, api, name):
         """Against a BM25 of its own, with Lucene's idf, as Milvus has it."""
         schema = {
-            "fields": [field("id", "Int64", isPrimary=True), {"fieldName": "text", "dataType": "VarChar", "elementTypeParams": {"enable_analyzer": True, "max_length": "1000"}}, field("s", "SparseFloatVector")],
+            "fields": [
+                field("id", "Int64", isPrimary=True),
+                {
+                    "fieldName": "text",
+                    "dataType": "VarChar",
+                    "elementTypeParams": {"enable_analyzer": True, "max_length": "1000"},
+                },
+                field("s", "SparseFloatVector"),
+            ],
             "functions": [{"name": "f", "type": "BM25", "inputFieldNames": ["text"], "outputFieldNames": ["s"], "params": {}}],
         }
         k1, b = 1.2, 0.75
-        api.ok("collections/create", {"collectionName": name, "schema": schema, "indexParams": [{"fieldName": "s", "metricType": "BM25", "params": {"index_type": "SPARSE_INVERTED_INDEX", "bm25_k1": k1, "bm25_b": b}}]})
+        api.ok(
+            "collections/create",
+            {
+                "collectionName": name,
+                "schema": schema,
+                "indexParams": [
+                    {
+                        "fieldName": "s",
+                        "metricType": "BM25",
+                        "params": {"index_type": "SPARSE_INVERTED_INDEX", "bm25_k1": k1, "bm25_b": b},
+                    }
+                ],
+            },
+        )
         insert(api, name, [{"id": i, "text": t} for i, t in enumerate(ENGLISH)])
         documents = [t.split() for t in ENGLISH]
         average = sum(map(len, documents)) / len(documents)
@@ -858,7 +1281,9 @@ class TestFullText:
                 frequency, having = words.count(word), sum(word in d for d in documents)
                 if frequency:
                     idf = np.log(1 + (len(documents) - having + 0.5) / (having + 0.5))
-                    expected[i] = expected.get(i, 0) + idf * frequency * (k1 + 1) / (frequency + k1 * (1 - b + b * len(words) / average))
+                    expected[i] = expected.get(i, 0) + idf * frequency * (k1 + 1) / (
+                        frequency + k1 * (1 - b + b * len(words) / average)
+                    )
         hits = api.ok("entities/search", {"collectionName": name, "data": [" ".join(query)], "limit": 10})
         assert {h["id"] for h in hits} == set(expected)
         for hit in hits:
@@ -874,9 +1299,14 @@ def test_a_day_in_the_life(api, name):
 
     def read():
         while not ended:
-            answer = api.post("/v2/vectordb/entities/query", json={"collectionName": name, "filter": "", "outputFields": ["count(*)"]}).json()
+            answer = api.post(
+                "/v2/vectordb/entities/query", json={"collectionName": name, "filter": "", "outputFields": ["count(*)"]}
+            ).json()
             seen.append(answer["data"][0]["count(*)"])
-            hits = api.post("/v2/vectordb/entities/search", json={"collectionName": name, "data": [rows[0]["vector"]], "limit": 10, "outputFields": ["n"]}).json()["data"]
+            hits = api.post(
+                "/v2/vectordb/entities/search",
+                json={"collectionName": name, "data": [rows[0]["vector"]], "limit": 10, "outputFields": ["n"]},
+            ).json()["data"]
             assert all(hit["id"] == hit["n"] for hit in hits)
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
