@@ -27,7 +27,9 @@ const PATHS: [(&str, &str, &[&str]); 7] = [
 ];
 const ARRAYS: [&str; 6] = ["tags", "tinies", "singles", "doubles", "names", "marks"];
 /// Patterns of `=~` with what they mean.
-const PATTERNS: [(&str, fn(&str) -> bool); 6] = [
+type Matches = fn(&str) -> bool;
+
+const PATTERNS: [(&str, Matches); 6] = [
     ("", |_| true),
     ("^a", |text| text.starts_with('a')),
     ("b$", |text| text.ends_with('b')),
