@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::images::ImageService;
+use crate::imports::Imports;
 use crate::jobs::Jobs;
 use crate::net::Shutdown;
 use crate::telemetry::Metrics;
@@ -24,6 +25,8 @@ pub struct App {
     pub images: Arc<ImageService>,
     /// Imports of folders.
     pub jobs: Arc<Jobs>,
+    /// Imports of files with rows.
+    pub imports: Arc<Imports>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// When the server started.
@@ -47,11 +50,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(crate::status::routes())
         .merge(crate::images::routes())
         .merge(crate::jobs::routes())
+        .merge(crate::imports::routes())
         .merge(crate::classic::routes())
         .merge(crate::ui::routes())
         .fallback(crate::reply::no_such_page)
         .with_state(app);
-    crate::net::guarded(routes, &limits, &metrics)
+    crate::net::guarded(routes, &limits, &metrics, &[crate::imports::UPLOAD_ROUTE])
 }
 
 /// Calls into the engine at one time. Each may hold a thread while it waits for the disk; more wait their turn.

@@ -30,16 +30,25 @@ const ROOM_PATIENCE: Duration = Duration::from_secs(5);
 struct Guard {
     max_body: usize,
     body_pause: Duration,
+    /// Routes whose bodies are never held in memory: their handlers say how large they may be.
+    streamed: &'static [&'static str],
     /// Room for bodies, in pieces.
     room: Semaphore,
     metrics: Arc<Metrics>,
 }
 
-/// Puts the guard around all routes of `router`, its fallback included.
-pub(crate) fn guarded(router: Router, limits: &Limits, metrics: &Arc<Metrics>) -> Router {
+/// Puts the guard around all routes of `router`, its fallback included. Bodies of the routes `streamed` are bounded by
+/// their handlers.
+pub(crate) fn guarded(
+    router: Router,
+    limits: &Limits,
+    metrics: &Arc<Metrics>,
+    streamed: &'static [&'static str],
+) -> Router {
     let guard = Guard {
         max_body: limits.max_body_bytes,
         body_pause: limits.body_idle_timeout,
+        streamed,
         room: Semaphore::new(limits.max_bodies_bytes.div_ceil(PIECE).min(Semaphore::MAX_PERMITS)),
         metrics: Arc::clone(metrics),
     };
@@ -79,6 +88,11 @@ async fn caught(guard: &Guard, request: Request, next: Next, path: &str) -> Resp
 
 /// Lets the request through once there is room for its body.
 async fn admitted(guard: &Guard, request: Request, next: Next) -> Response {
+    let pause = guard.body_pause;
+    let route = request.extensions().get::<MatchedPath>();
+    if route.is_some_and(|route| guard.streamed.contains(&route.as_str())) {
+        return next.run(request.map(|body| Body::new(TimedBody::long(body, pause)))).await;
+    }
     let size = match body_size(request.body(), guard.max_body) {
         Ok(size) => size,
         Err(error) => return reply::own_error(error),
@@ -87,7 +101,6 @@ async fn admitted(guard: &Guard, request: Request, next: Next) -> Response {
         Ok(permit) => permit,
         Err(error) => return reply::own_error(error),
     };
-    let pause = guard.body_pause;
     next.run(request.map(|body| if size == 0 { body } else { Body::new(TimedBody::new(body, pause)) })).await
 }
 

@@ -7,6 +7,7 @@ mod call;
 mod collections;
 mod databases;
 mod entities;
+mod imports;
 mod indexes;
 mod json;
 mod number;
@@ -20,9 +21,11 @@ use axum::Router;
 use crate::app::App;
 use crate::reply;
 use call::{Action, post};
+/// The rules for rows, for whoever else takes rows from outside.
+pub(crate) use entities::RowReader;
 
 /// Every route: its path below `/v2/vectordb` and what it does.
-const ACTIONS: [(&str, Action); 70] = [
+const ACTIONS: [(&str, Action); 76] = [
     ("collections/create", collections::create),
     ("collections/list", collections::list),
     ("collections/has", collections::has),
@@ -82,6 +85,12 @@ const ACTIONS: [(&str, Action); 70] = [
     ("databases/alter", databases::alter),
     ("databases/alter_properties", databases::alter),
     ("databases/drop_properties", databases::drop_properties),
+    ("jobs/import/create", imports::create),
+    ("jobs/import/list", imports::list),
+    ("jobs/import/describe", imports::describe),
+    ("jobs/import/get_progress", imports::describe),
+    ("jobs/import/commit", imports::commit),
+    ("jobs/import/abort", imports::abort),
     ("resource_groups/list", unimplemented::refuse),
     ("resource_groups/create", unimplemented::refuse),
     ("resource_groups/drop", unimplemented::refuse),
