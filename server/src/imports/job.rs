@@ -300,7 +300,8 @@ mod tests {
     use super::*;
 
     fn job() -> Job {
-        let group = |bytes| Group { names: vec!["a.json".into()], paths: vec![], format: Format::Json, bytes };
+        let group =
+            |bytes| Group { names: vec!["a.json".into()], paths: vec![], format: Format::Json, bytes };
         let task = Task {
             database: "default".into(),
             collection: "c".into(),
@@ -343,7 +344,10 @@ mod tests {
         job.end(Ok(()));
         let view = serde_json::to_value(job.view()).unwrap();
         assert_eq!((&view["progress"], &view["state"]), (&100.into(), &"Completed".into()));
-        assert_eq!((&view["importedRows"], &view["totalRows"], &view["fileSize"]), (&10.into(), &10.into(), &100.into()));
+        assert_eq!(
+            (&view["importedRows"], &view["totalRows"], &view["fileSize"]),
+            (&10.into(), &10.into(), &100.into())
+        );
         assert_eq!(view["details"][0]["fileName"], "a.json");
         assert!(view.get("reason").is_none());
         assert_eq!(view["jobId"], "7");

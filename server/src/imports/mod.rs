@@ -13,6 +13,8 @@
 mod job;
 mod place;
 mod source;
+#[cfg(test)]
+mod tests;
 mod upload;
 mod work;
 
@@ -147,7 +149,8 @@ impl Imports {
         let roots: Vec<PathBuf> = std::iter::once(self.uploads.folder()?).chain(canonical).collect();
         let group = |names: Vec<String>| {
             let format = Format::of_group(&names)?;
-            let paths = names.iter().map(|name| place::resolve(name, &roots)).collect::<Result<Vec<_>, _>>()?;
+            let paths =
+                names.iter().map(|name| place::resolve(name, &roots)).collect::<Result<Vec<_>, _>>()?;
             let len = |path: &PathBuf| path.metadata().map_or(0, |metadata| metadata.len());
             let bytes = paths.iter().map(len).sum();
             Ok(Group { names, paths, format, bytes })
@@ -178,7 +181,8 @@ impl Imports {
         let imports = Arc::clone(self);
         let thread = std::thread::Builder::new().name("import".to_owned());
         let spawned = thread.spawn(move || while imports.next_job() {});
-        let worker = spawned.map_err(|error| ApiError::unavailable(format!("no thread to import: {error}")))?;
+        let worker =
+            spawned.map_err(|error| ApiError::unavailable(format!("no thread to import: {error}")))?;
         // The one before has done its last job.
         table.worker = Some(worker);
         table.working = true;
@@ -200,9 +204,8 @@ impl Imports {
         if job.begin() {
             let work = AssertUnwindSafe(|| work::run(&self.engine, &job));
             let outcome = std::panic::catch_unwind(work);
-            let outcome = outcome.unwrap_or_else(|_| {
-                Err("internal error; the server's log has the details".to_owned())
-            });
+            let outcome = outcome
+                .unwrap_or_else(|_| Err("internal error; the server's log has the details".to_owned()));
             job.end(outcome);
         }
         log_end(&job);

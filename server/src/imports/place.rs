@@ -13,11 +13,12 @@ pub(super) fn resolve(name: &str, roots: &[PathBuf]) -> Result<PathBuf, String> 
     }
     let given = Path::new(name);
     let places: Vec<PathBuf> = roots.iter().map(|root| root.join(given)).collect();
-    let mut found = places.iter().filter_map(|place| place.canonicalize().ok());
-    match found.find(|path| is_below(path, roots)) {
-        Some(path) if path.is_file() => Ok(path),
+    let found: Vec<PathBuf> = places.iter().filter_map(|place| place.canonicalize().ok()).collect();
+    let plain = |place: &PathBuf| is_plain(place) && is_below(place, roots);
+    match found.iter().find(|path| is_below(path, roots)) {
+        Some(path) if path.is_file() => Ok(path.clone()),
         Some(_) => Err(format!("{name} is no file")),
-        None if places.iter().any(|place| is_plain(place) && is_below(place, roots) && !place.exists()) => {
+        None if found.is_empty() && places.iter().any(plain) => {
             Err(format!("there is no file {name}: upload it with POST /v1/imports/{{name}}"))
         }
         None => Err(format!("{name} is not below a folder that this server imports from (--import-root)")),

@@ -198,7 +198,8 @@ async fn upload(
 /// Hands a body over piece by piece. Ends early when nobody takes it any more: whoever did says why.
 async fn feed(mut body: Body, pieces: Sender<Piece>) -> Result<(), ApiError> {
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| ApiError::invalid(format!("the request body broke off: {error}")))?;
+        let frame =
+            frame.map_err(|error| ApiError::invalid(format!("the request body broke off: {error}")))?;
         if let Ok(bytes) = frame.into_data()
             && pieces.send(Piece::Bytes(bytes)).await.is_err()
         {
@@ -239,7 +240,19 @@ mod tests {
             check_name(name).unwrap();
         }
         let long = format!("{}.json", "a".repeat(MAX_NAME));
-        for name in ["", ".json", "..", "../a.json", "a/b.json", "a.json.tmp", "a", "a b.json", "ü.json", "a\0.json", &long] {
+        for name in [
+            "",
+            ".json",
+            "..",
+            "../a.json",
+            "a/b.json",
+            "a.json.tmp",
+            "a",
+            "a b.json",
+            "ü.json",
+            "a\0.json",
+            &long,
+        ] {
             assert!(check_name(name).is_err(), "{name}");
         }
     }

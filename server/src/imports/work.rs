@@ -87,7 +87,9 @@ impl Work<'_> {
             match pass {
                 Pass::Check => self.job.checked(index, source.position()),
                 Pass::Store => {
-                    self.collection.insert_into(batch, &self.job.task().partition).map_err(|e| e.to_string())?;
+                    self.collection
+                        .insert_into(batch, &self.job.task().partition)
+                        .map_err(|e| e.to_string())?;
                     self.job.imported(index, count as u64);
                 }
             }
@@ -103,11 +105,7 @@ impl Work<'_> {
     }
 
     /// Reads rows until the batch is full; true at the end of the files.
-    fn batch(
-        &self,
-        rows: &mut RowReader<'_>,
-        source: &mut dyn super::source::Source,
-    ) -> Result<bool, Fault> {
+    fn batch(&self, rows: &mut RowReader<'_>, source: &mut dyn super::source::Source) -> Result<bool, Fault> {
         let mut count = 0usize;
         while rows.bytes() < BATCH_BYTES && count < BATCH_ROWS {
             if count.is_multiple_of(LOOK_EVERY) && self.job.is_stopped() {

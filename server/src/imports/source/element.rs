@@ -40,7 +40,8 @@ impl Element {
             None => (None, descr),
         };
         let kind = rest.chars().next().ok_or_else(refuse)?;
-        let size: usize = rest.get(kind.len_utf8()..).and_then(|size| size.parse().ok()).ok_or_else(refuse)?;
+        let size: usize =
+            rest.get(kind.len_utf8()..).and_then(|size| size.parse().ok()).ok_or_else(refuse)?;
         let (kind, bytes) = match (kind, size) {
             ('b', 1) => (Kind::Bool, 1),
             ('i', 1 | 2 | 4 | 8) => (Kind::Signed, size),

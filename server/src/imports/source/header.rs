@@ -58,7 +58,11 @@ impl Header {
         loop {
             rest = rest.trim_start_matches([',', ' ']);
             if let Some(end) = rest.strip_prefix('}') {
-                return (end.trim().is_empty()).then_some(Self { descr: descr?, fortran: fortran?, shape: shape? });
+                return (end.trim().is_empty()).then_some(Self {
+                    descr: descr?,
+                    fortran: fortran?,
+                    shape: shape?,
+                });
             }
             let (name, after) = quoted(rest)?;
             let value = after.trim_start().strip_prefix(':')?.trim_start();

@@ -102,7 +102,9 @@ impl<R: Read> Rows<R> {
         self.peek()?;
         while self.buffer.len() < self.at + NAME.len() && self.fill()? {}
         if !self.buffer.get(self.at..).unwrap_or_default().starts_with(NAME) {
-            return Err(Fault::File("expected an array of rows, or an object with the member \"rows\"".into()));
+            return Err(Fault::File(
+                "expected an array of rows, or an object with the member \"rows\"".into(),
+            ));
         }
         self.at += NAME.len();
         Ok(())
@@ -252,7 +254,7 @@ impl<R: Read> Source for Rows<R> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_rows::{reader, read_all};
+    use super::super::test_rows::{read_all, reader};
     use super::*;
 
     /// Gives a byte at a time.
@@ -283,7 +285,8 @@ mod tests {
         ] {
             assert_eq!(rows(&text, Layout::Array), Ok(count), "{text}");
         }
-        for (text, count) in [(format!("{row}\n{row}"), 2), (format!("\n{row}\r\n\n"), 1), (String::new(), 0)] {
+        for (text, count) in [(format!("{row}\n{row}"), 2), (format!("\n{row}\r\n\n"), 1), (String::new(), 0)]
+        {
             assert_eq!(rows(&text, Layout::Lines), Ok(count), "{text}");
         }
     }

@@ -90,13 +90,18 @@ impl Format {
         let mut fields = HashSet::new();
         for name in names {
             let format = Self::of(name).ok_or_else(|| {
-                format!("unexpected file type of {name}: files end in .json, .jsonl, .ndjson, .npy or .parquet")
+                format!(
+                    "unexpected file type of {name}: files end in .json, .jsonl, .ndjson, .npy or .parquet"
+                )
             })?;
             if names.len() > 1 && format != Self::Npy {
                 return Err(format!("{name} must be a group of its own: only .npy files belong together"));
             }
             if !fields.insert(stem(Path::new(name))) {
-                return Err(format!("two files are named {}: the name is that of the field", stem(Path::new(name))));
+                return Err(format!(
+                    "two files are named {}: the name is that of the field",
+                    stem(Path::new(name))
+                ));
             }
         }
         Self::of(first).ok_or_else(|| format!("unexpected file type of {first}"))
@@ -177,9 +182,8 @@ mod tests {
 
     #[test]
     fn groups_are_one_file_or_arrays_of_fields() {
-        let group = |names: &[&str]| {
-            Format::of_group(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
-        };
+        let group =
+            |names: &[&str]| Format::of_group(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
         assert_eq!(group(&["x/a.JSON"]), Ok(Format::Json));
         assert_eq!(group(&["a.ndjson"]), Ok(Format::Lines));
         assert_eq!(group(&["a.parquet"]), Ok(Format::Parquet));

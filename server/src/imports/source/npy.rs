@@ -72,7 +72,9 @@ impl Column {
             _ => return Err(Fault::File("expected an array of one or two dimensions".into())),
         };
         if header.fortran && width.is_some_and(|width| width > 1) && rows > 1 {
-            return Err(Fault::File("the array is stored by columns (fortran_order): store it by rows".into()));
+            return Err(Fault::File(
+                "the array is stored by columns (fortran_order): store it by rows".into(),
+            ));
         }
         let row = (element.bytes() as u64).checked_mul(width.unwrap_or(1)).filter(|&row| row <= MAX_ROW);
         let row = row.ok_or_else(|| Fault::File(format!("a row is larger than {MAX_ROW} bytes")))?;

@@ -216,8 +216,8 @@ mod tests {
     fn headers_are_read_and_what_does_not_matter_is_passed() {
         // type 0, sizes 100 and 50, crc, a data page of 7 values with statistics.
         let header = [
-            0x15, 0, 0x15, 200, 1, 0x15, 100, 0x15, 2, 0x1c, 0x15, 14, 0x15, 0, 0x15, 6, 0x15, 6, 0x1c, 0x18, 2, 9, 9, 0,
-            0, 0,
+            0x15, 0, 0x15, 200, 1, 0x15, 100, 0x15, 2, 0x1c, 0x15, 14, 0x15, 0, 0x15, 6, 0x15, 6, 0x1c, 0x18,
+            2, 9, 9, 0, 0, 0,
         ];
         assert_eq!(page(&header), Some(Page { uncompressed: 100, compressed: 50, values: 7 }));
         for cut in 0..header.len() {

@@ -262,14 +262,17 @@ mod tests {
 
     #[test]
     fn a_page_that_says_it_is_huge_is_refused() {
-        let mut bytes = plain(vec![("id", ids(3)), ("v", vectors(3, 2))]);
+        // A page of more than 1 MiB, so that its size takes four bytes, which can say more than the limit.
+        let properties = WriterProperties::builder()
+            .set_dictionary_enabled(false)
+            .set_data_page_size_limit(16 << 20)
+            .set_data_page_row_count_limit(usize::MAX);
+        let mut bytes = written(vec![("id", ids(200_000))], properties.build());
         // Behind the magic number comes the header of the first page: type, then its size as a varint.
         assert_eq!((bytes[4], bytes[6]), (0x15, 0x15));
-        let from = 7;
-        let len = bytes[from..].iter().take_while(|&&byte| byte >= 128).count() + 1;
-        // Of one byte only, it can't be made to say more than 63: then it no longer fits what follows.
-        bytes[from..from + len].fill(0xff);
-        bytes[from + len - 1] = 0x7e;
-        assert!(read(&bytes).is_err());
+        assert_eq!(bytes[7..].iter().take_while(|&&byte| byte >= 128).count(), 3);
+        bytes[7..11].copy_from_slice(&[0xfe, 0xff, 0xff, 0x7f]);
+        let refused = read(&bytes).unwrap_err();
+        assert!(refused.contains("more than 67108864"), "{refused}");
     }
 }
