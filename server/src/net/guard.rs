@@ -30,6 +30,8 @@ const ROOM_PATIENCE: Duration = Duration::from_secs(5);
 struct Admission {
     max_body: usize,
     body_pause: Duration,
+    /// Routes whose bodies are never held in memory: their handlers say how large they may be.
+    streamed: &'static [&'static str],
     /// Room for bodies, in pieces.
     room: Semaphore,
 }
@@ -39,11 +41,13 @@ pub(crate) fn guarded(router: Router, metrics: &Arc<Metrics>) -> Router {
     router.layer(from_fn_with_state(Arc::clone(metrics), through))
 }
 
-/// Limits the bodies of requests to all routes of `router`, its fallback included.
-pub(crate) fn admitted(router: Router, limits: &Limits) -> Router {
+/// Limits the bodies of requests to all routes of `router`, its fallback included. Bodies of the routes `streamed` are
+/// bounded by their handlers.
+pub(crate) fn admitted(router: Router, limits: &Limits, streamed: &'static [&'static str]) -> Router {
     let admission = Admission {
         max_body: limits.max_body_bytes,
         body_pause: limits.body_idle_timeout,
+        streamed,
         room: Semaphore::new(limits.max_bodies_bytes.div_ceil(PIECE).min(Semaphore::MAX_PERMITS)),
     };
     router
@@ -82,6 +86,11 @@ async fn caught(request: Request, next: Next, path: &str) -> Response {
 
 /// Lets the request through once there is room for its body.
 async fn admit(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
+    let pause = admission.body_pause;
+    let route = request.extensions().get::<MatchedPath>();
+    if route.is_some_and(|route| admission.streamed.contains(&route.as_str())) {
+        return next.run(request.map(|body| Body::new(TimedBody::long(body, pause)))).await;
+    }
     let size = match body_size(request.body(), admission.max_body) {
         Ok(size) => size,
         Err(error) => return reply::own_error(error),
@@ -90,7 +99,6 @@ async fn admit(State(admission): State<Arc<Admission>>, request: Request, next: 
         Ok(permit) => permit,
         Err(error) => return reply::own_error(error),
     };
-    let pause = admission.body_pause;
     next.run(request.map(|body| if size == 0 { body } else { Body::new(TimedBody::new(body, pause)) })).await
 }
 

@@ -10,6 +10,7 @@ mod collections;
 mod databases;
 mod entities;
 mod float;
+mod imports;
 mod indexes;
 mod json;
 mod number;
@@ -27,6 +28,9 @@ use axum::Router;
 
 use crate::app::App;
 use crate::reply;
+/// The rules for rows, for whoever else takes rows from outside.
+pub(crate) use entities::RowReader;
+
 use call::post;
 use routes::ACTIONS;
 

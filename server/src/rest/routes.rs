@@ -4,13 +4,13 @@
 use super::call::Action;
 use super::permit::{Need, on_cluster, on_collection, on_database, on_role, on_user};
 use super::{
-    aliases, analyzer, collections, databases, entities, indexes, partitions, privilege_groups, roles,
-    unimplemented, users,
+    aliases, analyzer, collections, databases, entities, imports, indexes, partitions, privilege_groups,
+    roles, unimplemented, users,
 };
 use crate::auth::Privilege as P;
 
 /// The table.
-pub(super) const ACTIONS: [(&str, Action, Need); 94] = [
+pub(super) const ACTIONS: [(&str, Action, Need); 100] = [
     ("collections/create", collections::create, on_database(P::CreateCollection)),
     ("collections/list", collections::list, on_database(P::ShowCollections)),
     ("collections/has", collections::has, on_collection(P::DescribeCollection)),
@@ -74,6 +74,12 @@ pub(super) const ACTIONS: [(&str, Action, Need); 94] = [
     ("databases/alter", databases::alter, on_database(P::AlterDatabase)),
     ("databases/alter_properties", databases::alter, on_database(P::AlterDatabase)),
     ("databases/drop_properties", databases::drop_properties, on_database(P::AlterDatabase)),
+    ("jobs/import/create", imports::create, on_collection(P::Import)),
+    ("jobs/import/list", imports::list, on_collection(P::Import)),
+    ("jobs/import/describe", imports::describe, on_cluster(P::Import)),
+    ("jobs/import/get_progress", imports::describe, on_cluster(P::Import)),
+    ("jobs/import/commit", imports::commit, on_cluster(P::Import)),
+    ("jobs/import/abort", imports::abort, on_cluster(P::Import)),
     ("jobs/snapshot/{*rest}", unimplemented::refuse, on_cluster(P::ListResourceGroups)),
     ("jobs/external_collection/{*rest}", unimplemented::refuse, on_cluster(P::ListResourceGroups)),
     ("common/run_analyzer", analyzer::run, on_cluster(P::RunAnalyzer)),

@@ -17,6 +17,7 @@ mod write;
 pub(super) use delete::delete;
 pub(super) use hybrid::hybrid_search;
 pub(super) use read::{get, query};
+pub(crate) use rows::Reader as RowReader;
 pub(super) use search::search;
 pub(super) use write::{insert, upsert};
 
