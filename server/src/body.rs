@@ -5,6 +5,7 @@
 //! Beyond Milvus, a key that appears twice is refused: which of the two was meant cannot be known.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use axum::http::StatusCode;
@@ -83,10 +84,9 @@ impl<'a> Object<'a> {
 
     fn from_text(request: &'static str, text: &'a str) -> Result<Self, ApiError> {
         let members = members(text).map_err(bad_json)?;
-        for (i, (name, _)) in members.iter().enumerate() {
-            if members.iter().take(i).any(|(other, _)| other.eq_ignore_ascii_case(name)) {
-                return Err(bad_json(format!("the key \"{name}\" appears twice")));
-            }
+        let mut seen = HashSet::with_capacity(members.len());
+        if let Some((name, _)) = members.iter().find(|(name, _)| !seen.insert(name.to_ascii_lowercase())) {
+            return Err(bad_json(format!("the key \"{name}\" appears twice")));
         }
         Ok(Self { request, members })
     }

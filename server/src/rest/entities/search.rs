@@ -55,7 +55,7 @@ pub(crate) fn search(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let request = SearchRequest {
         metric: asked.params.metric,
         offset: asked.offset,
-        filter: asked.narrowing.filter_of(&collection, &schema, "search")?,
+        filter: asked.narrowing.filter_of(&collection, &schema, "query")?,
         radius: asked.params.radius,
         range_filter: asked.params.range_filter,
         effort: asked.params.effort,
