@@ -5,6 +5,7 @@ use std::io::Read;
 
 use serde_json::value::RawValue;
 
+use super::scan::Scan;
 use super::{Fault, Source};
 use crate::rest::RowReader;
 
@@ -178,52 +179,13 @@ impl<R: Read> Rows<R> {
             if let Some(len) = scan.end(self.buffer.get(self.at..).unwrap_or_default()) {
                 return Ok(len);
             }
-            if scan.seen > MAX_ROW {
+            if scan.seen() > MAX_ROW {
                 return Err(Fault::File(format!("a row is longer than {MAX_ROW} bytes")));
             }
             if !self.fill()? {
                 return Err(Fault::File("the file ends within a row".into()));
             }
         }
-    }
-}
-
-/// The search for the end of an object, over more and more of it.
-#[derive(Debug, Default)]
-struct Scan {
-    seen: usize,
-    depth: usize,
-    in_text: bool,
-    escaped: bool,
-}
-
-impl Scan {
-    /// The length of the object that `text` begins with; none while its end is not there.
-    fn end(&mut self, text: &[u8]) -> Option<usize> {
-        for &byte in text.get(self.seen..)? {
-            self.seen += 1;
-            if self.in_text {
-                match byte {
-                    _ if self.escaped => self.escaped = false,
-                    b'\\' => self.escaped = true,
-                    b'"' => self.in_text = false,
-                    _ => {}
-                }
-                continue;
-            }
-            match byte {
-                b'"' => self.in_text = true,
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => {
-                    self.depth = self.depth.saturating_sub(1);
-                    if self.depth == 0 {
-                        return Some(self.seen);
-                    }
-                }
-                _ => {}
-            }
-        }
-        None
     }
 }
 

@@ -15,6 +15,7 @@ mod levels;
 mod npy;
 mod pages;
 mod parquet;
+mod scan;
 
 use std::collections::HashSet;
 use std::fs::File;
