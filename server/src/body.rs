@@ -109,7 +109,11 @@ impl<'a> Object<'a> {
 
     /// The raw value of a key; none when it is absent or null.
     pub(crate) fn raw(&self, key: &str) -> Option<&'a RawValue> {
-        self.declared(key, |_, _| true);
+        self.declared(key, |kind, _| !matches!(kind, Kind::Unsupported));
+        self.found(key)
+    }
+
+    fn found(&self, key: &str) -> Option<&'a RawValue> {
         let found = self.members.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
         found.map(|(_, raw)| *raw).filter(|raw| raw.get() != "null")
     }
@@ -207,7 +211,7 @@ impl<'a> Object<'a> {
     /// 1100 naming the key.
     pub(crate) fn refuse(&self, keys: &[&str]) -> Result<(), ApiError> {
         keys.iter().for_each(|key| self.declared(key, |kind, _| matches!(kind, Kind::Unsupported)));
-        match keys.iter().find(|key| self.raw(key).is_some_and(|raw| !is_blank(raw.get()))) {
+        match keys.iter().find(|key| self.found(key).is_some_and(|raw| !is_blank(raw.get()))) {
             Some(key) => Err(ApiError::unsupported(key)),
             None => Ok(()),
         }
@@ -338,6 +342,7 @@ mod tests {
         assert!(panics(|body| body.object("limit")), "it is a number");
         assert!(panics(|body| body.object("searchParams").unwrap().raw("limit")), "it is outside");
         assert!(panics(|body| body.refuse(&["filter"])), "it is supported");
+        assert!(panics(|body| body.raw("functionScore")), "it is not supported");
     }
 
     #[test]
