@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::call::{Call, done};
+use super::spec;
 use crate::error::ApiError;
 use crate::imports::{ImportRequest, SummaryJson};
 use crate::reply::Envelope;
@@ -20,7 +21,7 @@ struct Listed {
 
 /// Begins to import files. The answer comes when they are found; how they fare, `describe` tells.
 pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("ImportReq")?;
+    let body = call.body(&spec::IMPORT)?;
     let collection = body.required_text("collectionName")?;
     body.required("files")?;
     let request = ImportRequest {
@@ -35,7 +36,7 @@ pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// The imports that are remembered, newest first.
 pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("ListImportReq")?;
+    let body = call.body(&spec::LIST_IMPORT)?;
     let collection: String = body.get_or_default("collectionName")?;
     let database = call.database(&body)?;
     if !collection.is_empty() {
@@ -47,21 +48,21 @@ pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// How far an import is, or how it ended.
 pub(super) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("JobIDReq")?;
+    let body = call.body(&spec::JOB_ID)?;
     let id = body.required_text("jobId")?;
     Envelope::new(call.app.imports.get(&id)?.view()).into_bytes()
 }
 
 /// Says yes: rows count as committed when they are stored.
 pub(super) fn commit(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("JobIDReq")?;
+    let body = call.body(&spec::JOB_ID)?;
     call.app.imports.get(&body.required_text("jobId")?)?;
     done()
 }
 
 /// Stops an import that has not ended; what it has stored stays.
 pub(super) fn abort(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("JobIDReq")?;
+    let body = call.body(&spec::JOB_ID)?;
     let job = call.app.imports.get(&body.required_text("jobId")?)?;
     call.app.imports.abort(&job);
     done()

@@ -46,6 +46,12 @@ impl Narrowing {
         })
     }
 
+    /// Reads the names of partitions alone.
+    fn partitions(body: &Object<'_>) -> Result<Self, ApiError> {
+        let (expression, templates) = (String::new(), Templates::default());
+        Ok(Self { expression, templates, partitions: partitions(body)? })
+    }
+
     /// The filter for a collection; none where every row is meant. `plan` is Milvus's word for the kind of request.
     fn filter(&self, collection: &Collection, plan: &str) -> Result<Option<Filter>, ApiError> {
         self.filter_of(collection, &collection.schema(), plan)
