@@ -20,6 +20,10 @@ BINARY = os.environ.get("ELANUS_BIN", str(REPOSITORY / "target/debug/elanus-unde
 PATIENCE = 120  # seconds until a condition that should come counts as never coming
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "strict: gets the server with short timeouts")
+
+
 def wait_until(condition, what, seconds=PATIENCE, pause=0.05):
     """Polls until `condition` gives something true, and gives that back."""
     deadline = time.monotonic() + seconds
