@@ -8,13 +8,17 @@
 //!                                    ├── snapshot: Arc<[segment + tombstones]>  ◄── readers
 //!                                    ├── seal: growing chunks → mapped segment files ┐
 //!                                    ├── compact: worn and small files → fewer       ┴─ rewrite: one commit point
-//!                                    └── index: sealed segments → derived IVF lists and HNSW graphs, in the background
+//!                                    ├── index: sealed segments → derived lists, graphs and orders, in the background
+//!                                    └── alter, partition: fields, properties, parts of it, while it serves
 //!
 //!   request ─► filter (parse, bind) ─► plan ─► exec over each segment of one snapshot ─► merge, group, fuse ─► rows
 //!                                                  └── index, or every row ── kernel (SIMD, chosen at start)
 //! ```
 //!
-//! `catalog` also opens collections in the background, backs them up and takes them back; [`check`] examines a data
+//! [`text`] cuts texts into words, for full-text search and for filters; [`schema`] also shows rows that were stored under an
+//! earlier schema as the present one.
+//!
+//! `catalog` names databases and aliases, and also opens collections in the background, backs them up and takes them back; [`check`] examines a data
 //! directory that nobody uses.
 //!
 //! Read [`schema`] and [`row`] for the data, [`collection`] for how a write becomes durable and then visible,

@@ -11,6 +11,7 @@ use crate::auth::Auth;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::images::ImageService;
+use crate::imports::Imports;
 use crate::jobs::Jobs;
 use crate::net::Shutdown;
 use crate::telemetry::Metrics;
@@ -27,6 +28,8 @@ pub struct App {
     pub images: Arc<ImageService>,
     /// Imports of folders.
     pub jobs: Arc<Jobs>,
+    /// Imports of files with rows.
+    pub imports: Arc<Imports>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// When the server started.
@@ -50,12 +53,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(crate::status::routes())
         .merge(crate::images::routes())
         .merge(crate::jobs::routes())
+        .merge(crate::imports::routes())
         .merge(crate::classic::routes())
         .merge(crate::ui::routes())
         .fallback(crate::reply::no_such_page)
         .with_state(app);
     // Whoever is not let in takes no room for a body.
-    let routes = crate::auth::checked(crate::net::admitted(routes, &limits), auth);
+    let routes =
+        crate::auth::checked(crate::net::admitted(routes, &limits, &[crate::imports::UPLOAD_ROUTE]), auth);
     crate::net::guarded(routes, &metrics)
 }
 

@@ -3,8 +3,12 @@
 //! asks for them with a type, so a body of vectors is read once and straight into place.
 //!
 //! Beyond Milvus, a key that appears twice is refused: which of the two was meant cannot be known.
+//!
+//! Which keys there are is [declared](crate::rest::spec). In debug builds, tests above all, reading another one panics:
+//! what the server tells clients of its requests is then what it reads.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use axum::http::StatusCode;
@@ -13,6 +17,7 @@ use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::{ApiError, code};
+use crate::rest::spec::{Kind, Presence, Request};
 
 /// The members of a JSON object in their order, names unescaped, values raw.
 pub(crate) type Members<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
@@ -53,8 +58,8 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 /// A JSON object of a request, at any level.
 #[derive(Debug)]
 pub(crate) struct Object<'a> {
-    /// Milvus's name of the request, for its messages about missing fields.
-    request: &'static str,
+    /// What it may hold.
+    request: &'static Request,
     members: Members<'a>,
 }
 
@@ -63,7 +68,7 @@ impl<'a> Object<'a> {
     ///
     /// # Errors
     /// 1801 when it is empty, no JSON, no object, or has a key twice.
-    pub(crate) fn parse(request: &'static str, body: &'a [u8]) -> Result<Self, ApiError> {
+    pub(crate) fn parse(request: &'static Request, body: &'a [u8]) -> Result<Self, ApiError> {
         if body.is_empty() {
             let message =
                 "can only accept json format request, the request body should be nil, however {} is valid";
@@ -77,28 +82,45 @@ impl<'a> Object<'a> {
     ///
     /// # Errors
     /// As [`Object::parse`].
-    pub(crate) fn within(request: &'static str, raw: &'a RawValue) -> Result<Self, ApiError> {
+    pub(crate) fn within(request: &'static Request, raw: &'a RawValue) -> Result<Self, ApiError> {
         Self::from_text(request, raw.get())
     }
 
-    fn from_text(request: &'static str, text: &'a str) -> Result<Self, ApiError> {
+    fn from_text(request: &'static Request, text: &'a str) -> Result<Self, ApiError> {
         let members = members(text).map_err(bad_json)?;
-        for (i, (name, _)) in members.iter().enumerate() {
-            if members.iter().take(i).any(|(other, _)| other.eq_ignore_ascii_case(name)) {
-                return Err(bad_json(format!("the key \"{name}\" appears twice")));
-            }
+        let mut seen = HashSet::with_capacity(members.len());
+        if let Some((name, _)) = members.iter().find(|(name, _)| !seen.insert(name.to_ascii_lowercase())) {
+            return Err(bad_json(format!("the key \"{name}\" appears twice")));
         }
         Ok(Self { request, members })
     }
 
+    /// Panics in debug builds when a key is not declared, or not as what it is read as. A wrong name would be a key that
+    /// clients are not told of, and that tests with the declared one would never reach.
+    fn declared(&self, key: &str, fits: fn(&Kind, Presence) -> bool) {
+        if cfg!(debug_assertions) && !self.request.open {
+            let name = self.request.name;
+            let found = self.request.key(key);
+            assert!(found.is_some(), "{name} has no key {key}: declare it in server/src/rest/spec");
+            let fits = found.is_some_and(|found| fits(&found.kind, found.presence));
+            assert!(fits, "{name}.{key} is read as something else than declared in server/src/rest/spec");
+        }
+    }
+
     /// The raw value of a key; none when it is absent or null.
     pub(crate) fn raw(&self, key: &str) -> Option<&'a RawValue> {
+        self.declared(key, |kind, _| !matches!(kind, Kind::Unsupported));
+        self.found(key)
+    }
+
+    fn found(&self, key: &str) -> Option<&'a RawValue> {
         let found = self.members.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
         found.map(|(_, raw)| *raw).filter(|raw| raw.get() != "null")
     }
 
-    /// All members.
+    /// All members, of an object in which any key means something.
     pub(crate) fn members(&self) -> &Members<'a> {
+        debug_assert!(self.request.open, "{} has declared keys only", self.request.name);
         &self.members
     }
 
@@ -123,9 +145,14 @@ impl<'a> Object<'a> {
     /// # Errors
     /// 1801 when it is no object.
     pub(crate) fn object(&self, key: &str) -> Result<Object<'a>, ApiError> {
+        self.declared(key, |kind, _| matches!(kind, Kind::Object(_) | Kind::Map));
+        let request = match self.request.key(key).map(|found| &found.kind) {
+            Some(Kind::Object(request)) => request,
+            _ => &Request::ANY,
+        };
         match self.raw(key) {
-            None => Ok(Object { request: self.request, members: Members::new() }),
-            Some(raw) => Object::within(self.request, raw).map_err(|e| e.within_field(key)),
+            None => Ok(Object { request, members: Members::new() }),
+            Some(raw) => Object::within(request, raw).map_err(|e| e.within_field(key)),
         }
     }
 
@@ -134,6 +161,7 @@ impl<'a> Object<'a> {
     /// # Errors
     /// 1801 when it is no array.
     pub(crate) fn array(&self, key: &str) -> Result<Option<Vec<&'a RawValue>>, ApiError> {
+        self.declared(key, |kind, _| matches!(kind, Kind::Array(_)));
         self.raw(key).map(|raw| serde_json::from_str(raw.get()).map_err(|e| wrong_type(key, &e))).transpose()
     }
 
@@ -142,6 +170,9 @@ impl<'a> Object<'a> {
     /// # Errors
     /// 1801 for another type, 1802 when it is missing.
     pub(crate) fn required_text(&self, key: &str) -> Result<String, ApiError> {
+        self.declared(key, |kind, presence| {
+            presence != Presence::Optional && matches!(kind, Kind::Text | Kind::Word(_))
+        });
         match self.get::<String>(key)? {
             Some(text) if !text.is_empty() => Ok(text),
             _ => Err(self.missing(key)),
@@ -153,11 +184,12 @@ impl<'a> Object<'a> {
     /// # Errors
     /// 1802 when it is missing or null.
     pub(crate) fn required(&self, key: &str) -> Result<&'a RawValue, ApiError> {
+        self.declared(key, |_, presence| presence != Presence::Optional);
         self.raw(key).ok_or_else(|| self.missing(key))
     }
 
     /// 1802 for a key, in Milvus's words: names are those of its Go structs.
-    fn missing(&self, key: &str) -> ApiError {
+    pub(crate) fn missing(&self, key: &str) -> ApiError {
         let mut name = key.to_owned();
         if let Some(first) = name.get_mut(..1) {
             first.make_ascii_uppercase();
@@ -168,7 +200,7 @@ impl<'a> Object<'a> {
         let message = format!(
             "missing required parameters, error: Key: '{}.{name}' Error:Field validation for '{name}' failed on the \
              'required' tag",
-            self.request
+            self.request.name
         );
         ApiError::new(code::MISSING_FIELD, StatusCode::BAD_REQUEST, message)
     }
@@ -178,7 +210,8 @@ impl<'a> Object<'a> {
     /// # Errors
     /// 1100 naming the key.
     pub(crate) fn refuse(&self, keys: &[&str]) -> Result<(), ApiError> {
-        match keys.iter().find(|key| self.raw(key).is_some_and(|raw| !is_blank(raw.get()))) {
+        keys.iter().for_each(|key| self.declared(key, |kind, _| matches!(kind, Kind::Unsupported)));
+        match keys.iter().find(|key| self.found(key).is_some_and(|raw| !is_blank(raw.get()))) {
             Some(key) => Err(ApiError::unsupported(key)),
             None => Ok(()),
         }
@@ -222,13 +255,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::rest::spec;
+
+    /// Any keys, under a name.
+    static REQUEST: Request = Request { name: "CollectionReq", ..Request::ANY };
 
     fn object(text: &str) -> Object<'_> {
-        Object::parse("CollectionReq", text.as_bytes()).unwrap()
+        Object::parse(&REQUEST, text.as_bytes()).unwrap()
     }
 
     fn refused(text: &str) -> (i32, String) {
-        let error = Object::parse("CollectionReq", text.as_bytes()).unwrap_err();
+        let error = Object::parse(&REQUEST, text.as_bytes()).unwrap_err();
         (error.code, error.message)
     }
 
@@ -249,7 +286,7 @@ mod tests {
             assert_eq!(code, 1801, "{text}");
             assert!(message.starts_with("can only accept json format request, error: "), "{message}");
         }
-        assert_eq!(Object::parse("x", b"{\"a\":\"\xff\"}").unwrap_err().code, 1801);
+        assert_eq!(Object::parse(&REQUEST, b"{\"a\":\"\xff\"}").unwrap_err().code, 1801);
         assert_eq!(refused(&"{\"a\":".repeat(100_000)).0, 1801);
     }
 
@@ -288,6 +325,41 @@ mod tests {
         assert_eq!(error.message, "G is not supported in this version of Elanus");
     }
 
+    fn panics<R>(read: impl FnOnce(&Object<'static>) -> R) -> bool {
+        let body = Object::parse(&spec::SEARCH, b"{}").unwrap();
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read(&body))).is_err()
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    fn keys_are_read_as_they_are_declared() {
+        assert!(!panics(|body| body.required_text("collectionName")));
+        assert!(!panics(|body| body.object("searchParams").unwrap().object("params").unwrap().raw("ef")));
+        assert!(!panics(|body| body.refuse(&["functionScore"])));
+        assert!(!panics(|body| body.object("exprParams").unwrap().raw("anything")));
+        assert!(panics(|body| body.raw("colectionName")));
+        assert!(panics(|body| body.required_text("filter")), "it is optional");
+        assert!(panics(|body| body.object("limit")), "it is a number");
+        assert!(panics(|body| body.object("searchParams").unwrap().raw("limit")), "it is outside");
+        assert!(panics(|body| body.refuse(&["filter"])), "it is supported");
+        assert!(panics(|body| body.raw("functionScore")), "it is not supported");
+    }
+
+    #[test]
+    fn every_required_key_is_1802_under_its_name() {
+        for request in [&spec::COLLECTION_DATA, &spec::GRANT, &spec::PARTITION, &spec::SUB_SEARCH] {
+            let body = Object::parse(request, b"{}").unwrap();
+            for key in request.keys().filter(|key| key.presence == Presence::Required) {
+                let error = match key.kind {
+                    Kind::Text | Kind::Word(_) => body.required_text(key.name).unwrap_err(),
+                    _ => body.required(key.name).unwrap_err(),
+                };
+                let words = format!("Key: '{}.{}", request.name, key.name[..1].to_ascii_uppercase());
+                assert!(error.code == 1802 && error.message.contains(&words), "{}", error.message);
+            }
+        }
+    }
+
     proptest! {
         /// Members are what serde_json's own tree says they are, for any keys and values.
         #[test]
@@ -305,7 +377,7 @@ mod tests {
         /// Any bytes at all are an object or an error, never a panic.
         #[test]
         fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Object::parse("x", &bytes);
+            let _ = Object::parse(&REQUEST, &bytes);
         }
     }
 }

@@ -67,6 +67,8 @@ pub mod code {
     pub const BAD_ROWS: i32 = 1804;
     /// Ids of a get do not fit the primary key.
     pub const BAD_KEYS: i32 = 1806;
+    /// Files could not be imported.
+    pub const IMPORT_FAILED: i32 = 2100;
     /// The request took too long.
     pub const TIMEOUT: i32 = 10001;
     /// Anything unexpected: a bug, a failed disk.

@@ -12,7 +12,9 @@
 //!   panics, CORS, auth
 //!        │ by path (later: by content type, for gRPC)
 //!        ├── /v2/vectordb/…   rest      Milvus's JSON, its codes and messages ┐
+//!        ├── /v2/openapi.json /v2/docs  rest::spec  what those calls take   │
 //!        ├── /v1/images /v1/embed  images    files in, vectors and links out  │
+//!        ├── /v1/imports      imports   files with rows into collections       │
 //!        ├── /v1/jobs         jobs      import folders, survive restarts      ├─► App ─► Engine
 //!        ├── /api/v1 /img …   classic   old names of the same calls           │      └► ImageService ─► embed
 //!        └── / /ui/…          ui        the page                              ┘
@@ -31,6 +33,7 @@ mod cli;
 pub mod config;
 pub mod error;
 pub mod images;
+pub mod imports;
 pub mod jobs;
 mod memory;
 pub mod net;

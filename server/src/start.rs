@@ -17,6 +17,7 @@ use crate::auth::Auth;
 use crate::config::{Config, Limits};
 use crate::error::StartError;
 use crate::images::ImageService;
+use crate::imports::Imports;
 use crate::jobs::Jobs;
 use crate::net::{self, Shutdown};
 use crate::telemetry::{self, Health, Metrics};
@@ -113,7 +114,8 @@ fn open(runtime: &Runtime, config: Config, shutdown: Shutdown) -> Result<App, St
     let images =
         ImageService::start(&config, &engine, &metrics).map_err(|e| part("the embedder")(e.message))?;
     let jobs = Jobs::start(&config, &images, &metrics).map_err(|e| part("jobs")(e.message))?;
-    Ok(App { config, auth, engine, images, jobs, metrics, started: Instant::now(), shutdown })
+    let imports = Imports::start(&config, &engine).map_err(|e| part("imports")(e.message))?;
+    Ok(App { config, auth, engine, images, jobs, imports, metrics, started: Instant::now(), shutdown })
 }
 
 impl Handle {
@@ -166,6 +168,7 @@ impl Handle {
             }
         }
         self.app.jobs.close();
+        self.app.imports.close();
         self.app.images.close();
         self.app.engine.close();
         runtime.shutdown_timeout(LAST_WAIT);

@@ -153,6 +153,59 @@ fn http_details_are_those_of_milvus() {
 }
 
 #[test]
+fn requests_are_what_the_openapi_document_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(&folder.path().canonicalize().unwrap().join("data"));
+    let read = |path: &str| ureq::get(format!("{}/{path}", program.url)).call().unwrap();
+    let document: Value = read("v2/openapi.json").body_mut().read_json().unwrap();
+    let page = read("v2/docs").body_mut().read_to_string().unwrap();
+    let example = |path: &str| {
+        let operation = &document["paths"][format!("/v2/vectordb/{path}")]["post"];
+        operation["requestBody"]["content"]["application/json"]["example"].clone()
+    };
+    // The examples work, one after the other.
+    for path in [
+        "collections/create",
+        "entities/insert",
+        "entities/upsert",
+        "entities/get",
+        "entities/query",
+        "entities/search",
+        "entities/hybrid_search",
+        "collections/describe",
+        "partitions/create",
+        "aliases/create",
+        "users/create",
+        "roles/create",
+        "roles/grant_privilege",
+        "roles/grant_privilege_v2",
+        "users/grant_role",
+        "privilege_groups/create",
+        "privilege_groups/add_privileges_to_group",
+        "databases/create",
+    ] {
+        program.ok(path, &example(path));
+    }
+    // What they must have, they must have.
+    for (path, operation) in document["paths"].as_object().unwrap() {
+        let path = path.strip_prefix("/v2/vectordb/").unwrap();
+        assert!(page.contains(&format!("id=\"{}\"", path.replace('/', "_"))), "{path} is not on the page");
+        let body = &operation["post"]["requestBody"]["content"]["application/json"];
+        let pointer = body["schema"]["$ref"].as_str().unwrap().trim_start_matches('#');
+        let Some(required) = document.pointer(pointer).unwrap()["required"].as_array() else { continue };
+        for key in required.iter().filter_map(Value::as_str) {
+            let mut lacking = body["example"].clone();
+            lacking.as_object_mut().unwrap().remove(key);
+            let answer = program.v2(path, &lacking);
+            let named = format!(".{}{}'", key[..1].to_ascii_uppercase(), &key[1..]);
+            let named = if key == "id" { ".ID'".to_owned() } else { named };
+            let words = answer["message"].as_str().unwrap_or_default();
+            assert!(answer["code"] == 1802 && words.contains(&named), "{path} without {key}: {answer}");
+        }
+    }
+}
+
+#[test]
 fn a_second_process_on_the_same_data_or_port_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().canonicalize().unwrap().join("data");

@@ -77,16 +77,20 @@ impl Meter {
         }
     }
 
-    fn admit(&self, bytes: u64) -> Result<()> {
+    /// Whether so many bytes more are within the limit, and nothing has been over it.
+    fn check(&self, bytes: u64) -> Result<()> {
         let limit = self.limit.load(Ordering::SeqCst);
         let estimate = self.used.load(Ordering::SeqCst).saturating_add(self.since.load(Ordering::SeqCst));
         let used = estimate.saturating_add(bytes);
-        if used > limit {
-            self.over.store(true, Ordering::SeqCst);
-        }
-        if self.over.load(Ordering::SeqCst) {
+        if used > limit || self.over.load(Ordering::SeqCst) {
             return Err(StorageError::QuotaExceeded { resource: self.resource, used, limit });
         }
+        Ok(())
+    }
+
+    fn admit(&self, bytes: u64) -> Result<()> {
+        // Over the limit once, nothing is admitted until some way below it.
+        self.check(bytes).inspect_err(|_| self.over.store(true, Ordering::SeqCst))?;
         self.since.fetch_add(bytes, Ordering::SeqCst);
         Ok(())
     }
@@ -128,6 +132,22 @@ impl Quota {
     /// `QuotaExceeded`.
     pub fn admit(&self, bytes: u64) -> Result<()> {
         [&self.data, &self.disk, &self.memory].into_iter().try_for_each(|meter| meter.admit(bytes))
+    }
+
+    /// Asks whether files may grow by so many bytes that never lie in memory together.
+    ///
+    /// # Errors
+    /// `QuotaExceeded`.
+    pub fn admit_disk(&self, bytes: u64) -> Result<()> {
+        [&self.data, &self.disk].into_iter().try_for_each(|meter| meter.admit(bytes))
+    }
+
+    /// Looks whether so many bytes would be admitted to the disk, without counting them: somebody says that they come.
+    ///
+    /// # Errors
+    /// `QuotaExceeded`.
+    pub fn check_disk(&self, bytes: u64) -> Result<()> {
+        [&self.data, &self.disk].into_iter().try_for_each(|meter| meter.check(bytes))
     }
 
     /// Somebody was told that the disk is full, whatever was measured: nothing is admitted until the next measurement.
@@ -180,6 +200,18 @@ mod tests {
         quota.measured(usage(80 * MIB, 900 * MIB));
         quota.admit(1).unwrap();
         assert_eq!(quota.exceeded(), []);
+    }
+
+    #[test]
+    fn files_ask_for_the_disk_alone_and_a_look_changes_nothing() {
+        let quota = Quota::new(QuotaLimits::default());
+        quota.measured(Usage { memory: Some((900 * MIB, 1000 * MIB)), ..usage(0, 900 * MIB) });
+        quota.admit_disk(MIB).unwrap();
+        quota.check_disk(u64::MAX).unwrap_err();
+        quota.check_disk(100 * MIB).unwrap();
+        assert_eq!(quota.exceeded(), [Resource::Memory]);
+        quota.admit_disk(u64::MAX).unwrap_err();
+        quota.check_disk(1).unwrap_err();
     }
 
     #[test]

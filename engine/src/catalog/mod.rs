@@ -10,9 +10,9 @@ mod names;
 mod options;
 mod slots;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use elanus_storage::Vfs;
@@ -47,8 +47,8 @@ pub struct Engine {
     catalog: Mutex<(u64, CatalogFile)>,
     names: RwLock<file::Names>,
     background: Mutex<Option<Background>>,
-    /// Bytes of the data directory that are not of collections, as their owner says.
-    other_bytes: AtomicU64,
+    /// Bytes of the data directory that are not of collections, by kind, as their owners say.
+    other_bytes: Mutex<BTreeMap<&'static str, u64>>,
     // Last: the lock on the directory is given up after everything else.
     _data: DataDir,
 }
@@ -96,7 +96,7 @@ impl Engine {
             catalog: Mutex::new((generation, file)),
             names,
             background: Mutex::new(None),
-            other_bytes: AtomicU64::new(0),
+            other_bytes: Mutex::default(),
             _data: data,
         });
         engine.measure();
@@ -209,15 +209,15 @@ impl Engine {
         &self.shared.quota
     }
 
-    /// Says how many bytes the data directory holds beside collections.
-    pub fn set_other_bytes(&self, bytes: u64) {
-        self.other_bytes.store(bytes, Ordering::Relaxed);
+    /// Says how many bytes of a kind the data directory holds beside collections.
+    pub fn set_other_bytes(&self, kind: &'static str, bytes: u64) {
+        self.other_bytes.lock().insert(kind, bytes);
     }
 
     /// Bytes of all collections' files and of what is beside them.
     pub fn data_bytes(&self) -> u64 {
         let collections = self.slots.open().iter().map(|c| c.stats().disk_bytes).sum::<u64>();
-        collections + self.other_bytes.load(Ordering::Relaxed) + self.shared.reserve.bytes()
+        collections + self.other_bytes.lock().values().sum::<u64>() + self.shared.reserve.bytes()
     }
 
     /// Measures what is in use, for the quota. The background does it every second.

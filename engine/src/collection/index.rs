@@ -15,6 +15,7 @@ use arrow_array::cast::AsArray;
 use super::Collection;
 use crate::compact::choose;
 use crate::error::{EngineError, Result};
+use crate::index::scalar::ScalarIndexes;
 use crate::index::sparse::SparseIndex;
 use crate::index::{BuildProgress, LEAST_ROWS, Plan, VectorIndex, index_path, open_index, write_index};
 use crate::schema::DataType;
@@ -126,7 +127,9 @@ impl Collection {
         if !self.shared.quota.exceeded().is_empty() {
             return Ok(false);
         }
-        let Some(work) = self.next_index() else { return self.make_sparse_index() };
+        let Some(work) = self.next_index() else {
+            return Ok(self.make_sparse_index()? || self.make_scalar_indexes()?);
+        };
         let place = (work.view.segment.id(), work.field);
         match self.make_index(&work, &progress) {
             Ok(()) => {
@@ -363,6 +366,32 @@ impl Collection {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// Prepares the scalar columns of one segment; false when all are.
+    fn make_scalar_indexes(&self) -> Result<bool> {
+        let snapshot = self.snapshot();
+        let schema = snapshot.schema();
+        let scalar = |name: &str| schema.field(name).is_some_and(|(_, field)| !field.data_type.is_vector());
+        let definition = Arc::clone(&self.definition.read());
+        let mut names: Vec<String> = definition.indexes.iter().map(|index| index.field.clone()).collect();
+        names.retain(|name| scalar(name));
+        names.sort_unstable();
+        let wanted = |segment: &Segment| match segment.scalar_indexes() {
+            None => !names.is_empty() || schema.dynamic(),
+            Some(indexes) => indexes.names() != names,
+        };
+        let lacking = snapshot
+            .views()
+            .iter()
+            .map(|view| &view.segment)
+            .find(|s| s.is_sealed() && s.rows() >= LEAST_ROWS && wanted(s));
+        let Some(segment) = lacking else { return Ok(false) };
+        self.check_memory(segment.scalars().num_rows() as u64 * 16 * (names.len() as u64 + 8))?;
+        let indexes = self.shared.index_pool.install(|| ScalarIndexes::build(segment.scalars(), &names))?;
+        segment.set_scalar_indexes(indexes);
+        self.indexing.finished.fetch_add(1, Ordering::Relaxed);
+        Ok(true)
     }
 
     fn is_current(&self, segment: &Segment) -> bool {

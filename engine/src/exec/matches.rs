@@ -37,7 +37,8 @@ fn alive(view: &SegmentView) -> RowSet {
 }
 
 fn scan(view: &SegmentView, filter: &Filter) -> Result<RowSet> {
-    let matching = filter.evaluate(view.segment.scalars())?;
+    let indexes = view.segment.scalar_indexes();
+    let matching = filter.evaluate_with(view.segment.scalars(), indexes.as_deref())?;
     if matching.len() != view.segment.rows() {
         return Err(EngineError::Internal("a filter gave a bitmap of the wrong length".into()));
     }

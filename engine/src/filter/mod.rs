@@ -41,6 +41,7 @@ use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use arrow_schema::SchemaRef;
 use rand::Rng;
 
+pub(crate) use self::json::json_value_of;
 pub use self::options::FilterOptions;
 pub use self::template::{TemplateValue, Templates};
 
@@ -49,6 +50,7 @@ use self::fault::Fault;
 use self::predicate::Predicate;
 use self::verdict::Rows;
 use crate::error::{EngineError, Result};
+use crate::index::scalar::ScalarIndexes;
 use crate::limits;
 use crate::row::Keys;
 use crate::schema::Schema;
@@ -122,13 +124,23 @@ impl Filter {
     /// # Errors
     /// `SchemaChanged` when the columns have another layout than those of the schema that the filter was compiled for.
     pub fn evaluate(&self, columns: &RecordBatch) -> Result<BooleanBuffer> {
+        self.evaluate_with(columns, None)
+    }
+
+    /// The same with what is prepared of the columns.
+    pub(crate) fn evaluate_with(
+        &self,
+        columns: &RecordBatch,
+        indexes: Option<&ScalarIndexes>,
+    ) -> Result<BooleanBuffer> {
         let found = columns.schema_ref();
         // Rows of one collection share one layout: nearly always a comparison of pointers.
         if !self.0.layouts.iter().all(|layout| Arc::ptr_eq(layout, found) || layout == found) {
             return Err(EngineError::SchemaChanged);
         }
         let rows = Rows { count: columns.num_rows(), wanted: None };
-        let matching = eval::evaluate(&self.0.predicate, columns, rows)?.into_true();
+        let matching =
+            eval::evaluate(&self.0.predicate, eval::Columns { batch: columns, indexes }, rows)?.into_true();
         Ok(match self.0.sample {
             Some(share) => thinned(&matching, share),
             None => matching,

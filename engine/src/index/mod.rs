@@ -26,6 +26,7 @@ mod progress;
 mod quantizer;
 mod query;
 mod sample;
+pub(crate) mod scalar;
 mod space;
 pub mod sparse;
 mod stats;

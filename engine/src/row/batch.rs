@@ -160,6 +160,11 @@ impl BatchBuilder {
         self.rows
     }
 
+    /// Bytes of all values so far.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Sets a scalar of the row under construction. `field` is the position in [`Schema::fields`].
     ///
     /// # Errors

@@ -40,9 +40,16 @@ impl Projection {
         let mut dynamic = DynamicKeys::None;
         for name in names.iter().map(AsRef::as_ref) {
             match schema.field(name) {
+                Some((_, field)) if field.function_output => {
+                    return Err(EngineError::invalid(format!(
+                        "not allowed to retrieve raw data of field {name}"
+                    )));
+                }
                 Some((index, _)) => wanted[index] = true,
                 None if name == "*" => {
-                    wanted.fill(true);
+                    // What a function has made of other fields is for searches only.
+                    let shown = schema.fields().iter().map(|field| !field.function_output);
+                    wanted.iter_mut().zip(shown).for_each(|(wanted, shown)| *wanted |= shown);
                     if schema.dynamic() {
                         dynamic = DynamicKeys::All;
                     }

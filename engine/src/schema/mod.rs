@@ -323,6 +323,11 @@ impl Schema {
     }
 }
 
+/// The number of the field that a column is of, as it is written into files.
+pub(crate) fn field_id(column: &arrow_schema::Field) -> Option<&str> {
+    column.metadata().get(ID_KEY).map(String::as_str)
+}
+
 /// What rows have in a hidden column that they were stored without: the first partition, and a time that never ends.
 fn hidden_value(name: &str, rows: usize) -> Option<ArrayRef> {
     match name {

@@ -26,6 +26,7 @@ pub use vectors::VectorColumn;
 
 use crate::error::{EngineError, Result};
 use crate::index::VectorIndex;
+use crate::index::scalar::ScalarIndexes;
 use crate::index::sparse::SparseIndex;
 use crate::row::{Chunk, KeyRef};
 use crate::schema::{DataType, Schema, adapt};
@@ -44,6 +45,8 @@ pub struct Segment {
     indexes: Arc<Vec<RwLock<Option<Arc<VectorIndex>>>>>,
     /// By the number of a sparse vector field: an index that is made once, and then stays.
     sparse: Arc<HashMap<i64, OnceLock<Arc<SparseIndex>>>>,
+    /// What makes filters fast, once it is there.
+    scalar: Arc<RwLock<Option<Arc<ScalarIndexes>>>>,
 }
 
 impl Segment {
@@ -85,6 +88,7 @@ impl Segment {
             bytes,
             indexes: Arc::new(indexes),
             sparse: Arc::new(sparse_slots(schema)),
+            scalar: Arc::default(),
         })
     }
 
@@ -102,6 +106,7 @@ impl Segment {
             indexes: Arc::clone(&self.indexes),
             // A sparse field that came later has no index here; its rows are few, or none have a value.
             sparse: Arc::clone(&self.sparse),
+            scalar: Arc::clone(&self.scalar),
         })
     }
 
@@ -153,9 +158,22 @@ impl Segment {
         }
     }
 
+    /// What is prepared of the scalar columns.
+    pub(crate) fn scalar_indexes(&self) -> Option<Arc<ScalarIndexes>> {
+        self.scalar.read().clone()
+    }
+
+    /// From now on filters use it.
+    pub(crate) fn set_scalar_indexes(&self, indexes: ScalarIndexes) {
+        *self.scalar.write() = Some(Arc::new(indexes));
+    }
+
     /// Bytes of its indexes.
     pub(crate) fn index_bytes(&self) -> usize {
-        self.indexes.iter().filter_map(|slot| Some(slot.read().as_ref()?.bytes())).sum::<usize>()
+        let dense = self.indexes.iter().filter_map(|slot| Some(slot.read().as_ref()?.bytes()));
+        let sparse = self.sparse.values().filter_map(|slot| Some(slot.get()?.bytes()));
+        let scalar = self.scalar.read().as_ref().map_or(0, |indexes| indexes.bytes());
+        dense.chain(sparse).sum::<usize>() + scalar
     }
 
     /// From now on searches use the index.

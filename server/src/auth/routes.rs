@@ -23,8 +23,17 @@ pub(super) enum Need<'a> {
 
 /// The parameter that names a collection.
 const COLLECTION: &str = "{collection}";
-/// Routes that show nothing of the data: the page, what the server is, what an image's vector is.
-const OPEN: [&str; 6] = ["/", "/favicon.ico", "/favicon.svg", "/ui/{name}", "/v1/status", "/v1/embed"];
+/// Routes that show nothing of the data: the page, what the server is, what an image's vector is, what calls there are.
+const OPEN: [&str; 8] = [
+    "/",
+    "/favicon.ico",
+    "/favicon.svg",
+    "/ui/{name}",
+    "/v1/status",
+    "/v1/embed",
+    "/v2/openapi.json",
+    "/v2/docs",
+];
 /// Routes that only look, though they are asked with POST.
 const LOOKS: [&str; 6] = [
     "/v1/images/{collection}/search",

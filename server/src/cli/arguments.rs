@@ -45,6 +45,10 @@ pub(super) struct ServeArguments {
     /// Further folder that import requests may name; may be repeated [env: ELANUS_IMAGE_ROOT]
     #[arg(long, value_name = "DIR")]
     image_root: Vec<PathBuf>,
+    /// Folder with files (JSON, NumPy, Parquet) that imports of rows may name; may be repeated [env:
+    /// ELANUS_IMPORT_ROOT]
+    #[arg(long, value_name = "DIR")]
+    import_root: Vec<PathBuf>,
     /// What embeds: auto, cpu or cuda [env: ELANUS_DEVICE] [default: auto]
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
@@ -60,7 +64,7 @@ pub(super) struct ServeArguments {
     #[arg(long)]
     auth: bool,
 
-    /// TOML file with these settings (keys: data, listen, admin_listen, images, image_root, device, pooling, sync,
+    /// TOML file with these settings (keys: data, listen, admin_listen, images, image_root, import_root, device, pooling, sync,
     /// backup_root, [auth], [limits], [storage], [quota]) [env: ELANUS_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
@@ -76,6 +80,7 @@ impl ServeArguments {
             admin_listen: self.admin_listen,
             images: list(self.images),
             image_root: list(self.image_root),
+            import_root: list(self.import_root),
             device: self.device,
             pooling: self.pooling,
             sync: self.sync,

@@ -30,6 +30,8 @@ pub struct Config {
     pub images: Vec<PathBuf>,
     /// Further folders that import requests may name.
     pub image_roots: Vec<PathBuf>,
+    /// Folders with files that imports of rows may name; uploaded files may be named always.
+    pub import_roots: Vec<PathBuf>,
     /// Which device embeds.
     pub device: DeviceChoice,
     /// How the network's last feature map becomes a vector.
@@ -103,6 +105,7 @@ impl Default for Config {
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 9091)),
             images: Vec::new(),
             image_roots: Vec::new(),
+            import_roots: Vec::new(),
             device: DeviceChoice::default(),
             pooling: Pooling::default(),
             limits: Limits::default(),

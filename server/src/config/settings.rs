@@ -27,6 +27,9 @@ pub struct Settings {
     /// Folders that imports may name.
     #[serde(alias = "image_roots")]
     pub image_root: Option<Vec<PathBuf>>,
+    /// Folders with files that imports of rows may name.
+    #[serde(alias = "import_roots")]
+    pub import_root: Option<Vec<PathBuf>>,
     /// `auto`, `cpu` or `cuda`.
     pub device: Option<String>,
     /// `max` or `avg`.
@@ -115,6 +118,7 @@ impl Settings {
             admin_listen: text("ELANUS_ADMIN_LISTEN")?,
             images: list("ELANUS_IMAGES"),
             image_root: list("ELANUS_IMAGE_ROOT"),
+            import_root: list("ELANUS_IMPORT_ROOT"),
             device: text("ELANUS_DEVICE")?,
             pooling: text("ELANUS_POOLING")?,
             sync: text("ELANUS_SYNC")?,
@@ -145,6 +149,7 @@ impl Settings {
             admin_listen: self.admin_listen.or(lower.admin_listen),
             images: self.images.or(lower.images),
             image_root: self.image_root.or(lower.image_root),
+            import_root: self.import_root.or(lower.import_root),
             device: self.device.or(lower.device),
             pooling: self.pooling.or(lower.pooling),
             sync: self.sync.or(lower.sync),
@@ -172,6 +177,7 @@ impl Settings {
                 .map_or(Ok(default.admin_listen), |v| address("admin-listen", &v))?,
             images: self.images.unwrap_or_default(),
             image_roots: self.image_root.unwrap_or_default(),
+            import_roots: self.import_root.unwrap_or_default(),
             device: self.device.map_or(Ok(default.device), |v| word("device", &v))?,
             pooling: self.pooling.map_or(Ok(default.pooling), |v| word("pooling", &v))?,
             limits: self.limits.unwrap_or_default().resolve()?,

@@ -71,7 +71,7 @@ fn run(inbox: &Receiver<()>, service: &Weak<ImageService>) {
         };
         let Some(service) = service.upgrade() else { return };
         let engine = service.collections.engine();
-        engine.set_other_bytes(service.originals.bytes());
+        engine.set_other_bytes("images", service.originals.bytes());
         asked |= inbox_asked;
         // While collections are being opened their rows can't be read: later.
         if engine.loading().is_some() {

@@ -12,6 +12,8 @@ use tokio::time::{Instant, Sleep};
 
 /// A whole body may take this many times the longest pause.
 const WHOLE: u32 = 20;
+/// The same for one that goes to the disk, however large it is.
+const WHOLE_LONG: u32 = 1000;
 
 /// The client stopped sending.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +32,16 @@ pub(super) struct TimedBody {
 
 impl TimedBody {
     pub(super) fn new(body: Body, pause: Duration) -> Self {
-        let end = Instant::now() + pause * WHOLE;
+        Self::within(body, pause, WHOLE)
+    }
+
+    /// A body that may be very large.
+    pub(super) fn long(body: Body, pause: Duration) -> Self {
+        Self::within(body, pause, WHOLE_LONG)
+    }
+
+    fn within(body: Body, pause: Duration, pauses: u32) -> Self {
+        let end = Instant::now() + pause * pauses;
         Self { body, pause, end, sleep: Box::pin(tokio::time::sleep(pause)), waiting: false }
     }
 }

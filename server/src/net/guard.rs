@@ -13,25 +13,21 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::body::Body as HttpBody;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::body::TimedBody;
 use super::headers;
+use super::room::{Held, Room};
 use crate::config::Limits;
 use crate::error::ApiError;
 use crate::reply;
 use crate::telemetry::Metrics;
 
-/// Bodies are counted in pieces of this many bytes.
-const PIECE: usize = 64 << 10;
-/// How long a request may wait for room for its body.
-const ROOM_PATIENCE: Duration = Duration::from_secs(5);
-
 struct Admission {
     max_body: usize,
     body_pause: Duration,
-    /// Room for bodies, in pieces.
-    room: Semaphore,
+    /// Routes whose bodies are never held in memory: their handlers say how large they may be.
+    streamed: &'static [&'static str],
+    room: Room,
 }
 
 /// Puts the guard around all routes of `router`, its fallback included.
@@ -39,12 +35,14 @@ pub(crate) fn guarded(router: Router, metrics: &Arc<Metrics>) -> Router {
     router.layer(from_fn_with_state(Arc::clone(metrics), through))
 }
 
-/// Limits the bodies of requests to all routes of `router`, its fallback included.
-pub(crate) fn admitted(router: Router, limits: &Limits) -> Router {
+/// Limits the bodies of requests to all routes of `router`, its fallback included. Bodies of the routes `streamed` are
+/// bounded by their handlers.
+pub(crate) fn admitted(router: Router, limits: &Limits, streamed: &'static [&'static str]) -> Router {
     let admission = Admission {
         max_body: limits.max_body_bytes,
         body_pause: limits.body_idle_timeout,
-        room: Semaphore::new(limits.max_bodies_bytes.div_ceil(PIECE).min(Semaphore::MAX_PERMITS)),
+        streamed,
+        room: Room::new(limits.max_bodies_bytes),
     };
     router
         .layer(DefaultBodyLimit::max(limits.max_body_bytes))
@@ -82,42 +80,33 @@ async fn caught(request: Request, next: Next, path: &str) -> Response {
 
 /// Lets the request through once there is room for its body.
 async fn admit(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
-    let size = match body_size(request.body(), admission.max_body) {
-        Ok(size) => size,
-        Err(error) => return reply::own_error(error),
-    };
-    let _room = match room(&admission, size).await {
-        Ok(permit) => permit,
-        Err(error) => return reply::own_error(error),
-    };
     let pause = admission.body_pause;
-    next.run(request.map(|body| if size == 0 { body } else { Body::new(TimedBody::new(body, pause)) })).await
+    let route = request.extensions().get::<MatchedPath>();
+    if route.is_some_and(|route| admission.streamed.contains(&route.as_str())) {
+        return next.run(request.map(|body| Body::new(TimedBody::long(body, pause)))).await;
+    }
+    if let Err(error) = check_size(request.body(), admission.max_body) {
+        return reply::own_error(error);
+    }
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let held = Arc::new(Held::default());
+    let bounded = |body| Body::new(admission.room.admit(TimedBody::new(body, pause), &held));
+    let response = next.run(request.map(bounded)).await;
+    if held.was_refused() {
+        return reply::own_error(ApiError::unavailable(
+            "too many large requests at one time; try again in a moment",
+        ));
+    }
+    response
 }
 
-/// Bytes to set aside for a body: what it declares, or the most that is allowed.
-fn body_size(body: &Body, max: usize) -> Result<usize, ApiError> {
-    if body.is_end_stream() {
-        return Ok(0);
+/// Refuses a body that says that it is larger than is allowed.
+fn check_size(body: &Body, max: usize) -> Result<(), ApiError> {
+    let announced = body.size_hint().lower();
+    if announced <= max as u64 {
+        return Ok(());
     }
-    let hint = body.size_hint();
-    if hint.lower() > max as u64 {
-        return Err(ApiError::too_large(format!(
-            "the request body has {} bytes, more than the {max} allowed",
-            hint.lower()
-        )));
-    }
-    Ok(hint.exact().and_then(|size| usize::try_from(size).ok()).unwrap_or(max))
-}
-
-async fn room(admission: &Admission, size: usize) -> Result<Option<SemaphorePermit<'_>>, ApiError> {
-    let pieces = u32::try_from(size.div_ceil(PIECE)).unwrap_or(u32::MAX);
-    if pieces == 0 {
-        return Ok(None);
-    }
-    let waited = tokio::time::timeout(ROOM_PATIENCE, admission.room.acquire_many(pieces)).await;
-    waited
-        .ok()
-        .and_then(Result::ok)
-        .map(Some)
-        .ok_or_else(|| ApiError::unavailable("too many large requests at one time; try again in a moment"))
+    Err(ApiError::too_large(format!("the request body has {announced} bytes, more than the {max} allowed")))
 }

@@ -14,6 +14,7 @@ mod dispatch;
 mod guard;
 mod headers;
 mod progress;
+mod room;
 mod shutdown;
 
 pub use accept::{Settings, bind, serve};

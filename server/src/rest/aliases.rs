@@ -1,12 +1,13 @@
 //! `/v2/vectordb/aliases`: further names of collections.
 
 use super::call::{Call, done};
+use super::spec;
 use crate::error::ApiError;
 use crate::reply::Envelope;
 
 /// Aliases of a database, or of one of its collections.
 pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("OptionalCollectionNameReq")?;
+    let body = call.body(&spec::OPTIONAL_COLLECTION_NAME)?;
     let collection: String = body.get_or_default("collectionName")?;
     let database = call.database(&body)?;
     let collection = Some(collection.as_str()).filter(|name| !name.is_empty());
@@ -16,7 +17,7 @@ pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// What an alias names.
 pub(super) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("AliasReq")?;
+    let body = call.body(&spec::ALIAS)?;
     let alias = body.required_text("aliasName")?;
     let database = call.database(&body)?;
     let collection = call.app.engine.alias(&database, &alias)?;
@@ -35,7 +36,7 @@ pub(super) fn alter(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 }
 
 fn set(call: &Call<'_>, move_it: bool) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("AliasCollectionReq")?;
+    let body = call.body(&spec::ALIAS_COLLECTION)?;
     let collection = body.required_text("collectionName")?;
     let alias = body.required_text("aliasName")?;
     let database = call.database(&body)?;
@@ -45,7 +46,7 @@ fn set(call: &Call<'_>, move_it: bool) -> Result<Vec<u8>, ApiError> {
 
 /// Takes an alias away; an unknown one is none already.
 pub(super) fn drop(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("AliasReq")?;
+    let body = call.body(&spec::ALIAS)?;
     let alias = body.required_text("aliasName")?;
     let database = call.database(&body)?;
     call.app.engine.drop_alias(&database, &alias)?;

@@ -4,13 +4,14 @@ use elanus_engine::text::Analyzer;
 use serde_json::{Value, json};
 
 use super::call::Call;
+use super::spec;
 use crate::body::Object;
 use crate::error::ApiError;
 use crate::reply::Envelope;
 
 /// The words of each text, with their places if those are asked for.
 pub(super) fn run(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("RunAnalyzerReq")?;
+    let body = call.body(&spec::RUN_ANALYZER)?;
     let texts: Vec<String> = match body.required("text")?.get().starts_with('"') {
         true => vec![body.required_text("text")?],
         false => body.get_or_default("text")?,

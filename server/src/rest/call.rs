@@ -14,7 +14,8 @@ use elanus_engine::collection::DEFAULT_DATABASE;
 use elanus_engine::exec::Cancel;
 use elanus_engine::{Collection, SearchHits};
 
-use super::permit::Need;
+use super::routes::Route;
+use super::spec::Request;
 use crate::app::{App, blocking};
 use crate::auth::Asker;
 use crate::body::{Object, bad_json};
@@ -33,6 +34,7 @@ pub(super) struct Call<'a> {
     pub(super) app: &'a App,
     /// Who asks.
     pub(super) asker: &'a Asker,
+    route: &'static Route,
     headers: &'a HeaderMap,
     body: &'a [u8],
     /// Ends the call's searches when nobody waits for the answer any more.
@@ -48,15 +50,13 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// The route of an action, for those who have what it needs. Without the layer that finds out who asks it is 500.
-pub(super) fn post(path: &'static str, action: Action, need: Need) -> MethodRouter<Arc<App>> {
+/// The service of a route, for those who have what it needs. Without the layer that finds out who asks it is 500.
+pub(super) fn post(route: &'static Route) -> MethodRouter<Arc<App>> {
     axum::routing::post(
         move |State(app): State<Arc<App>>,
               Extension(asker): Extension<Asker>,
               headers: HeaderMap,
-              body: Result<Bytes, BytesRejection>| {
-            run(app, asker, headers, body, (path, action, need))
-        },
+              body: Result<Bytes, BytesRejection>| { run(app, asker, headers, body, route) },
     )
 }
 
@@ -65,7 +65,7 @@ async fn run(
     asker: Asker,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-    (path, action, need): (&'static str, Action, Need),
+    route: &'static Route,
 ) -> Response {
     let (started, metrics) = (Instant::now(), Arc::clone(&app.metrics));
     let (body, limit) = match (body, timeout(&headers)) {
@@ -77,8 +77,8 @@ async fn run(
     let cancel = Cancel::default();
     let _waited_for = CancelOnDrop(cancel.clone());
     let call = blocking(move || {
-        need.check(&app, &asker, &headers, &body)?;
-        action(&Call { app: &app, asker: &asker, headers: &headers, body: &body, cancel })
+        route.need.check(&app, &asker, &headers, &body)?;
+        (route.action)(&Call { app: &app, asker: &asker, route, headers: &headers, body: &body, cancel })
     });
     let outcome = tokio::time::timeout(limit, call).await;
     // After a timeout a write still runs to its end: whether a write happened is then unknown to the client.
@@ -86,7 +86,7 @@ async fn run(
         Err(ApiError::new(code::TIMEOUT, StatusCode::REQUEST_TIMEOUT, "request timeout"))
     });
     let (took, sent) = (started.elapsed(), outcome.as_ref().map_or(0, Vec::len));
-    metrics.called(Counted { path, succeeded: outcome.is_ok(), took, received, sent });
+    metrics.called(Counted { path: route.path, succeeded: outcome.is_ok(), took, received, sent });
     reply::milvus(outcome)
 }
 
@@ -108,8 +108,10 @@ fn timeout(headers: &HeaderMap) -> Result<Duration, ApiError> {
 }
 
 impl<'a> Call<'a> {
-    /// The body as a JSON object. `request` is Milvus's name of the request.
-    pub(super) fn body(&self, request: &'static str) -> Result<Object<'a>, ApiError> {
+    /// The body as a JSON object. `request` is what the table of routes says of it.
+    pub(super) fn body(&self, request: &'static Request) -> Result<Object<'a>, ApiError> {
+        let declared = self.route.spec.request.name;
+        debug_assert_eq!(request.name, declared, "the route {} is told to take another", self.route.path);
         Object::parse(request, self.body)
     }
 
@@ -217,7 +219,7 @@ mod tests {
 
     #[test]
     fn partitions_may_be_named_in_two_ways() {
-        let read = |text: &str| partitions(&Object::parse("x", text.as_bytes()).unwrap()).unwrap();
+        let read = |text: &str| partitions(&Object::parse(&Request::ANY, text.as_bytes()).unwrap()).unwrap();
         assert_eq!(read(r#"{"partitionName":"a","partitionNames":["b",""]}"#), ["b", "a"]);
         assert!(read(r#"{"partitionName":"","partitionNames":[]}"#).is_empty());
     }

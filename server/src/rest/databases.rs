@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::call::{Call, done};
 use super::collections::texts;
+use super::spec;
 use crate::error::ApiError;
 use crate::reply::{Envelope, KeyValue};
 
@@ -18,13 +19,13 @@ struct Description {
 
 /// Names of all databases.
 pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    call.body("EmptyReq")?;
+    call.body(&spec::EMPTY)?;
     Envelope::new(call.app.engine.databases().into_keys().collect::<Vec<_>>()).into_bytes()
 }
 
 /// A database in full.
 pub(super) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("DatabaseReqRequiredName")?;
+    let body = call.body(&spec::DATABASE_NAME)?;
     let name = body.required_text("dbName")?;
     call.app.engine.check_database(&name)?;
     let database = call.app.engine.databases().remove(&name).unwrap_or_default();
@@ -34,7 +35,7 @@ pub(super) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Adds a database.
 pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("DatabaseReqWithProperties")?;
+    let body = call.body(&spec::DATABASE_PROPERTIES)?;
     let name = body.required_text("dbName")?;
     call.app.engine.create_database(&name, texts(&body.object("properties")?))?;
     done()
@@ -42,7 +43,7 @@ pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Removes an empty database; dropping an unknown one succeeds.
 pub(super) fn drop(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("DatabaseReqRequiredName")?;
+    let body = call.body(&spec::DATABASE_NAME)?;
     let name = body.required_text("dbName")?;
     call.app.engine.drop_database(&name)?;
     done()
@@ -50,7 +51,7 @@ pub(super) fn drop(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Sets properties.
 pub(super) fn alter(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("DatabaseReqWithProperties")?;
+    let body = call.body(&spec::DATABASE_PROPERTIES)?;
     let name = body.required_text("dbName")?;
     call.app.engine.alter_database(&name, texts(&body.object("properties")?), &[])?;
     done()
@@ -58,7 +59,7 @@ pub(super) fn alter(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Removes properties.
 pub(super) fn drop_properties(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("DropDatabasePropertiesReq")?;
+    let body = call.body(&spec::DROP_DATABASE_PROPERTIES)?;
     let name = body.required_text("dbName")?;
     let keys: Vec<String> = body.get_or_default("propertyKeys")?;
     call.app.engine.alter_database(&name, std::collections::BTreeMap::new(), &keys)?;

@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use super::call::{Call, done};
 use super::collections::{read_indexes, texts};
+use super::spec;
 use crate::error::{ApiError, code};
 use crate::reply::{Envelope, KeyValue};
 
 /// Names of the indexes.
 pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionNameReq")?;
+    let body = call.body(&spec::COLLECTION_NAME)?;
     let definition = call.collection(&body)?.definition();
     let names: Vec<String> = definition.indexes.into_iter().map(|index| index.name).collect();
     Envelope::new(names).into_bytes()
@@ -44,7 +45,7 @@ struct Description {
 
 /// One index in full.
 pub(super) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("IndexReq")?;
+    let body = call.body(&spec::INDEX)?;
     let name = body.required_text("indexName")?;
     let collection = call.collection(&body)?;
     let index = collection.definition().indexes.into_iter().find(|index| index.name == name);
@@ -58,15 +59,13 @@ pub(super) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Adds indexes.
 pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("IndexParamReq")?;
+    let body = call.body(&spec::INDEX_PARAMS)?;
     body.array("indexParams")?;
     let collection = call.collection(&body)?;
     let unknown = |field: &str| ApiError::invalid(format!("cannot create index on non-exist field: {field}"));
     let indexes = read_indexes(&body, &collection.schema(), unknown)?;
     if indexes.is_empty() {
-        let message = "missing required parameters, error: Key: 'IndexParamReq.IndexParams' Error:Field validation for \
-                       'IndexParams' failed on the 'required' tag";
-        return Err(ApiError { code: code::MISSING_FIELD, ..ApiError::invalid(message) });
+        return Err(body.missing("indexParams"));
     }
     for index in indexes {
         collection.create_index(index)?;
@@ -76,7 +75,7 @@ pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Sets properties of an index: how it is held in memory, which has no effect here.
 pub(super) fn alter_properties(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("IndexReqWithProperties")?;
+    let body = call.body(&spec::INDEX_PROPERTIES)?;
     let name = body.required_text("indexName")?;
     let properties = texts(&body.object("properties")?);
     call.collection(&body)?.alter_index(&name, &properties, &[])?;
@@ -85,7 +84,7 @@ pub(super) fn alter_properties(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Removes properties of an index.
 pub(super) fn drop_properties(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("DropIndexPropertiesReq")?;
+    let body = call.body(&spec::DROP_INDEX_PROPERTIES)?;
     let name = body.required_text("indexName")?;
     let keys: Vec<String> = body.get_or_default("propertyKeys")?;
     call.collection(&body)?.alter_index(&name, &std::collections::BTreeMap::new(), &keys)?;
@@ -94,7 +93,7 @@ pub(super) fn drop_properties(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Removes an index; removing an unknown one succeeds.
 pub(super) fn drop(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("IndexReq")?;
+    let body = call.body(&spec::INDEX)?;
     let name = body.required_text("indexName")?;
     call.collection(&body)?.drop_index(&name)?;
     done()

@@ -1,10 +1,13 @@
 //! What it takes to be allowed a call: a privilege, and the place in the body that says on what. The body is only looked
 //! at when authorization is on and who asks may not do everything anyway.
 
+use std::fmt;
+
 use axum::http::HeaderMap;
 
 use elanus_engine::catalog::split;
 
+use super::spec::Request;
 use crate::app::App;
 use crate::auth::{Asker, DEFAULT_DATABASE, Privilege, Target};
 use crate::body::Object;
@@ -24,6 +27,20 @@ enum On {
     Cluster,
     User,
     Role,
+}
+
+/// In words: `Search on the collection`.
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let on = match self.on {
+            On::Collection => "the collection",
+            On::Database => "the database",
+            On::Cluster => "the whole server",
+            On::User => "the user, unless it is who asks",
+            On::Role => "the whole server, unless who asks has the role",
+        };
+        write!(f, "{} on {on}", self.privilege.name())
+    }
 }
 
 /// On the collection of `collectionName`; on all of the database when the body names none.
@@ -52,6 +69,18 @@ pub(super) const fn on_role(privilege: Privilege) -> Need {
 }
 
 impl Need {
+    /// The key of a body that names what it is about.
+    #[cfg(test)]
+    pub(super) fn key(self) -> Option<&'static str> {
+        match self.on {
+            On::Collection => Some("collectionName"),
+            On::Database => Some("dbName"),
+            On::Cluster => None,
+            On::User => Some("userName"),
+            On::Role => Some("roleName"),
+        }
+    }
+
     /// Lets through who may do this to what the body names. May wait for a collection that is being loaded.
     ///
     /// # Errors
@@ -67,7 +96,7 @@ impl Need {
         if !app.auth.is_enabled() || app.auth.is_superuser(asker) {
             return Ok(());
         }
-        let body = Object::parse("", body)?;
+        let body = Object::parse(&Request::ANY, body)?;
         let text = |key| body.get_or_default::<String>(key);
         let authorize = |target: Target<'_>| Ok(app.auth.authorize(asker, self.privilege, target)?);
         match self.on {

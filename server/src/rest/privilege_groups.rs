@@ -3,16 +3,15 @@
 use serde_json::json;
 
 use super::call::{Call, done};
+use super::spec;
 use crate::error::ApiError;
 use crate::reply::Envelope;
 
-/// Milvus's name of all these requests.
-const REQUEST: &str = "PrivilegeGroupReq";
 const NAME: &str = "privilegeGroupName";
 
 /// The groups that users made.
 pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    call.body("DatabaseReq")?;
+    call.body(&spec::DATABASE)?;
     let groups = call.app.auth.list_groups().into_iter();
     // Milvus joins the names into one text.
     let groups = groups.map(|(name, held)| json!({ (NAME): name, "privileges": held.join(",") }));
@@ -21,13 +20,13 @@ pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Adds a group.
 pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    call.app.auth.create_group(&call.body(REQUEST)?.required_text(NAME)?)?;
+    call.app.auth.create_group(&call.body(&spec::PRIVILEGE_GROUP)?.required_text(NAME)?)?;
     done()
 }
 
 /// Removes a group; removing an unknown one succeeds.
 pub(super) fn drop(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    call.app.auth.drop_group(&call.body(REQUEST)?.required_text(NAME)?)?;
+    call.app.auth.drop_group(&call.body(&spec::PRIVILEGE_GROUP)?.required_text(NAME)?)?;
     done()
 }
 
@@ -46,6 +45,6 @@ pub(super) fn remove(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 }
 
 fn named(call: &Call<'_>) -> Result<(String, Vec<String>), ApiError> {
-    let body = call.body(REQUEST)?;
+    let body = call.body(&spec::PRIVILEGE_GROUP)?;
     Ok((body.required_text(NAME)?, body.get_or_default("privileges")?))
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::call::{Call, done};
+use super::spec;
 use crate::auth::{Grant, GrantRequest};
 use crate::error::ApiError;
 use crate::reply::Envelope;
@@ -23,20 +24,20 @@ pub(super) fn described(data: impl Serialize, description: &str) -> Result<Vec<u
 
 /// Names of all roles.
 pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    call.body("DatabaseReq")?;
+    call.body(&spec::DATABASE)?;
     Envelope::new(call.app.auth.list_roles()).into_bytes()
 }
 
 /// What a role may do.
 pub(super) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let role = call.app.auth.describe_role(&call.body("RoleReq")?.required_text("roleName")?)?;
+    let role = call.app.auth.describe_role(&call.body(&spec::ROLE)?.required_text("roleName")?)?;
     let grants: Vec<Grant> = role.grants;
     described(grants, &role.description)
 }
 
 /// Adds a role.
 pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("RoleReq")?;
+    let body = call.body(&spec::ROLE)?;
     let (name, description) =
         (body.required_text("roleName")?, body.get_or_default::<String>("description")?);
     call.app.auth.create_role(&name, &description)?;
@@ -45,7 +46,7 @@ pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Changes a role's description.
 pub(super) fn alter(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("RoleReq")?;
+    let body = call.body(&spec::ROLE)?;
     let (name, description) =
         (body.required_text("roleName")?, body.get_or_default::<String>("description")?);
     call.app.auth.describe_role_as(&name, &description)?;
@@ -54,7 +55,7 @@ pub(super) fn alter(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Removes a role.
 pub(super) fn drop(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    call.app.auth.drop_role(&call.body("RoleReq")?.required_text("roleName")?, false)?;
+    call.app.auth.drop_role(&call.body(&spec::ROLE)?.required_text("roleName")?, false)?;
     done()
 }
 
@@ -89,7 +90,7 @@ struct V1 {
 
 impl V1 {
     fn read(call: &Call<'_>) -> Result<Self, ApiError> {
-        let body = call.body("GrantReq")?;
+        let body = call.body(&spec::GRANT)?;
         Ok(Self {
             role: body.required_text("roleName")?,
             object_type: body.required_text("objectType")?,
@@ -119,7 +120,7 @@ struct V2 {
 
 impl V2 {
     fn read(call: &Call<'_>) -> Result<Self, ApiError> {
-        let body = call.body("GrantV2Req")?;
+        let body = call.body(&spec::GRANT_V2)?;
         Ok(Self {
             role: body.required_text("roleName")?,
             privilege: body.required_text("privilege")?,

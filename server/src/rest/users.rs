@@ -2,24 +2,25 @@
 
 use super::call::{Call, done};
 use super::roles::described;
+use super::spec;
 use crate::error::ApiError;
 use crate::reply::Envelope;
 
 /// Names of all users.
 pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    call.body("DatabaseReq")?;
+    call.body(&spec::DATABASE)?;
     Envelope::new(call.app.auth.list_users()).into_bytes()
 }
 
 /// Names of a user's roles.
 pub(super) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let user = call.app.auth.describe_user(&call.body("UserReq")?.required_text("userName")?)?;
+    let user = call.app.auth.describe_user(&call.body(&spec::USER)?.required_text("userName")?)?;
     described(user.roles, &user.description)
 }
 
 /// Adds a user.
 pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("PasswordReq")?;
+    let body = call.body(&spec::PASSWORD)?;
     let (name, password) = (body.required_text("userName")?, body.required_text("password")?);
     let description: String = body.get_or_default("description")?;
     call.app.auth.create_user(&name, &password, &description)?;
@@ -28,7 +29,7 @@ pub(super) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Changes a user's password, or description, or both.
 pub(super) fn update_password(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("NewPasswordReq")?;
+    let body = call.body(&spec::NEW_PASSWORD)?;
     let name = body.required_text("userName")?;
     let description = body.get::<String>("description")?;
     let (old, new) = (body.get::<String>("password")?, body.get::<String>("newPassword")?);
@@ -44,7 +45,7 @@ pub(super) fn update_password(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Removes a user; removing an unknown one succeeds.
 pub(super) fn drop(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    call.app.auth.drop_user(&call.body("UserReq")?.required_text("userName")?)?;
+    call.app.auth.drop_user(&call.body(&spec::USER)?.required_text("userName")?)?;
     done()
 }
 
@@ -63,6 +64,6 @@ pub(super) fn revoke_role(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 }
 
 fn user_and_role(call: &Call<'_>) -> Result<(String, String), ApiError> {
-    let body = call.body("UserRoleReq")?;
+    let body = call.body(&spec::USER_ROLE)?;
     Ok((body.required_text("userName")?, body.required_text("roleName")?))
 }

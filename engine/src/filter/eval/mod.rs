@@ -5,6 +5,7 @@
 mod column;
 mod computed;
 mod list;
+mod lookup;
 mod pair;
 mod strings;
 
@@ -22,18 +23,48 @@ use super::number::Number;
 use super::predicate::{COSTLY, JsonListTest, Predicate, Source};
 use super::verdict::{Rows, Verdict};
 use crate::error::{EngineError, Result};
+use crate::index::scalar::{ScalarIndex, ScalarIndexes};
+use crate::schema::DYNAMIC_FIELD;
+
+/// The columns of a segment, and what is prepared of them.
+#[derive(Clone, Copy)]
+pub(super) struct Columns<'a> {
+    pub(super) batch: &'a RecordBatch,
+    pub(super) indexes: Option<&'a ScalarIndexes>,
+}
+
+impl<'a> Columns<'a> {
+    fn index(self, column: usize) -> Option<&'a ScalarIndex> {
+        self.indexes?.index(self.batch.schema_ref().fields().get(column)?)
+    }
+
+    /// The values of an undeclared key, where they are a column.
+    fn key(self, column: usize, path: &[Step]) -> Option<&'a ArrayRef> {
+        let [Step::Key(key)] = path else { return None };
+        let indexes = self.indexes?;
+        let field = self.batch.schema_ref().fields().get(column)?;
+        (field.name() == DYNAMIC_FIELD).then(|| indexes.key(key))?
+    }
+}
 
 /// The truth of `predicate` for every wanted row.
 ///
 /// # Errors
 /// `Internal` when the columns are not those that the predicate was bound to.
-pub(super) fn evaluate(predicate: &Predicate, columns: &RecordBatch, rows: Rows<'_>) -> Result<Verdict> {
+pub(super) fn evaluate(predicate: &Predicate, columns: Columns<'_>, rows: Rows<'_>) -> Result<Verdict> {
     Ok(match predicate {
         Predicate::Constant(value) => Verdict::constant(*value, rows.count),
         Predicate::Not(inner) => evaluate(inner, columns, rows)?.not(),
         Predicate::And(parts) => connect(parts, columns, rows, true)?,
         Predicate::Or(parts) => connect(parts, columns, rows, false)?,
-        Predicate::Column { source, test } => column::test(&*read(columns, *source)?, test, rows)?,
+        Predicate::Column { source, test } => {
+            if let (Source::Column(position), Some(index)) = (source, columns.index(source.column()))
+                && let Some(verdict) = lookup::indexed(index, array(columns, *position)?, test, rows)?
+            {
+                return Ok(verdict);
+            }
+            column::test(&*read(columns, *source)?, test, rows)?
+        }
         Predicate::Computed { source, arithmetic, range } => {
             computed::numbers(&*read(columns, *source)?, arithmetic, range, rows)?
         }
@@ -41,6 +72,10 @@ pub(super) fn evaluate(predicate: &Predicate, columns: &RecordBatch, rows: Rows<
             computed::moments(&*read(columns, *source)?, intervals, *range, rows)?
         }
         Predicate::Json { column, path, counted, arithmetic, test } => {
+            let plain = !counted && arithmetic.is_none();
+            if let Some(values) = columns.key(*column, path).filter(|_| plain) {
+                return lookup::key_column(values, test, rows);
+            }
             let texts = strings(array(columns, *column)?)?;
             Verdict::from_rows(rows, |row| {
                 let value = json_value(json::find(text_at(texts, row)?, path)?, *counted)?;
@@ -71,7 +106,7 @@ pub(super) fn evaluate(predicate: &Predicate, columns: &RecordBatch, rows: Rows<
 }
 
 /// Joins parts, of which the cheap ones come first, until no row is open.
-fn connect(parts: &[Predicate], columns: &RecordBatch, rows: Rows<'_>, and: bool) -> Result<Verdict> {
+fn connect(parts: &[Predicate], columns: Columns<'_>, rows: Rows<'_>, and: bool) -> Result<Verdict> {
     let mut verdict: Option<Verdict> = None;
     for part in parts {
         let Some(before) = verdict else {
@@ -92,12 +127,12 @@ fn connect(parts: &[Predicate], columns: &RecordBatch, rows: Rows<'_>, and: bool
     verdict.ok_or_else(|| EngineError::Internal("a filter connective without operands".to_owned()))
 }
 
-fn array(columns: &RecordBatch, column: usize) -> Result<&ArrayRef> {
-    columns.columns().get(column).ok_or_else(|| unfit(&format!("no column {column}")))
+fn array<'a>(columns: Columns<'a>, column: usize) -> Result<&'a ArrayRef> {
+    columns.batch.columns().get(column).ok_or_else(|| unfit(&format!("no column {column}")))
 }
 
 /// The declared values that a source stands for.
-fn read(columns: &RecordBatch, source: Source) -> Result<ArrayRef> {
+fn read(columns: Columns<'_>, source: Source) -> Result<ArrayRef> {
     let array = array(columns, source.column())?;
     match source {
         Source::Column(_) => Ok(Arc::clone(array)),

@@ -4,9 +4,12 @@
 use std::borrow::Cow;
 
 use super::ast::Step;
+pub(crate) use members::json_value_of;
+
 use super::number::Number;
 
 mod list;
+mod members;
 
 pub(super) use list::{ValueSet, count, same_list};
 

@@ -10,10 +10,11 @@ use super::index::texts;
 use crate::body::Object;
 use crate::error::ApiError;
 use crate::rest::call::{Call, done};
+use crate::rest::spec;
 
 /// Gives a collection another name, and another database if one is named.
 pub(crate) fn rename(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("RenameCollectionReq")?;
+    let body = call.body(&spec::RENAME)?;
     let old = body.required_text("collectionName")?;
     let new = body.required_text("newCollectionName")?;
     let database = call.database(&body)?;
@@ -26,14 +27,14 @@ pub(crate) fn rename(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Deletes all rows.
 pub(crate) fn truncate(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionNameReq")?;
+    let body = call.body(&spec::COLLECTION_NAME)?;
     call.collection(&body)?.truncate()?;
     done()
 }
 
 /// Sets properties. Values of any type are stored as text.
 pub(crate) fn alter_properties(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionReqWithProperties")?;
+    let body = call.body(&spec::COLLECTION_PROPERTIES)?;
     let mut properties = texts(&body.object("properties")?);
     if let Some(seconds) = properties.remove("ttl.seconds") {
         properties.insert(TTL_PROPERTY.to_owned(), seconds);
@@ -48,7 +49,7 @@ pub(crate) fn alter_properties(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Removes properties.
 pub(crate) fn drop_properties(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("DropCollectionPropertiesReq")?;
+    let body = call.body(&spec::DROP_COLLECTION_PROPERTIES)?;
     let keys: Vec<String> = body.get_or_default("propertyKeys")?;
     let collection = call.collection(&body)?;
     if keys.is_empty() {
@@ -62,7 +63,7 @@ pub(crate) fn drop_properties(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Adds a field that may be null.
 pub(crate) fn add_field(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionFieldReqWithSchema")?;
+    let body = call.body(&spec::FIELD_WITH_SCHEMA)?;
     let field = read_field(body.required("schema")?)?;
     call.collection(&body)?.add_field(field)?;
     done()
@@ -70,7 +71,7 @@ pub(crate) fn add_field(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Removes a field, by name or number.
 pub(crate) fn drop_field(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionFieldReq")?;
+    let body = call.body(&spec::FIELD)?;
     let name: String = body.get_or_default("fieldName")?;
     let id: Option<i64> = body.get("fieldId")?;
     let collection = call.collection(&body)?;
@@ -91,7 +92,7 @@ pub(crate) fn drop_field(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Changes sizes and further parameters of a field.
 pub(crate) fn alter_field_properties(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionFieldReqWithParams")?;
+    let body = call.body(&spec::FIELD_WITH_PARAMS)?;
     let name = body.required_text("fieldName")?;
     let params = field_params(&body)?;
     let collection = call.collection(&body)?;
@@ -106,7 +107,7 @@ fn field_params(body: &Object<'_>) -> Result<BTreeMap<String, String>, ApiError>
 
 /// Functions are part of a schema from the start.
 pub(crate) fn add_function(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionFunctionReq")?;
+    let body = call.body(&spec::FUNCTION)?;
     call.collection(&body)?;
     Err(ApiError::unsupported("changing the functions of a collection that is there"))
 }

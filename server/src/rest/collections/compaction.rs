@@ -4,10 +4,11 @@ use crate::error::ApiError;
 use crate::reply::Envelope;
 use crate::rest::call::Call;
 use crate::rest::number::integer_parameter;
+use crate::rest::spec;
 
 /// Seals and asks for a compaction. The job is named after the collection: its state is that of all compaction there.
 pub(crate) fn compact(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CompactReq")?;
+    let body = call.body(&spec::COMPACT)?;
     let collection = call.collection(&body)?;
     collection.flush()?;
     collection.request_compaction();
@@ -16,7 +17,7 @@ pub(crate) fn compact(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// How far a compaction is. One of a collection that is gone is done.
 pub(crate) fn get_compaction_state(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("GetCompactionStateReq")?;
+    let body = call.body(&spec::COMPACTION_STATE)?;
     let id = body.raw("jobID").map(|raw| integer_parameter("jobID", raw)).transpose()?.unwrap_or(0);
     let collection = call.app.engine.open_collections().into_iter().find(|c| i64::try_from(c.id()) == Ok(id));
     let running = collection.is_some_and(|c| c.is_compacting());

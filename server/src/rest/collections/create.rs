@@ -15,13 +15,14 @@ use crate::body::Object;
 use crate::error::{ApiError, code};
 use crate::rest::call::{Call, check_consistency, done};
 use crate::rest::number::integer_parameter;
+use crate::rest::spec;
 
 /// Most shards that Milvus takes.
 const MAX_SHARDS: i64 = 16;
 
 /// Creates a collection; creating the same one again succeeds.
 pub(crate) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionReq")?;
+    let body = call.body(&spec::COLLECTION)?;
     let mut definition = definition(&body)?;
     definition.database = call.database(&body)?;
     call.app.engine.create(definition)?;
@@ -221,7 +222,7 @@ fn with_schema(
 
 /// A function of a schema.
 fn read_function(raw: &RawValue) -> Result<Function, ApiError> {
-    let object = Object::within("FunctionSchema", raw)?;
+    let object = Object::within(&spec::FUNCTION_SCHEMA, raw)?;
     let name = object.required_text("name")?;
     let kind: String = object.get_or_default("type")?;
     if !matches!(kind.as_str(), "BM25" | "1") {
@@ -252,7 +253,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Definition, ApiError> {
-        definition(&Object::parse("CollectionReq", text.as_bytes()).unwrap())
+        definition(&Object::parse(&spec::COLLECTION, text.as_bytes()).unwrap())
     }
 
     fn refused(text: &str) -> (i32, String) {

@@ -9,10 +9,11 @@ use super::load::state;
 use crate::error::ApiError;
 use crate::reply::{Envelope, KeyValue};
 use crate::rest::call::Call;
+use crate::rest::spec;
 
 /// Describes a collection.
 pub(crate) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionNameReq")?;
+    let body = call.body(&spec::COLLECTION_NAME)?;
     let collection = call.collection(&body)?;
     let definition = collection.definition();
     let aliases = call.app.engine.aliases(&definition.database, Some(&definition.name))?;

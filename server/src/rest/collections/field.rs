@@ -7,10 +7,11 @@ use serde_json::value::RawValue;
 use crate::body::Object;
 use crate::error::ApiError;
 use crate::rest::number::integer_parameter;
+use crate::rest::spec;
 
 /// Reads one item of `schema.fields`. Rules between fields, and limits, are the engine's.
 pub(super) fn read_field(raw: &RawValue) -> Result<Field, ApiError> {
-    let object = Object::within("FieldSchema", raw)?;
+    let object = Object::within(&spec::FIELD_SCHEMA, raw)?;
     let name: String = object.get_or_default("fieldName")?;
     let data_type: String = object.get_or_default("dataType")?;
     object.refuse(&["externalField"])?;

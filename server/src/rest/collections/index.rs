@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::field::text_of_param;
 use crate::body::Object;
 use crate::error::ApiError;
+use crate::rest::spec;
 
 /// The indexes that a request asks for, one a field. `unknown` says that there is no such field.
 pub(in crate::rest) fn read_indexes(
@@ -27,7 +28,7 @@ fn read_index(
     schema: &Schema,
     unknown: fn(&str) -> ApiError,
 ) -> Result<IndexDefinition, ApiError> {
-    let object = Object::within("IndexParam", raw)?;
+    let object = Object::within(&spec::INDEX_PARAM, raw)?;
     let field: String = object.get_or_default("fieldName")?;
     let name: String = object.get_or_default("indexName")?;
     let metric: String = object.get_or_default("metricType")?;

@@ -6,6 +6,7 @@ use elanus_engine::Definition;
 use crate::error::ApiError;
 use crate::reply::Envelope;
 use crate::rest::call::{Call, done, partitions};
+use crate::rest::spec;
 
 /// The words for a collection that is loaded, and for one that is not.
 pub(super) const LOADED: &str = "LoadStateLoaded";
@@ -18,7 +19,7 @@ pub(super) fn state(definition: &Definition) -> &'static str {
 
 /// Whether a collection, or some of its partitions, were asked to be loaded.
 pub(crate) fn get_load_state(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionNameReq")?;
+    let body = call.body(&spec::COLLECTION_NAME)?;
     let partitions = partitions(&body)?;
     let loaded = call.collection(&body)?.definition().is_loaded(&partitions)?;
     let data = match loaded {
@@ -30,7 +31,7 @@ pub(crate) fn get_load_state(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Notes that a collection is to be loaded. Its vector fields need indexes, as in Milvus.
 pub(crate) fn load(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionNameReq")?;
+    let body = call.body(&spec::COLLECTION_NAME)?;
     let collection = call.collection(&body)?;
     let definition = collection.definition();
     let indexed = |name: &str| definition.indexes.iter().any(|index| index.field == name);
@@ -50,7 +51,7 @@ pub(crate) fn load(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Notes that a collection is not needed for now. It stays searchable.
 pub(crate) fn release(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionNameReq")?;
+    let body = call.body(&spec::COLLECTION_NAME)?;
     let collection = call.collection(&body)?;
     if collection.definition().is_loaded(&[])? {
         collection.set_loaded(&[], false)?;

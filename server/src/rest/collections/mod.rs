@@ -22,18 +22,19 @@ use elanus_engine::EngineError;
 use elanus_engine::catalog::qualified;
 
 use super::call::{Call, done};
+use super::spec;
 use crate::error::ApiError;
 use crate::reply::Envelope;
 
 /// Names of all collections of a database.
 pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("DatabaseReq")?;
+    let body = call.body(&spec::DATABASE)?;
     Envelope::new(call.app.engine.names_in(&call.database(&body)?)?).into_bytes()
 }
 
 /// Whether there is a collection; one that is out of service is there, and so is one under an alias.
 pub(super) fn has(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionNameReq")?;
+    let body = call.body(&spec::COLLECTION_NAME)?;
     let name = body.required_text("collectionName")?;
     let found = call.app.engine.collection_in(&call.database(&body)?, &name);
     let has = !matches!(found, Err(EngineError::CollectionNotFound { .. }));
@@ -42,7 +43,7 @@ pub(super) fn has(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Drops a collection; dropping an unknown one succeeds.
 pub(super) fn drop(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionNameReq")?;
+    let body = call.body(&spec::COLLECTION_NAME)?;
     let name = body.required_text("collectionName")?;
     let database = call.database(&body)?;
     if !name.contains('/') {
@@ -53,14 +54,14 @@ pub(super) fn drop(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Number of live rows.
 pub(super) fn get_stats(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionNameReq")?;
+    let body = call.body(&spec::COLLECTION_NAME)?;
     let rows = call.collection(&body)?.count();
     Envelope::new(serde_json::json!({ "rowCount": rows })).into_bytes()
 }
 
 /// Moves rows from memory and log into files. They are durable before, too.
 pub(super) fn flush(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionNameReq")?;
+    let body = call.body(&spec::COLLECTION_NAME)?;
     call.collection(&body)?.flush()?;
     done()
 }

@@ -4,12 +4,13 @@ use super::Narrowing;
 use crate::error::ApiError;
 use crate::reply::Envelope;
 use crate::rest::call::Call;
+use crate::rest::spec;
 use crate::telemetry::VectorCount;
 
 /// Deletes the rows that match; answers how many died, or how many keys were named when the filter does only that: Milvus
 /// does not look whether they are there.
 pub(crate) fn delete(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionFilterReq")?;
+    let body = call.body(&spec::COLLECTION_FILTER)?;
     let expression = body.required_text("filter")?;
     let narrowing = Narrowing::read(&body)?;
     let collection = call.collection(&body)?;

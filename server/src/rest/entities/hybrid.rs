@@ -12,9 +12,10 @@ use super::search::{answer, in_milvus_words, read_group, read_vectors, vector_fi
 use super::search_params::SearchParams;
 use super::{Narrowing, check_read};
 use crate::body::Object;
-use crate::error::{ApiError, code};
+use crate::error::ApiError;
 use crate::rest::call::{Call, partitions};
 use crate::rest::number::float_parameter;
+use crate::rest::spec;
 
 /// Hits of a search that does not say how many.
 const DEFAULT_LIMIT: i64 = 100;
@@ -23,12 +24,10 @@ const DEFAULT_K: f64 = 60.0;
 
 /// The rows that several searches find best together.
 pub(crate) fn hybrid_search(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("HybridSearchReq")?;
+    let body = call.body(&spec::HYBRID_SEARCH)?;
     let searches = body.array("search")?.unwrap_or_default();
     if searches.is_empty() {
-        let message = "missing required parameters, error: Key: 'HybridSearchReq.Search' Error:Field validation for \
-                       'Search' failed on the 'required' tag";
-        return Err(ApiError { code: code::MISSING_FIELD, ..ApiError::invalid(message) });
+        return Err(body.missing("search"));
     }
     body.refuse(&["functionScore"])?;
     let limit = body.get("limit")?.unwrap_or(DEFAULT_LIMIT);
@@ -65,7 +64,7 @@ fn one(
     partitions: &[String],
     raw: &RawValue,
 ) -> Result<SearchRequest, ApiError> {
-    let object = Object::within("SubSearchReq", raw)?;
+    let object = Object::within(&spec::SUB_SEARCH, raw)?;
     object.refuse(&["ids"])?;
     let name: String = object.get_or_default("annsField")?;
     let field = vector_field(schema, &name)?;
@@ -77,11 +76,7 @@ fn one(
         "" => None,
         name => Some(name.parse().map_err(|error| ApiError::invalid(format!("{error}: invalid parameter")))?),
     };
-    let data = object.raw("data").ok_or_else(|| {
-        let message = "missing required parameters, error: Key: 'SubSearchReq.Data' Error:Field validation for 'Data' \
-                       failed on the 'required' tag";
-        ApiError { code: code::MISSING_FIELD, ..ApiError::invalid(message) }
-    })?;
+    let data = object.required("data")?;
     let mut narrowing = Narrowing::read(&object)?;
     narrowing.partitions.extend_from_slice(partitions);
     let projection = Projection::resolve::<&str>(schema, &[])?;
@@ -120,9 +115,10 @@ fn fusion(rerank: &Object<'_>) -> Result<Fusion, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rest::spec::Request;
 
     fn read(text: &str) -> Result<Fusion, ApiError> {
-        fusion(&Object::parse("x", text.as_bytes()).unwrap())
+        fusion(&Object::parse(&Request::ANY, text.as_bytes()).unwrap())
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod write;
 pub(super) use delete::delete;
 pub(super) use hybrid::hybrid_search;
 pub(super) use read::{get, query};
+pub(crate) use rows::Reader as RowReader;
 pub(super) use search::search;
 pub(super) use write::{insert, upsert};
 
@@ -43,6 +44,12 @@ impl Narrowing {
             templates: templates(body)?,
             partitions: partitions(body)?,
         })
+    }
+
+    /// Reads the names of partitions alone.
+    fn partitions(body: &Object<'_>) -> Result<Self, ApiError> {
+        let (expression, templates) = (String::new(), Templates::default());
+        Ok(Self { expression, templates, partitions: partitions(body)? })
     }
 
     /// The filter for a collection; none where every row is meant. `plan` is Milvus's word for the kind of request.

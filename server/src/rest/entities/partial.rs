@@ -11,6 +11,7 @@ use super::keys;
 use crate::body::{Object, bad_json};
 use crate::error::ApiError;
 use crate::rest::json;
+use crate::rest::spec;
 
 /// What a request does with the value of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Operations {
     pub(super) fn read(body: &Object<'_>) -> Result<Self, ApiError> {
         let mut operations = HashMap::new();
         for raw in body.array("fieldOps")?.unwrap_or_default() {
-            let item = Object::within("FieldOp", raw)?;
+            let item = Object::within(&spec::FIELD_OP, raw)?;
             let name = item.required_text("fieldName")?;
             let word: String = item.get_or_default("op")?;
             let operation = match word.to_ascii_uppercase().as_str() {

@@ -11,16 +11,17 @@ use crate::body::Object;
 use crate::error::ApiError;
 use crate::reply::{Envelope, RowsJson};
 use crate::rest::call::Call;
+use crate::rest::spec;
 
 /// Rows of a query that does not say how many.
 const DEFAULT_LIMIT: i64 = 100;
 
 /// Rows by key, in ascending order of keys; unknown keys are left out.
 pub(crate) fn get(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionIDReq")?;
+    let body = call.body(&spec::COLLECTION_ID)?;
     let id = body.required("id")?;
     let names = output_fields(&body)?;
-    let narrowing = Narrowing::read(&body)?;
+    let narrowing = Narrowing::partitions(&body)?;
     check_read(&body)?;
     let collection = call.collection(&body)?;
     let schema = collection.schema();
@@ -41,7 +42,7 @@ pub(crate) fn get(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Rows that match a filter, in ascending order of keys; or their number.
 pub(crate) fn query(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("QueryReqV2")?;
+    let body = call.body(&spec::QUERY)?;
     let narrowing = Narrowing::read(&body)?;
     let names = output_fields(&body)?;
     let limit: Option<i64> = body.get("limit")?;

@@ -1,6 +1,8 @@
 //! Rows of an insert or upsert: from the raw JSON array straight into a [`BatchBuilder`], value by value, no tree in
 //! between: the body has been read once, and is only walked here. A wrong row refuses the whole request; nothing of it is stored.
 
+mod typed;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use axum::http::StatusCode;
 use elanus_engine::EngineError;
 use elanus_engine::row::moment::Zone;
 use elanus_engine::row::{Batch, BatchBuilder, Key, KeySource, Value};
-use elanus_engine::schema::{DataType, Field, Schema};
+use elanus_engine::schema::{DYNAMIC_FIELD, DataType, Field, Schema};
 use serde_json::value::RawValue;
 
 use super::partial::Stored;
@@ -57,8 +59,12 @@ fn refused_rows(reason: impl fmt::Display) -> ApiError {
 }
 
 /// State from row to row.
-struct Reader<'s> {
+pub(crate) struct Reader<'s> {
     builder: BatchBuilder,
+    /// Rows of the same source in earlier batches: rows are counted over all of them.
+    before: usize,
+    /// Whether `$meta` may hold the undeclared keys, as it does in files.
+    takes_meta: bool,
     positions: HashMap<String, usize>,
     write: Write,
     zone: Zone,
@@ -80,6 +86,8 @@ impl<'s> Reader<'s> {
         let positions = schema.fields().iter().enumerate().map(|(i, f)| (f.name.clone(), i)).collect();
         Self {
             builder: BatchBuilder::new(schema, source),
+            before: 0,
+            takes_meta: false,
             positions,
             write,
             zone: zone.clone(),
@@ -91,8 +99,11 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// Reads one row.
-    fn row(&mut self, row: &str) -> Result<(), ApiError> {
+    /// Reads one row, the text of a valid JSON value.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub(crate) fn row(&mut self, row: &str) -> Result<(), ApiError> {
         let members = || json::members(row).ok_or_else(|| bad_json("expected a row as an object"));
         if let Some(stored) = self.stored {
             self.base = stored_row(stored, self.builder.schema().primary(), members()?);
@@ -113,7 +124,7 @@ impl<'s> Reader<'s> {
     }
 
     fn refuse(&self, field: &str, reason: String) -> ApiError {
-        told(EngineError::InvalidRow { field: field.to_owned(), row: self.builder.rows(), reason })
+        self.told()(EngineError::InvalidRow { field: field.to_owned(), row: self.builder.rows(), reason })
     }
 
     /// Notes that the row carries this field; twice is a fault.
@@ -147,7 +158,7 @@ impl<'s> Reader<'s> {
                 reason,
             })
         };
-        self.builder.set_vector(position, fill).map_err(told)
+        self.builder.set_vector(position, fill).map_err(self.told())
     }
 
     /// Sets a scalar field of the row under construction.
@@ -169,9 +180,9 @@ impl<'s> Reader<'s> {
         if let (Some(stored), Some(base), Value::List(given)) = (self.stored, self.base, value)
             && let Some(combined) = stored.combine(base, &field.name, given)
         {
-            return self.builder.set(position, Value::List(&combined)).map_err(told);
+            return self.builder.set(position, Value::List(&combined)).map_err(self.told());
         }
-        self.builder.set(position, value).map_err(told)
+        self.builder.set(position, value).map_err(self.told())
     }
 
     /// Checks a primary key against what the request may carry.
@@ -199,10 +210,13 @@ impl<'s> Reader<'s> {
 
     /// Adds an undeclared key to the row under construction.
     fn undeclared(&mut self, key: &str, json: &str) -> Result<(), ApiError> {
+        if self.takes_meta && key == DYNAMIC_FIELD {
+            return self.meta(json);
+        }
         scalar::check_json(json).map_err(|reason| self.refuse(key, reason))?;
         // Of a stored row, null takes the key away.
         if self.base.is_none() || json != "null" {
-            self.builder.set_dynamic(key, json).map_err(told)?;
+            self.builder.set_dynamic(key, json).map_err(self.told())?;
         }
         if self.undeclared.contains(key) {
             return Err(self.refuse(key, "the key appears twice in the row".into()));
@@ -218,22 +232,33 @@ impl<'s> Reader<'s> {
         for (position, field) in schema.fields().iter().enumerate() {
             let left_out = !self.seen.get(position).copied().unwrap_or(true);
             if left_out && !field.primary && !field.function_output {
-                stored.keep(base, &mut self.builder, position, &field.name).map_err(told)?;
+                stored.keep(base, &mut self.builder, position, &field.name).map_err(self.told())?;
             }
         }
         for (key, value) in stored.undeclared(base) {
             if !self.undeclared.contains(&key) {
-                self.builder.set_dynamic(&key, value).map_err(told)?;
+                self.builder.set_dynamic(&key, value).map_err(self.told())?;
             }
         }
         Ok(())
+    }
+
+    /// Turns an error of the engine into what the client is told. Rows are counted from the first of all batches.
+    fn told(&self) -> impl Fn(EngineError) -> ApiError + use<> {
+        let before = self.before;
+        move |error| match error {
+            EngineError::InvalidRow { field, row, reason } => {
+                refused_rows(EngineError::InvalidRow { field, row: before + row, reason })
+            }
+            other => other.into(),
+        }
     }
 
     fn end_row(&mut self) -> Result<(), ApiError> {
         self.keep_rest()?;
         self.seen.fill(false);
         self.undeclared.clear();
-        self.builder.end_row().map_err(told)
+        self.builder.end_row().map_err(self.told())
     }
 }
 
@@ -257,14 +282,6 @@ pub(super) fn carries_keys(schema: &Schema, data: &RawValue) -> bool {
     let first = json::elements(data.get()).and_then(|mut rows| rows.next());
     let mut members = first.and_then(json::members).into_iter().flatten();
     members.any(|(name, value)| name.as_deref() == Some(&schema.primary().name) && value != "null")
-}
-
-/// An error of the engine as the client is told.
-fn told(error: EngineError) -> ApiError {
-    match error {
-        EngineError::InvalidRow { .. } => refused_rows(error),
-        other => other.into(),
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::body::{Object, bad_json};
 use crate::error::{ApiError, code};
 use crate::reply::{Envelope, RowsJson};
 use crate::rest::call::Call;
+use crate::rest::spec;
 
 /// Hits of a search that does not say how many.
 const DEFAULT_LIMIT: i64 = 100;
@@ -42,7 +43,7 @@ struct Asked<'a> {
 
 /// The nearest rows to each query: one flat list, and how many belong to each.
 pub(crate) fn search(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("SearchReqV2")?;
+    let body = call.body(&spec::SEARCH)?;
     let asked = Asked::read(&body)?;
     let collection = call.collection(&body)?;
     let schema = collection.schema();
@@ -55,7 +56,7 @@ pub(crate) fn search(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let request = SearchRequest {
         metric: asked.params.metric,
         offset: asked.offset,
-        filter: asked.narrowing.filter_of(&collection, &schema, "search")?,
+        filter: asked.narrowing.filter_of(&collection, &schema, "query")?,
         radius: asked.params.radius,
         range_filter: asked.params.range_filter,
         effort: asked.params.effort,
@@ -268,7 +269,7 @@ mod tests {
     use super::*;
 
     fn asked(text: &str) -> Result<(), ApiError> {
-        Asked::read(&Object::parse("SearchReqV2", text.as_bytes()).unwrap()).map(|_| ())
+        Asked::read(&Object::parse(&spec::SEARCH, text.as_bytes()).unwrap()).map(|_| ())
     }
 
     #[test]
@@ -283,7 +284,6 @@ mod tests {
             (r#"{"data":[],"offset":16384,"limit":1}"#, 1100, "offset+topk [16385]"),
             (r#"{"data":[],"limit":"5"}"#, 1801, "limit"),
             (r#"{"data":[],"orderByFields":["a"]}"#, 1100, "orderByFields is not supported"),
-            (r#"{"data":[],"partitionNames":["p"]}"#, 1100, "not supported"),
             (r#"{"data":[],"consistencyLevel":"x"}"#, 1100, "consistencyLevel"),
         ] {
             let error = asked(text).unwrap_err();

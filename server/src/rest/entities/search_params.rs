@@ -167,10 +167,11 @@ fn round_decimal(raw: &RawValue) -> Result<Option<i32>, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rest::spec;
 
     fn read(params: &str) -> Result<SearchParams, ApiError> {
         let text = format!(r#"{{"searchParams":{params}}}"#);
-        SearchParams::read(&Object::parse("SearchReqV2", text.as_bytes()).unwrap())
+        SearchParams::read(&Object::parse(&spec::SEARCH, text.as_bytes()).unwrap())
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::body::bad_json;
 use crate::error::ApiError;
 use crate::reply::Envelope;
 use crate::rest::call::Call;
+use crate::rest::spec;
 use crate::telemetry::VectorCount;
 
 #[derive(Serialize)]
@@ -28,7 +29,7 @@ struct Upserted<'a> {
 
 /// Adds rows.
 pub(crate) fn insert(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionDataReq")?;
+    let body = call.body(&spec::COLLECTION_DATA)?;
     let data = rows_of(body.required("data")?)?;
     let partition: String = body.get_or_default("partitionName")?;
     let collection = call.collection(&body)?;
@@ -49,7 +50,7 @@ pub(crate) fn insert(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// Adds rows, or replaces those with the same keys, or only some of their fields.
 pub(crate) fn upsert(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
-    let body = call.body("CollectionDataReq")?;
+    let body = call.body(&spec::COLLECTION_DATA)?;
     let data = rows_of(body.required("data")?)?;
     let partition: String = body.get_or_default("partitionName")?;
     let operations = Operations::read(&body)?;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Row, columns, fields, schema};
 use crate::filter::{Filter, FilterOptions};
+use crate::index::scalar::ScalarIndexes;
 use crate::schema::{DataType, Schema};
 
 mod generate;
@@ -27,7 +28,9 @@ const PATHS: [(&str, &str, &[&str]); 7] = [
 ];
 const ARRAYS: [&str; 6] = ["tags", "tinies", "singles", "doubles", "names", "marks"];
 /// Patterns of `=~` with what they mean.
-const PATTERNS: [(&str, fn(&str) -> bool); 6] = [
+type Matches = fn(&str) -> bool;
+
+const PATTERNS: [(&str, Matches); 6] = [
     ("", |_| true),
     ("^a", |text| text.starts_with('a')),
     ("b$", |text| text.ends_with('b')),
@@ -387,6 +390,10 @@ proptest! {
         let skip = skip.min(rows.len() - 1);
         let columns = columns(&schema, &rows).slice(skip, rows.len() - skip);
         let bits = filter.evaluate(&columns).unwrap();
+        let names: Vec<String> = columns.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let indexes = ScalarIndexes::build(&columns, &names).unwrap();
+        let prepared = filter.evaluate_with(&columns, Some(&indexes)).unwrap();
+        prop_assert_eq!(&bits, &prepared, "with what is prepared of the columns: {}", text);
         prop_assert_eq!(bits.len(), rows.len() - skip);
         for (row, matched) in rows[skip..].iter().zip(&bits) {
             let expected = interpret(&expr, row) == Some(true);
