@@ -224,8 +224,7 @@ test("databases", async () => {
   await refused(800, client.listCollections({ dbName }));
 });
 
-test("users and roles", async (t) => {
-  if ((await client.listUsers().catch((error) => error)).status === 404) return t.skip("no users in this build");
+test("users and roles", async () => {
   const userName = `ada_${process.pid}`;
   const roleName = `reader_${process.pid}`;
   const privilege = { roleName, objectType: "Collection", objectName: "*", privilege: "Search" };
@@ -256,9 +255,7 @@ test("import jobs", async (t) => {
   assert.equal(listed.code, 0);
   assert.ok(Array.isArray(listed.data.records));
   await refused(1802, client.createImportJobs({ collectionName }));
-  const folder = process.env.ELANUS_IMPORTS;
-  if (!folder) return t.skip("ELANUS_IMPORTS does not name a folder that the server imports from");
-  const file = path.join(folder, "rows.json");
+  const file = path.join(process.env.ELANUS_IMPORTS, "rows.json");
   fs.writeFileSync(file, JSON.stringify([{ id: 900, vector: [1, 2, 3, 4], name: "imported" }, { id: 901, vector: [4, 3, 2, 1] }]));
   const { jobId } = await ok(client.createImportJobs({ collectionName, files: [[file]] }));
   assert.equal(typeof jobId, "string");

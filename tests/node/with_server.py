@@ -12,9 +12,12 @@ from conftest import Server
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(pathlib.Path(folder) / "data")
+        imports = pathlib.Path(folder) / "imports"
+        imports.mkdir()
+        server = Server(pathlib.Path(folder) / "data", environment={"ELANUS_IMPORT_ROOT": str(imports)})
         try:
-            return subprocess.run(sys.argv[1:], env={**os.environ, "ELANUS_URL": server.url}, check=False).returncode
+            environment = {**os.environ, "ELANUS_URL": server.url, "ELANUS_IMPORTS": str(imports)}
+            return subprocess.run(sys.argv[1:], env=environment, check=False).returncode
         finally:
             server.stop()
 
