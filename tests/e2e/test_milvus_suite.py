@@ -655,6 +655,84 @@ class TestQuery:
         assert api.ok("entities/get", {"collectionName": name, "id": [10**9]}) == []
 
 
+class TestAggregatesAndOrder:
+    """Groups, aggregates and orders of random rows with nulls, against Python."""
+
+    @pytest.fixture(scope="class")
+    def numbers_of(self, shared_server):
+        draw = random.Random(90)
+        name = gen_unique_str("numbers")
+        null = {"nullable": True}
+        fields = [
+            field("id", "Int64", isPrimary=True),
+            field("g", "VarChar", max_length=8, **null),
+            field("h", "Int8"),
+            field("b", "Bool", **null),
+            field("n", "Int64", **null),
+            field("x", "Double", **null),
+            field("v", "FloatVector", dim=2),
+        ]
+        create = {"collectionName": name, "schema": {"fields": fields}}
+        shared_server.ok("collections/create", {**create, "indexParams": [{"fieldName": "v", "metricType": "L2"}]})
+        maybe = lambda value: None if draw.random() < 0.2 else value
+        rows = [
+            {
+                "id": i,
+                "g": maybe(draw.choice(WORDS)),
+                "h": draw.randrange(-3, 3),
+                "b": maybe(draw.random() < 0.5),
+                "n": maybe(draw.randrange(-50, 50)),
+                "x": maybe(draw.randrange(-100, 100) / 8),
+                "v": [i, 0],
+            }
+            for i in range(700)
+        ]
+        insert(shared_server, name, rows)
+        return name, rows
+
+    @pytest.mark.parametrize("by", [[], ["g"], ["h"], ["b"], ["g", "h"], ["b", "g", "h"]], ids=str)
+    @pytest.mark.parametrize("expression", ["", "n > 0", "x < 0 or h == 1"])
+    def test_groups(self, api, numbers_of, by, expression):
+        name, rows = numbers_of
+        keep = {
+            "": lambda r: True,
+            "n > 0": lambda r: r["n"] is not None and r["n"] > 0,
+            "x < 0 or h == 1": lambda r: (r["x"] is not None and r["x"] < 0) or r["h"] == 1,
+        }[expression]
+        groups = {}
+        for row in filter(keep, rows):
+            groups.setdefault(tuple(row[f] for f in by), []).append(row)
+        expected = {}
+        for key, members in groups.items():
+            n, x = ([m[f] for m in members if m[f] is not None] for f in ("n", "x"))
+            mean = sum(n) / len(n) if n else None
+            expected[key] = (len(members), len(n), sum(n) if n else None, mean, min(x, default=None), max(x, default=None))
+        asked = ["count(*)", "count(n)", "sum(n)", "avg(n)", "min(x)", "max(x)"]
+        body = {"collectionName": name, "filter": expression, "outputFields": [*by, *asked], "limit": 1000}
+        if by:
+            body["groupByFields"] = by
+        got = {tuple(r[f] for f in by): tuple(r[a] for a in asked) for r in api.ok("entities/query", body)}
+        assert set(got) == set(expected)
+        for key, values in expected.items():
+            assert got[key] == pytest.approx(values), key
+
+    @pytest.mark.parametrize("seed", range(12))
+    def test_orders(self, api, numbers_of, seed):
+        name, rows = numbers_of
+        draw = random.Random(seed)
+        order = [(f, draw.random() < 0.5, draw.random() < 0.5) for f in draw.sample(["g", "h", "n", "x"], draw.randrange(1, 4))]
+        limit, offset = draw.choice([(1000, 0), (10, 0), (50, 100), (7, 690)])
+        expected = list(rows)
+        for f, falling, nulls_first in reversed(order):
+            there = sorted((r for r in expected if r[f] is not None), key=lambda r: r[f], reverse=falling)
+            nulls = [r for r in expected if r[f] is None]
+            expected = nulls + there if nulls_first else there + nulls
+        words = [f"{f}:{'desc' if falling else 'asc'}:nulls_{'first' if first else 'last'}" for f, falling, first in order]
+        body = {"collectionName": name, "filter": "", "orderByFields": words, "limit": limit, "offset": offset}
+        got = api.ok("entities/query", {**body, "outputFields": [f for f, *_ in order]})
+        assert [r["id"] for r in got] == [r["id"] for r in expected][offset : offset + limit], words
+
+
 class TestSearch:
     @staticmethod
     def nearest(rows, query, metric, keep, k):
