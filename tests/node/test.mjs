@@ -1,4 +1,5 @@
-// The HttpClient of Milvus's Node SDK, through every method it has, against the real program at ELANUS_URL.
+// The HttpClient of Milvus's Node SDK, through every method it has, against the real program at ELANUS_URL, which asks
+// for passwords.
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -115,7 +116,7 @@ test("entities", async () => {
 });
 
 test("64-bit keys come as texts unless asked otherwise", async () => {
-  const careful = new HttpClient({ baseURL: `${endpoint}/v2`, database });
+  const careful = new HttpClient({ baseURL: `${endpoint}/v2`, database, username: "root", password: "Milvus" });
   const big = "9223372036854775806";
   assert.deepEqual((await ok(careful.insert({ collectionName: people, data: [{ id: big, vector: [0, 0, 0, 9] }] }))).insertIds, [big]);
   assert.deepEqual(await ok(careful.get({ collectionName: people, id: big, outputFields: ["id"] })), [{ id: big }]);
@@ -246,6 +247,13 @@ test("users and roles", async () => {
   await ok(client.dropRole({ roleName }));
   await ok(client.dropUser({ userName }));
   assert.ok(!(await ok(client.listUsers())).includes(userName));
+});
+
+test("a client without the right password", async () => {
+  for (const wrong of [{}, { token: "root:wrong" }, { username: "nobody", password: "Milvus" }]) {
+    const stranger = new HttpClient({ endpoint, ...wrong });
+    await assert.rejects(stranger.listCollections(), (error) => error.name === "HttpError" && error.status === 401 && error.message.includes("1800"));
+  }
 });
 
 test("import jobs", async (t) => {

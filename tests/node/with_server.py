@@ -1,4 +1,4 @@
-"""Starts the real program, then runs the command given with ELANUS_URL set, and ELANUS_IMPORTS to a folder of imports."""
+"""Starts the real program, which asks for passwords, then runs the command given with ELANUS_URL set, and ELANUS_IMPORTS to a folder of imports."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         imports = pathlib.Path(folder) / "imports"
         imports.mkdir()
-        server = Server(pathlib.Path(folder) / "data", environment={"ELANUS_IMPORT_ROOT": str(imports)})
+        server = Server(pathlib.Path(folder) / "data", environment={"ELANUS_AUTH": "true", "ELANUS_IMPORT_ROOT": str(imports)})
         try:
             environment = {**os.environ, "ELANUS_URL": server.url, "ELANUS_IMPORTS": str(imports)}
             return subprocess.run(sys.argv[1:], env=environment, check=False).returncode
