@@ -232,7 +232,8 @@ test("users and roles", async () => {
   await ok(client.createUser({ userName, password: "secret1" }));
   assert.ok((await ok(client.listUsers())).includes(userName));
   await ok(client.updateUserPassword({ userName, password: "secret1", newPassword: "secret2" }));
-  await refused(1400, client.updateUserPassword({ userName, password: "secret1", newPassword: "secret3" }));
+  const herself = new HttpClient({ endpoint, database, token: `${userName}:secret2` });
+  await refused(1400, herself.updateUserPassword({ userName, password: "secret1", newPassword: "secret3" }));
   await ok(client.createRole({ roleName }));
   assert.ok((await ok(client.listRoles())).includes(roleName));
   await ok(client.grantPrivilegeToRole(privilege));

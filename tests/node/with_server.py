@@ -1,4 +1,5 @@
-"""Starts the real program, which asks for passwords, then runs the command given with ELANUS_URL set, and ELANUS_IMPORTS to a folder of imports."""
+"""Starts the real program, which asks for passwords, then runs the command given with ELANUS_URL set, and ELANUS_IMPORTS
+to a folder of imports."""
 
 import os
 import pathlib
