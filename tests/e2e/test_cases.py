@@ -165,6 +165,8 @@ class Run:
         answer = self.server.session.request(
             step.get("method", "POST"), self.server.url + path, data=data.encode(), headers=headers, timeout=PATIENCE
         )
+        if answer.status_code != 200:  # Such an answer may come before the body was read, and end the connection.
+            self.server.session.close()
         try:
             return answer.status_code, answer.json(), data
         except ValueError:

@@ -470,6 +470,16 @@ def test_wrong_content_types(server, unharmed, kind):
         assert answer.status_code < 500, answer.text
 
 
+@pytest.mark.xfail(reason="closes connections that it did not say it would close", strict=False)
+def test_a_refusal_before_the_body_keeps_its_word(server, unharmed):
+    """An answer may come before its request's body was read; then that is drained, or the answer says that the connection
+    is closed, so that no client sends its next request into the void."""
+    session = requests.Session()
+    for _ in range(200):
+        answer = session.post(f"{server.url}/v2/vectordb/nothing/here", data=b"{}" * 50_000, timeout=PATIENCE)
+        assert answer.status_code == 404
+
+
 def chunked(parts, ending=b"0\r\n\r\n"):
     return b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in parts) + ending
 
