@@ -1114,12 +1114,6 @@ class TestIndex:
         ]
 
 
-def there(api, path):
-    """Marks a test as failing while a route is not there."""
-    if api.post(f"/v2/vectordb/{path}", json={}).status_code == 404:
-        pytest.xfail(f"{path} is not in this build")
-
-
 class TestUsersAndRoles:
     def test_user_e2e(self, api):
         user = gen_unique_str("user")[:30].replace("-", "_")
@@ -1199,7 +1193,6 @@ class TestImportJobs:
 
     @pytest.mark.parametrize("auto_id", [True, False])
     def test_job_e2e(self, api, name, auto_id):
-        there(api, "jobs/import/list")
         create_books(api, name, dim=8, auto_id=auto_id)
         assert api.ok("jobs/import/list", {"collectionName": name})["records"] == []
         rows = books(1500, 8, np.random.default_rng(80), auto_id=auto_id)
@@ -1220,7 +1213,6 @@ class TestImportJobs:
         assert hit["word_count"] == 7
 
     def test_import_into_a_partition_and_beside_rows(self, api, name):
-        there(api, "jobs/import/list")
         api.ok("collections/create", {"collectionName": name, "dimension": 4, "metricType": "L2"})
         api.ok("partitions/create", {"collectionName": name, "partitionName": "p"})
         insert(api, name, [{"id": i, "vector": [i, 0, 0, 0]} for i in range(10)])
@@ -1241,13 +1233,11 @@ class TestImportJobs:
 
     @pytest.mark.parametrize("rows", WRONG.values(), ids=WRONG)
     def test_a_wrong_file_fails_with_a_reason_and_stores_nothing(self, api, name, rows):
-        there(api, "jobs/import/list")
         api.ok("collections/create", {"collectionName": name, "dimension": 4})
         assert self.run(api, name, rows, state="Failed")["reason"]
         assert api.count(name) == 0
 
     def test_wrong_requests(self, api, name):
-        there(api, "jobs/import/list")
         api.ok("collections/create", {"collectionName": name, "dimension": 8})
         assert api.v2("jobs/import/create", {"collectionName": name})["code"] == 1802
         assert api.v2("jobs/import/create", {"collectionName": gen_unique_str(), "files": [["a.json"]]})["code"] == 100

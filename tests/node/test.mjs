@@ -257,12 +257,9 @@ test("a client without the right password", async () => {
   }
 });
 
-test("import jobs", async (t) => {
+test("import jobs", async () => {
   const collectionName = people;
-  const listed = await client.listImportJobs({ collectionName }).catch((error) => error);
-  if (listed.status === 404) return t.skip("no imports in this build");
-  assert.equal(listed.code, 0);
-  assert.ok(Array.isArray(listed.data.records));
+  assert.deepEqual(await ok(client.listImportJobs({ collectionName })), { records: [] });
   await refused(1802, client.createImportJobs({ collectionName }));
   const file = path.join(process.env.ELANUS_IMPORTS, "rows.json");
   fs.writeFileSync(file, JSON.stringify([{ id: 900, vector: [1, 2, 3, 4], name: "imported" }, { id: 901, vector: [4, 3, 2, 1] }]));
