@@ -294,7 +294,10 @@ mod tests {
     fn what_is_wrong_is_named() {
         let cases = [
             (json!([]), "analyzer_params must be an object, got a list"),
-            (json!({"type": "klingon"}), "analyzer type \"klingon\" is unknown (known: standard, english, chinese)"),
+            (
+                json!({"type": "klingon"}),
+                "analyzer type \"klingon\" is unknown (known: standard, english, chinese)",
+            ),
             (json!({"type": 1}), "analyzer type must be a string, got a number"),
             (json!({"type": "standard", "filter": []}), "a built-in analyzer has no parameter \"filter\""),
             (json!({"tokenizer": "lindera"}), "tokenizer \"lindera\" is not supported in this version"),
