@@ -33,6 +33,8 @@ pub const MAX_JSON_BYTES: usize = 65_536;
 pub const MAX_RESULT_WINDOW: usize = 16_384;
 /// Most hits of one search over all its queries (ours: each is held in memory until all are known).
 pub const MAX_HITS: usize = 1 << 22;
+/// Largest answer in bytes of values (ours; Milvus bounds the message). As JSON it is up to three times as long.
+pub const MAX_ANSWER_BYTES: usize = 192 << 20;
 /// Largest number of rows of a group (Milvus: 10).
 pub const MAX_GROUP_SIZE: usize = 10;
 /// Most searches of a hybrid search (Milvus: 1,024).

@@ -137,7 +137,8 @@ proptest! {
                         stored.unwrap();
                         oracle.rows.extend(rows.into_iter().map(|(key, seed)| (key, (partition, seed))));
                     } else {
-                        prop_assert!(matches!(stored, Err(EngineError::PartitionNotFound { .. })));
+                        let refused = matches!(stored, Err(EngineError::PartitionNotFound { .. }));
+                        prop_assert!(refused);
                     }
                 }
                 Step::Delete(keys) => {

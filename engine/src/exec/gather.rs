@@ -7,6 +7,7 @@ use arrow_select::interleave::interleave;
 use super::RowAddress;
 use crate::collection::Snapshot;
 use crate::error::{EngineError, Result};
+use crate::limits::MAX_ANSWER_BYTES;
 use crate::row::{ColumnData, DynamicKeys, OutputColumn, Projection, Rows};
 use crate::schema::{DYNAMIC_FIELD, Field, Schema};
 
@@ -14,6 +15,7 @@ use crate::schema::{DYNAMIC_FIELD, Field, Schema};
 pub(crate) fn gather(snapshot: &Snapshot, projection: &Projection, rows: &[RowAddress]) -> Result<Rows> {
     let mut columns = Vec::with_capacity(projection.fields.len());
     let schema = snapshot.schema();
+    check_size(snapshot, projection, rows)?;
     for &index in &projection.fields {
         let field =
             schema.fields().get(index).ok_or_else(|| EngineError::Internal(format!("field {index}")))?;
@@ -35,6 +37,56 @@ pub(crate) fn gather(snapshot: &Snapshot, projection: &Projection, rows: &[RowAd
         _ => Some(gather_scalars(snapshot, DYNAMIC_FIELD, rows)?),
     };
     Ok(Rows { columns, dynamic, dynamic_keys: projection.dynamic.clone(), len: rows.len() })
+}
+
+/// Refuses an answer that would take too much memory, before anything is copied.
+fn check_size(snapshot: &Snapshot, projection: &Projection, rows: &[RowAddress]) -> Result<()> {
+    let schema = snapshot.schema();
+    let mut bytes = 0usize;
+    let mut add = |more: usize| {
+        bytes = bytes.saturating_add(more);
+        if bytes <= MAX_ANSWER_BYTES {
+            return Ok(());
+        }
+        Err(EngineError::invalid(format!(
+            "the answer would have more than {MAX_ANSWER_BYTES} bytes: ask for fewer rows, queries or output fields"
+        )))
+    };
+    let names = projection.fields.iter().filter_map(|&index| schema.fields().get(index));
+    for field in names.clone().filter(|field| field.data_type.is_dense()) {
+        add(rows.len().saturating_mul(field.dim.unwrap_or(0) * size_of::<f32>()))?;
+    }
+    let columns = names.filter(|field| !field.data_type.is_dense()).map(|field| field.name.as_str());
+    let dynamic = (projection.dynamic != DynamicKeys::None).then_some(DYNAMIC_FIELD);
+    for name in columns.chain(dynamic) {
+        let Ok(column) = schema.arrow().index_of(name) else { continue };
+        for part in rows.chunks(1024) {
+            let sizes = part.iter().filter_map(|address| {
+                let view = snapshot.views().get(address.view as usize)?;
+                Some(value_bytes(view.segment.scalars().columns().get(column)?, address.row as usize))
+            });
+            add(sizes.sum())?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of one value, about.
+fn value_bytes(column: &ArrayRef, row: usize) -> usize {
+    use arrow_schema::DataType as A;
+    match column.data_type() {
+        A::Utf8 => column.as_string::<i32>().value_length(row) as usize + 4,
+        A::Binary => column.as_binary::<i32>().value_length(row) as usize + 4,
+        A::FixedSizeBinary(width) => usize::try_from(*width).unwrap_or(0),
+        A::List(_) => {
+            let list = column.as_list::<i32>();
+            let inner = list.values();
+            // The values of all rows lie one behind the other: their mean size will do.
+            let mean = inner.get_buffer_memory_size() / inner.len().max(1);
+            list.value_length(row) as usize * mean.max(1) + 4
+        }
+        _ => 8,
+    }
 }
 
 pub(super) fn gather_scalars(snapshot: &Snapshot, name: &str, rows: &[RowAddress]) -> Result<ArrayRef> {

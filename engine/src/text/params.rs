@@ -19,17 +19,8 @@ const PLAIN: &str = "lowercase, asciifolding, alphanumonly, cnalphanumonly, cnch
 /// Filters that do.
 const FULL: &str = "length, stop, stemmer, decompounder, regex";
 /// What Milvus has and this version of Elanus does not.
-const MISSING: [&str; 9] = [
-    "chinese",
-    "jieba",
-    "lindera",
-    "language_identifier",
-    "ngram",
-    "char_group",
-    "grpc",
-    "synonym",
-    "pinyin",
-];
+const MISSING: [&str; 7] =
+    ["lindera", "language_identifier", "ngram", "char_group", "grpc", "synonym", "pinyin"];
 
 /// Languages of the stemmer, by Milvus's names.
 const STEMMERS: [(&str, Algorithm); 18] = [
@@ -106,7 +97,11 @@ fn built_in(name: &str, object: &Map<String, Value>) -> Result<Analyzer> {
             filters.push(TokenFilter::Stem(Algorithm::English));
             filters.push(stop_words(&Value::from("_english_"))?);
         }
-        other => return unknown("analyzer type", other, "standard, english"),
+        "chinese" => {
+            let filters = vec![TokenFilter::pattern(r"^[\p{Han}A-Za-z0-9]+$", true)?];
+            return Ok(Analyzer { tokenizer: Tokenizer::Jieba, filters });
+        }
+        other => return unknown("analyzer type", other, "standard, english, chinese"),
     }
     if let Some(words) = object.get("stop_words") {
         filters.push(stop_words(words)?);
@@ -129,6 +124,7 @@ fn custom(object: &Map<String, Value>) -> Result<Analyzer> {
         "standard" => Tokenizer::Standard,
         "whitespace" => Tokenizer::Whitespace,
         "icu" => Tokenizer::Icu,
+        "jieba" => Tokenizer::Jieba,
         other => return unknown("tokenizer", other, "standard, whitespace, icu"),
     };
     let filters = object.get("filter").map_or(Ok(&[][..]), |filters| list(filters, "filter"))?;
@@ -299,13 +295,12 @@ mod tests {
         let cases = [
             (json!([]), "analyzer_params must be an object, got a list"),
             (
-                json!({"type": "chinese"}),
-                "analyzer type \"chinese\" is not supported in this version of Elanus",
+                json!({"type": "klingon"}),
+                "analyzer type \"klingon\" is unknown (known: standard, english, chinese)",
             ),
-            (json!({"type": "klingon"}), "analyzer type \"klingon\" is unknown (known: standard, english)"),
             (json!({"type": 1}), "analyzer type must be a string, got a number"),
             (json!({"type": "standard", "filter": []}), "a built-in analyzer has no parameter \"filter\""),
-            (json!({"tokenizer": "jieba"}), "tokenizer \"jieba\" is not supported in this version"),
+            (json!({"tokenizer": "lindera"}), "tokenizer \"lindera\" is not supported in this version"),
             (json!({"tokenizer": {"dict": []}}), "a tokenizer has no parameter \"dict\""),
             (json!({"tokenizer": {}}), "a tokenizer needs type"),
             (

@@ -1,6 +1,7 @@
 //! Where words begin and end in a text.
 
 use std::ops::ControlFlow;
+use std::sync::LazyLock;
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -17,6 +18,8 @@ pub(super) enum Tokenizer {
     /// Word boundaries of Unicode (UAX #29) without white space. Punctuation is a token of its own. The rules know no
     /// dictionaries: of a script that has no spaces, each ideograph is a word.
     Icu,
+    /// Chinese words by jieba's dictionary, longer ones also in their parts (its mode for search engines).
+    Jieba,
 }
 
 impl Tokenizer {
@@ -25,12 +28,26 @@ impl Tokenizer {
         match self {
             Self::Standard => runs(text, char::is_alphanumeric, found),
             Self::Whitespace => runs(text, |c| !c.is_ascii_whitespace(), found),
+            Self::Jieba => jieba_words(text, found),
             Self::Icu => text
                 .split_word_bound_indices()
                 .filter(|(_, word)| !word.chars().all(char::is_whitespace))
                 .try_for_each(|(start, word)| found(start, word)),
         }
     }
+}
+
+/// Words that overlap are told in the order of their beginnings.
+fn jieba_words(text: &str, found: &mut Found<'_>) -> ControlFlow<()> {
+    static JIEBA: LazyLock<jieba_rs::Jieba> = LazyLock::new(jieba_rs::Jieba::new);
+    // Places are told in characters.
+    let starts: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+    let mut tokens = JIEBA.tokenize(text, jieba_rs::TokenizeMode::Search, true);
+    tokens.sort_by_key(|token| (token.start, token.end));
+    tokens
+        .into_iter()
+        .filter(|token| !token.word.trim().is_empty())
+        .try_for_each(|token| found(starts.get(token.start).copied().unwrap_or_default(), token.word))
 }
 
 /// The longest runs of characters that belong to a word.

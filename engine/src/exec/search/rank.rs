@@ -50,7 +50,7 @@ pub(super) struct Ranked {
 enum PartColumn<'a> {
     Dense(&'a VectorColumn),
     Binary(&'a FixedSizeBinaryArray),
-    Sparse(&'a BinaryArray, Option<&'a Arc<SparseIndex>>),
+    Sparse(&'a BinaryArray),
 }
 
 /// A segment with the way through it.
@@ -60,6 +60,8 @@ struct Part<'a> {
     column: PartColumn<'a>,
     rows: RowSet,
     index: Option<Arc<VectorIndex>>,
+    /// Over sparse vectors.
+    sparse: Option<Arc<SparseIndex>>,
     path: SegmentPath,
 }
 
@@ -110,7 +112,8 @@ impl<'a> Ranker<'a> {
                 inner_bound: checked.range.is_some_and(|(_, inner)| inner.is_some()),
                 index: index.as_deref().map(Indexed::of),
             });
-            parts.push(Part { number, view, column, rows, index, path });
+            let sparse = sparse_index(view, place, column, checked.queries.len())?;
+            parts.push(Part { number, view, column, rows, index, sparse, path });
         }
         Ok(Self {
             snapshot,
@@ -164,7 +167,7 @@ impl<'a> Ranker<'a> {
         self.parts.iter().enumerate().flat_map(move |(part, p)| {
             let all = p.rows.rows();
             let step = match p.path {
-                _ if matches!(p.column, PartColumn::Sparse(..)) => all.max(1),
+                _ if matches!(p.column, PartColumn::Sparse(_)) => all.max(1),
                 SegmentPath::Nothing => usize::MAX,
                 SegmentPath::Rows => most_rows.min(all.max(1)),
                 SegmentPath::Codes | SegmentPath::Index { .. } => all.max(1),
@@ -279,12 +282,12 @@ impl<'a> Ranker<'a> {
         adapters: &mut [InSegment<'_, 'a>],
         stats: &mut SearchStats,
     ) {
-        if let PartColumn::Sparse(column, index) = column {
+        if let PartColumn::Sparse(column) = column {
             let findable = Findable { rows: &part.rows, hidden: None };
             for (query, collector) in queries.zip(adapters) {
                 if !self.is_cancelled() {
                     let (scoring, query) = &self.sparse[query];
-                    scoring.search(column, index.map(AsRef::as_ref), query, findable, collector, stats);
+                    scoring.search(column, part.sparse.as_deref(), query, findable, collector, stats);
                 }
             }
             return;
@@ -338,10 +341,25 @@ fn column_of<'a>(view: &'a SegmentView, place: VectorPlace<'_>) -> Option<PartCo
     let column = view.segment.scalars().columns().get(place.position)?;
     match place.field.data_type {
         DataType::BinaryVector => column.as_fixed_size_binary_opt().map(PartColumn::Binary),
-        _ => {
-            let index = view.segment.sparse_index(place.field.id);
-            column.as_binary_opt::<i32>().map(|column| PartColumn::Sparse(column, index))
+        _ => column.as_binary_opt::<i32>().map(PartColumn::Sparse),
+    }
+}
+
+/// The index over the sparse vectors of a segment. Where there is none yet and queries are many, one is made for them
+/// alone: it takes less time than reading the rows for each.
+fn sparse_index(
+    view: &SegmentView,
+    place: VectorPlace<'_>,
+    column: PartColumn<'_>,
+    queries: usize,
+) -> Result<Option<Arc<SparseIndex>>> {
+    const MANY: usize = 8;
+    match (column, view.segment.sparse_index(place.field.id)) {
+        (PartColumn::Sparse(_), Some(index)) => Ok(Some(Arc::clone(index))),
+        (PartColumn::Sparse(column), None) if queries > MANY => {
+            Ok(Some(Arc::new(SparseIndex::build(column)?)))
         }
+        _ => Ok(None),
     }
 }
 
@@ -390,9 +408,9 @@ fn sparse_queries(checked: &Checked, parts: &[Part<'_>]) -> Result<Vec<(SparseSc
         }
         let mut corpus = Corpus::of_query(vector.as_row());
         for part in parts {
-            match part.column {
-                PartColumn::Sparse(_, Some(index)) => corpus.add_index(index),
-                PartColumn::Sparse(column, None) => corpus.add_rows(column),
+            match (part.column, &part.sparse) {
+                (PartColumn::Sparse(_), Some(index)) => corpus.add_index(index),
+                (PartColumn::Sparse(column), None) => corpus.add_rows(column),
                 _ => {}
             }
         }

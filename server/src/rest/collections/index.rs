@@ -41,6 +41,12 @@ fn read_index(
         [index_type, inner_type].into_iter().find(|t| !t.is_empty()).unwrap_or("AUTOINDEX".into());
     let metric = [metric, inner_metric].into_iter().find(|m| !m.is_empty()).unwrap_or_default();
     let metric = match definition.data_type.is_vector() {
+        true if metric.is_empty() && !index_type.eq_ignore_ascii_case("AUTOINDEX") => {
+            return Err(ApiError::invalid(
+                "metric type not set for vector index: invalid parameter[expected=valid index params][actual=invalid index \
+                 params]",
+            ));
+        }
         true => Some(metric_of(definition, &metric)?),
         false => None,
     };

@@ -198,7 +198,7 @@ mod tests {
         for (params, words) in [
             (r#"{"radius":1,"params":{"radius":2}}"#, "ambiguous parameter: radius"),
             (r#"{"params":3}"#, "must be a dict"),
-            (r#"{"metric_type":"HAMMING"}"#, "metric type not match"),
+            (r#"{"metric_type":"NEAREST"}"#, "metric type not match"),
             (r#"{"radius":"far"}"#, "radius must be a number"),
             (r#"{"round_decimal":7}"#, "round_decimal [7] is invalid"),
             (r#"{"params":{"iterator":true}}"#, "iterator is not supported"),

@@ -31,6 +31,8 @@ pub(super) const GROUPS: &[(&str, &str)] = &[
     ("users", "Who there is, and which roles they have."),
     ("roles", "Which roles there are, and what they may do."),
     ("privilege_groups", "Privileges under a name, to be granted together."),
+    ("jobs", "Imports of files with rows."),
+    ("common", "What belongs to no collection."),
     ("resource_groups", "Of a cluster: not here."),
     ("segments", "Of a cluster: not here."),
     ("quotacenter", "Of a cluster: not here."),

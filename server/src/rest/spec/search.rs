@@ -144,6 +144,11 @@ const PARAMS: &[Key] = &[
     ),
     optional("radius", NUMBER_OR_TEXT, "Only hits nearer than this."),
     optional("range_filter", NUMBER_OR_TEXT, "Only hits at least this far."),
+    optional(
+        "drop_ratio_search",
+        NUMBER_OR_TEXT,
+        "Of sparse vectors: the share of a query's smallest weights that need not find rows, 0 up to 1.",
+    ),
     optional("round_decimal", INTEGER_OR_TEXT, "Digits after the point of distances, 0 to 6; -1: all."),
     optional("group_by_field", Kind::Text, "As `groupingField`."),
     optional("group_size", INTEGER_OR_TEXT, "As `groupSize`."),
