@@ -70,14 +70,14 @@ fn an_exposed_server_does_not_start_with_the_password_everybody_knows() {
     assert!(open(folder.path(), &config(true, None), false).unwrap().has_default_password());
     let auth = open(folder.path(), &config(true, Some("rootpass")), true).unwrap();
     assert!(!auth.has_default_password());
-    let back = auth.update_password(&ROOT_ASKS(), ROOT, "rootpass", "Milvus");
+    let back = auth.update_password(ROOT, "rootpass", "Milvus");
     assert!(matches!(back, Err(AuthError::Invalid(_))));
 }
 
 #[tokio::test]
 async fn the_configured_password_never_replaces_a_chosen_one() {
     let (folder, auth) = on();
-    auth.update_password(&ROOT_ASKS(), ROOT, "rootpass", "chosen").unwrap();
+    auth.update_password(ROOT, "rootpass", "chosen").unwrap();
     drop(auth);
     let auth = open(folder.path(), &config(true, Some("another")), true).unwrap();
     assert!(who(&auth, "root:chosen").await.is_ok() && who(&auth, "root:another").await.is_err());
@@ -101,14 +101,15 @@ async fn a_changed_password_and_a_dropped_user_are_forgotten_at_once() {
     auth.create_user("u", "password", "").unwrap();
     assert!(who(&auth, "u:password").await.is_ok() && who(&auth, "u:password").await.is_ok());
     let asker = Asker::User("u".into());
-    let wrong = auth.update_password(&asker, "u", "passwore", "password2").unwrap_err();
+    let wrong = auth.update_password("u", "passwore", "password2").unwrap_err();
     assert_eq!(wrong.to_string(), "old password not correct for u: not authenticated");
-    let unknown = auth.update_password(&asker, "x", "password", "password2").unwrap_err();
+    let unknown = auth.update_password("x", "password", "password2").unwrap_err();
     assert!(matches!(unknown, AuthError::WrongPassword { .. }));
-    auth.update_password(&asker, "u", "password", "password2").unwrap();
+    auth.update_password("u", "password", "password2").unwrap();
     assert_eq!(who(&auth, "u:password").await, Err(1800));
     assert!(who(&auth, "u:password2").await.is_ok());
-    auth.update_password(&ROOT_ASKS(), "u", "", "password3").unwrap();
+    assert!(auth.update_password("u", "", "password3").is_err(), "not even by root");
+    auth.update_password("u", "password2", "password3").unwrap();
     assert!(who(&auth, "u:password3").await.is_ok() && who(&auth, "u:password2").await.is_err());
     auth.drop_user("u").unwrap();
     assert_eq!(who(&auth, "u:password3").await, Err(1800));

@@ -7,7 +7,7 @@ use super::name::{check_description, check_user};
 use super::password::{self, DEFAULT_ROOT_PASSWORD};
 use super::roles::unknown_role;
 use super::store::{ROOT, Table, User};
-use super::{Asker, Auth};
+use super::Auth;
 
 /// Users there may be, root included, as in Milvus.
 const MAX_USERS: usize = 100;
@@ -69,11 +69,11 @@ impl Auth {
         Ok(())
     }
 
-    /// Gives a user another password, if `old` is the present one. Root need not know the old password of others.
+    /// Gives a user another password, if `old` is the present one. That goes for root, too, as in Milvus.
     ///
     /// # Errors
     /// `Invalid` for a new password against the rules; `WrongPassword`, also when there is no such user; `Storage`.
-    pub fn update_password(&self, asker: &Asker, name: &str, old: &str, new: &str) -> Result<()> {
+    pub fn update_password(&self, name: &str, old: &str, new: &str) -> Result<()> {
         password::check(new)?;
         if name == ROOT && new == DEFAULT_ROOT_PASSWORD && self.exposed {
             let message = "root cannot have the password that every Milvus begins with while other machines can \
@@ -82,8 +82,7 @@ impl Auth {
         }
         let wrong = || AuthError::WrongPassword { user: name.to_owned() };
         let stored = self.store.table().users.get(name).map(|user| user.hash.clone());
-        let as_root = matches!(asker, Asker::User(user) if user == ROOT) && name != ROOT && stored.is_some();
-        if !as_root && !password::verify(stored.as_deref(), old) {
+        if !password::verify(stored.as_deref(), old) {
             return Err(wrong());
         }
         let hash = password::hash(new)?;

@@ -17,6 +17,7 @@ use hyper::body::Body as HttpBody;
 use super::body::TimedBody;
 use super::headers;
 use super::room::{Held, Room};
+use super::unread::Unread;
 use crate::config::Limits;
 use crate::error::ApiError;
 use crate::reply;
@@ -55,12 +56,14 @@ async fn through(State(metrics): State<Arc<Metrics>>, request: Request, next: Ne
     let path = request.uri().path().to_owned();
     let route = request.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned());
     let _in_flight = metrics.request_begins();
+    let (request, unread) = Unread::watch(request);
     let mut response = if method == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
     } else {
         caught(request, next, &path).await
     };
     headers::add(response.headers_mut(), &path);
+    unread.tell(response.headers_mut());
     let route = route.as_deref().unwrap_or("other");
     metrics.request_ends(&method, route, response.status(), started.elapsed());
     response

@@ -16,6 +16,7 @@ mod headers;
 mod progress;
 mod room;
 mod shutdown;
+mod unread;
 
 pub use accept::{Settings, bind, serve};
 pub(crate) use guard::{admitted, guarded};

@@ -9,6 +9,10 @@ use crate::body::Object;
 use crate::error::ApiError;
 use crate::reply::Envelope;
 
+/// Texts of one call at most, and their bytes.
+const MOST_TEXTS: usize = 1024;
+const MOST_BYTES: usize = 512 << 10;
+
 /// The words of each text, with their places if those are asked for.
 pub(super) fn run(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body(&spec::RUN_ANALYZER)?;
@@ -16,11 +20,24 @@ pub(super) fn run(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
         true => vec![body.required_text("text")?],
         false => body.get_or_default("text")?,
     };
+    check_size(&texts)?;
     let (detail, hash) = (body.get_or_default("withDetail")?, body.get_or_default("withHash")?);
     body.refuse(&["analyzerNames"])?;
     let analyzer = analyzer(call, &body)?;
     let results: Vec<Value> = texts.iter().map(|text| words(&analyzer, text, detail, hash)).collect();
     Envelope::new(json!({ "results": results })).into_bytes()
+}
+
+/// Refuses more text than a person looks at: the answer is many times as long.
+fn check_size(texts: &[String]) -> Result<(), ApiError> {
+    let bytes: usize = texts.iter().map(String::len).sum();
+    if texts.len() <= MOST_TEXTS && bytes <= MOST_BYTES {
+        return Ok(());
+    }
+    Err(ApiError::invalid(format!(
+        "{} texts of {bytes} bytes are given, at most {MOST_TEXTS} of {MOST_BYTES} can be: invalid parameter",
+        texts.len()
+    )))
 }
 
 /// That of the parameters, or that of a field.
