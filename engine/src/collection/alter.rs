@@ -14,6 +14,15 @@ use crate::schema::{DataType, Field};
 /// Under this property a collection has how many seconds its rows live; 0 or nothing: for ever.
 pub const TTL_PROPERTY: &str = "collection.ttl.seconds";
 
+/// How far a change reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// What rows are: it waits for rewritings of rows to end.
+    Schema,
+    /// All else: it waits for nothing.
+    Words,
+}
+
 impl Collection {
     /// Sets a property; durable when it returns.
     ///
@@ -28,7 +37,8 @@ impl Collection {
     /// # Errors
     /// `InvalidParameter` when there are too many, or a life time of rows is no number; storage errors.
     pub fn set_properties(&self, properties: BTreeMap<String, String>) -> Result<()> {
-        self.alter(|definition| {
+        let times = properties.contains_key(TTL_PROPERTY) && !self.schema().timed();
+        self.alter(if times { Reach::Schema } else { Reach::Words }, |definition| {
             definition.properties.extend(properties);
             if definition.properties.len() > limits::MAX_PROPERTIES {
                 return Err(EngineError::invalid(format!("at most {} properties", limits::MAX_PROPERTIES)));
@@ -45,7 +55,7 @@ impl Collection {
     /// # Errors
     /// Storage errors.
     pub fn drop_properties(&self, keys: &[String]) -> Result<()> {
-        self.alter(|definition| {
+        self.alter(Reach::Words, |definition| {
             keys.iter().for_each(|key| drop(definition.properties.remove(key)));
             Ok(())
         })
@@ -57,7 +67,7 @@ impl Collection {
     /// # Errors
     /// `PartitionNotFound`; storage errors.
     pub fn set_loaded(&self, partitions: &[String], loaded: bool) -> Result<()> {
-        self.alter(|definition| definition.set_loaded(partitions, loaded))
+        self.alter(Reach::Words, |definition| definition.set_loaded(partitions, loaded))
     }
 
     /// Adds a field that may be null. Rows that are there have its default, or null.
@@ -65,7 +75,7 @@ impl Collection {
     /// # Errors
     /// As [`crate::schema::Schema::with_field`]; storage errors.
     pub fn add_field(&self, field: Field) -> Result<()> {
-        self.alter(|definition| {
+        self.alter(Reach::Schema, |definition| {
             definition.schema = definition.schema.with_field(field)?;
             Ok(())
         })
@@ -76,7 +86,7 @@ impl Collection {
     /// # Errors
     /// As [`crate::schema::Schema::without_field`]; storage errors.
     pub fn drop_field(&self, name: &str) -> Result<()> {
-        self.alter(|definition| {
+        self.alter(Reach::Schema, |definition| {
             definition.schema = definition.schema.without_field(name)?;
             definition.indexes.retain(|index| index.field != name);
             Ok(())
@@ -88,7 +98,7 @@ impl Collection {
     /// # Errors
     /// `FieldNotFound`; `InvalidParameter` for a parameter that cannot change; storage errors.
     pub fn alter_field(&self, name: &str, params: &BTreeMap<String, String>) -> Result<()> {
-        self.alter(|definition| {
+        self.alter(Reach::Schema, |definition| {
             let (_, field) = definition
                 .schema
                 .field(name)
@@ -107,7 +117,7 @@ impl Collection {
     /// # Errors
     /// `IndexNotFound`; `InvalidParameter` for one that decides what is built; storage errors.
     pub fn alter_index(&self, name: &str, set: &BTreeMap<String, String>, remove: &[String]) -> Result<()> {
-        self.alter(|definition| {
+        self.alter(Reach::Words, |definition| {
             let index = definition.indexes.iter_mut().find(|index| index.name == name);
             let index = index.ok_or_else(|| EngineError::IndexNotFound { name: name.to_owned() })?;
             for key in set.keys().chain(remove) {
@@ -122,15 +132,21 @@ impl Collection {
     }
 
     /// Stores a changed definition, then shows it.
-    pub(super) fn alter(&self, change: impl FnOnce(&mut Definition) -> Result<()>) -> Result<()> {
+    pub(super) fn alter(
+        &self,
+        reach: Reach,
+        change: impl FnOnce(&mut Definition) -> Result<()>,
+    ) -> Result<()> {
         // Rewritings write rows under the schema that they began with: none may be under way while it changes.
-        let _no_sealing = self.sealing.lock();
-        let _no_compaction = self.compacting.lock();
+        let _no_rewriting = (reach == Reach::Schema).then(|| (self.sealing.lock(), self.compacting.lock()));
         let mut manifest = self.manifest.lock();
         self.check_open()?;
         let mut next = manifest.clone();
         change(next.definition_mut())?;
         next.definition().check()?;
+        if reach == Reach::Words && next.definition().schema != manifest.definition().schema {
+            return Err(EngineError::SchemaChanged);
+        }
         self.put_definition(&mut manifest, next)
     }
 

@@ -8,6 +8,7 @@ use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef};
 use serde::{Deserialize, Serialize};
 
+use super::alter::Reach;
 use super::{Collection, Definition};
 use crate::error::{EngineError, Result};
 use crate::exec::matches;
@@ -115,7 +116,9 @@ impl Collection {
         if self.partitions().iter().any(|partition| partition.name == name) {
             return Ok(());
         }
-        self.alter(|definition| {
+        // The first one gives rows a column.
+        let reach = if self.schema().partitioned() { Reach::Words } else { Reach::Schema };
+        self.alter(reach, |definition| {
             if definition.schema.partition_key().is_some() {
                 return Err(EngineError::invalid("disable create partition if partition key mode is used"));
             }
@@ -161,7 +164,7 @@ impl Collection {
         // Writers may name it until the manifest is stored, so its rows are deleted before and after: a crash in between
         // leaves the partition with fewer rows, and nothing of it was acknowledged as dropped.
         self.delete_where(&self.only_partitions(vec![partition.id.into()])?)?;
-        self.alter(|definition| {
+        self.alter(Reach::Words, |definition| {
             definition.partitions.retain(|other| other.id != partition.id);
             Ok(())
         })?;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::Auth;
 use super::error::{AuthError, Result};
 use super::name::{check_description, check_user};
 use super::password::{self, DEFAULT_ROOT_PASSWORD};
 use super::roles::unknown_role;
 use super::store::{ROOT, Table, User};
-use super::Auth;
 
 /// Users there may be, root included, as in Milvus.
 const MAX_USERS: usize = 100;
