@@ -116,14 +116,28 @@ pub enum EngineError {
         /// The name asked for.
         name: String,
     },
+    /// A client has released the collection.
+    #[error("collection not loaded[collection={name}]")]
+    NotLoaded {
+        /// Its name.
+        name: String,
+    },
     /// A value that a request must carry is absent.
     #[error("{0}: missing parameter")]
     MissingParameter(String),
+    /// The type of a field takes a parameter that its definition does not give.
+    #[error("type param({parameter}) should be specified for the field({field}): missing parameter")]
+    MissingTypeParameter {
+        /// The parameter.
+        parameter: &'static str,
+        /// The field.
+        field: String,
+    },
     /// A parameter is out of range, of the wrong kind, or contradicts another one.
     #[error("{0}: invalid parameter")]
     InvalidParameter(String),
     /// A row of an insert or upsert does not fit the schema. Nothing of the batch was stored.
-    #[error("{reason}, field: {field}, row number: {row}: invalid parameter")]
+    #[error("{reason}: invalid parameter, field: {field}, row number: {row}")]
     InvalidRow {
         /// The field that refused.
         field: String,
@@ -225,6 +239,9 @@ impl EngineError {
     pub(crate) fn for_another(&self) -> Self {
         match self {
             Self::Closing => Self::Closing,
+            Self::CollectionNotFound { database, name } => {
+                Self::CollectionNotFound { database: database.clone(), name: name.clone() }
+            }
             Self::Storage(error) => Self::Storage(error.for_another()),
             other => Self::Internal(other.to_string()),
         }

@@ -21,6 +21,8 @@ pub mod code {
     pub const RATE_LIMIT: i32 = 8;
     /// No such collection (our own API: no such image, job).
     pub const COLLECTION_NOT_FOUND: i32 = 100;
+    /// A client has released the collection.
+    pub const NOT_LOADED: i32 = 101;
     /// As many collections as there may be.
     pub const TOO_MANY_COLLECTIONS: i32 = 102;
     /// No such partition.
@@ -159,7 +161,10 @@ impl From<EngineError> for ApiError {
             (EngineError::FieldNotFound { .. }, _) => (code::INVALID, StatusCode::BAD_REQUEST),
             (EngineError::GroupFieldNotFound { .. }, _) => (code::FIELD_NOT_FOUND, StatusCode::BAD_REQUEST),
             (EngineError::InvalidFieldName { .. }, _) => (code::FIELD_NAME, StatusCode::BAD_REQUEST),
-            (EngineError::MissingParameter(_), _) => (code::MISSING, StatusCode::BAD_REQUEST),
+            (EngineError::NotLoaded { .. }, _) => (code::NOT_LOADED, StatusCode::BAD_REQUEST),
+            (EngineError::MissingParameter(_) | EngineError::MissingTypeParameter { .. }, _) => {
+                (code::MISSING, StatusCode::BAD_REQUEST)
+            }
             (EngineError::InvalidRow { .. }, _) => (code::BAD_ROWS, StatusCode::BAD_REQUEST),
             (EngineError::InvalidQueryVector(_), _) => (code::BAD_JSON, StatusCode::BAD_REQUEST),
             (EngineError::Busy { .. }, _) => (code::RATE_LIMIT, StatusCode::SERVICE_UNAVAILABLE),
@@ -290,7 +295,7 @@ mod tests {
         use EngineError as E;
         let s = || String::from("x");
         let quota = |resource| E::Storage(StorageError::QuotaExceeded { resource, used: 2, limit: 1 });
-        let table: [(E, i32, u16); 16] = [
+        let table: [(E, i32, u16); 18] = [
             (E::CollectionNotFound { database: s(), name: s() }, 100, 404),
             (E::CollectionExists { name: s() }, 1100, 409),
             (E::CollectionFailed { name: s(), reason: s() }, 2, 503),
@@ -298,6 +303,8 @@ mod tests {
             (E::InvalidFieldName { name: s(), reason: s() }, 1701, 400),
             (E::FieldNotFound { name: s() }, 1100, 400),
             (E::MissingParameter(s()), 1101, 400),
+            (E::NotLoaded { name: s() }, 101, 400),
+            (E::MissingTypeParameter { parameter: "max_length", field: s() }, 1101, 400),
             (E::InvalidParameter(s()), 1100, 400),
             (E::InvalidRow { field: s(), row: 0, reason: s() }, 1804, 400),
             (E::InvalidQueryVector(s()), 1801, 400),

@@ -158,6 +158,7 @@ def test_idle_connections_keep_nobody_out(server, unharmed):
 
 @pytest.mark.strict
 def test_idle_connections_are_closed_in_time(server, unharmed):
+    unharmed(64)
     with connect(server) as silent, connect(server) as kept:
         kept.sendall(request(b"{}"))
         assert b'"code":0' in kept.recv(1 << 16)
@@ -379,7 +380,6 @@ def test_wild_filters_end_soon(server, unharmed, name):
     assert time.monotonic() - began < 20
 
 
-@pytest.mark.xfail(reason="the size of an answer has no limit", strict=False)
 def test_a_small_request_gets_no_endless_answer(server, unharmed):
     """Milvus limits the size of results: a few kilobytes must not make the server put together gigabytes."""
     unharmed(300)
@@ -395,7 +395,6 @@ def test_a_small_request_gets_no_endless_answer(server, unharmed):
     assert size <= 256 * MIB
 
 
-@pytest.mark.xfail(reason="texts to analyse have no limit; a byte costs 150", strict=False)
 @pytest.mark.parametrize("text", [["a " * MIB], ["a"] * 100_000], ids=["one long text", "many texts"])
 def test_analyzers_take_little(server, unharmed, text):
     before = server.memory("VmRSS")
@@ -468,7 +467,6 @@ def test_wrong_content_types(server, unharmed, kind):
         assert answer.status_code < 500, answer.text
 
 
-@pytest.mark.xfail(reason="closes connections that it did not say it would close", strict=False)
 def test_a_refusal_before_the_body_keeps_its_word(server, unharmed):
     """An answer may come before its request's body was read; then that is drained, or the answer says that the connection
     is closed, so that no client sends its next request into the void."""

@@ -36,7 +36,9 @@ def create(server, name, dim=4):
         field("tags", "Array", nullable=True, elementDataType="Int32", **params(max_capacity=8)),
     ]
     body = {"collectionName": name, "schema": {"enableDynamicField": True, "fields": fields}}
-    server.ok("collections/create", {**body, "indexParams": [{"fieldName": "vector", "metricType": "L2", "indexType": "FLAT"}]})
+    metrics = {"vector": "L2", "bits": "HAMMING", "half": "L2", "sparse": "IP"}
+    indexes = [{"fieldName": field, "metricType": metric, "indexType": "AUTOINDEX"} for field, metric in metrics.items()]
+    server.ok("collections/create", {**body, "indexParams": indexes})
 
 
 def upload(server, file, content):
@@ -199,7 +201,7 @@ def test_compressed_bombs_are_refused_before_they_are_decoded(shared_server, nam
     short = pa.array([[0.0] * 4])
     for columns, words in [
         ({"id": pa.array([1]), "vector": long}, "more than 65536 elements"),
-        ({"id": pa.array([1]), "vector": short, "name": pa.array(["x" * 100_000_000])}, "a page of the column name has 1000000"),
+        ({"id": pa.array([1]), "vector": short, "name": pa.array(["x" * 100_000_000])}, "a page of the column "name" has 1000000"),
     ]:
         content = table(columns, tmp_path, compression="zstd", use_dictionary=False)
         assert len(content) < 200_000

@@ -110,7 +110,7 @@ fn seal_on_request(engine: &Weak<Engine>, requests: &Receiver<u64>, stop: &Recei
         let (Ok(id), Some(engine)) = (id, engine.upgrade()) else { return };
         let Some(collection) = engine.slots.open().into_iter().find(|c| c.id() == id) else { continue };
         match shielded(|| collection.seal()) {
-            Ok(()) | Err(EngineError::Closing) => {}
+            Ok(()) | Err(EngineError::Closing | EngineError::CollectionNotFound { .. }) => {}
             Err(error) => {
                 tracing::error!(collection = collection.name(), %error, "sealing failed; rows stay in the log");
             }
@@ -135,7 +135,7 @@ fn request_seals(engine: &Engine) {
 fn expire_rows(engine: &Engine) {
     for collection in engine.slots.open() {
         match shielded(|| collection.expire()) {
-            Ok(_) | Err(EngineError::Closing) => {}
+            Ok(_) | Err(EngineError::Closing | EngineError::CollectionNotFound { .. }) => {}
             Err(error) => {
                 tracing::error!(collection = collection.name(), %error, "rows past their time could not be deleted");
             }
@@ -182,7 +182,7 @@ impl Rest {
                 }
                 match shielded(|| collection.build_index()) {
                     Ok(built) => more |= built,
-                    Err(EngineError::Closing) => {}
+                    Err(EngineError::Closing | EngineError::CollectionNotFound { .. }) => {}
                     Err(error) => {
                         tracing::error!(collection = collection.name(), %error, "indexing failed; it is tried again");
                         self.sleep(&collection);
@@ -213,7 +213,7 @@ impl Rest {
                 collection.put_compaction_due();
                 true
             }
-            Ok(false) | Err(EngineError::Closing) => false,
+            Ok(false) | Err(EngineError::Closing | EngineError::CollectionNotFound { .. }) => false,
             Err(error) if error.class() == ErrorClass::Corrupt => {
                 engine.take_out_of_service(collection, &error.to_string());
                 false

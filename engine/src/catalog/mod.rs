@@ -262,7 +262,7 @@ impl Engine {
         let slot = self.slots.remove(name);
         drop(catalog);
         if let Some(Slot::Open(collection)) = &slot {
-            collection.close();
+            collection.close_dropped();
         }
         if let Err(error) = self.shared.vfs.remove_dir_all(&collection_folder(&self.root, id)) {
             tracing::warn!(collection = name, %error, "files of a dropped collection are left for the next start");
@@ -314,7 +314,6 @@ impl Engine {
         let mut known = existing.definition();
         // Properties change during a collection's life: they do not make another collection.
         known.properties.clone_from(&definition.properties);
-        known.loaded = definition.loaded;
         if known.same_as(definition) {
             Ok(Some(existing))
         } else {

@@ -61,8 +61,7 @@ impl Collection {
         })
     }
 
-    /// Says whether clients have asked for the collection, or some of its partitions, to be loaded. It is searchable in
-    /// either case.
+    /// Notes that clients want the collection, or some of its partitions, to be loaded or released.
     ///
     /// # Errors
     /// `PartitionNotFound`; storage errors.

@@ -72,9 +72,12 @@ pub struct Definition {
     /// Partitions that the values of a partition key are spread over.
     #[serde(default)]
     pub partitions_num: Option<usize>,
-    /// Whether a client has asked for it to be loaded. It is searchable in either case.
+    /// Whether a client has asked for it to be loaded. Reading needs no load.
     #[serde(default = "yes")]
     pub loaded: bool,
+    /// Whether a client has released it since: it is not read until it is loaded.
+    #[serde(default)]
+    pub(super) released: bool,
 }
 
 /// The database that always exists.
@@ -107,6 +110,7 @@ impl Definition {
             next_partition: 1,
             partitions_num: None,
             loaded: true,
+            released: false,
         }
     }
 
@@ -142,6 +146,7 @@ impl Definition {
             let mut definition = definition.clone();
             definition.partitions.clear();
             definition.next_partition = 0;
+            (definition.loaded, definition.released) = (true, false);
             definition
         };
         let fields = self.schema.fields() == other.schema.fields()

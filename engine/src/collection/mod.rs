@@ -114,6 +114,8 @@ pub struct Collection {
     seal_requested: AtomicBool,
     next_segment: AtomicU64,
     closing: AtomicBool,
+    /// It was dropped: whoever still holds it is told so.
+    dropped: AtomicBool,
 }
 
 /// What only the committing thread touches.
@@ -233,6 +235,7 @@ impl Collection {
             seal_requested: AtomicBool::new(false),
             next_segment: AtomicU64::new(next_segment),
             closing: AtomicBool::new(false),
+            dropped: AtomicBool::new(false),
         })
     }
 
@@ -293,6 +296,12 @@ impl Collection {
         self.call_off_indexing();
     }
 
+    /// The same for a collection that is there no more.
+    pub(crate) fn close_dropped(&self) {
+        self.dropped.store(true, Ordering::SeqCst);
+        self.close();
+    }
+
     /// Lets no further write begin; returns when those under way are done.
     pub(crate) fn close(&self) {
         self.begin_closing();
@@ -324,7 +333,17 @@ impl Collection {
     }
 
     fn check_open(&self) -> Result<()> {
-        if self.closing.load(Ordering::SeqCst) { Err(EngineError::Closing) } else { Ok(()) }
+        if !self.closing.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        if self.dropped.load(Ordering::SeqCst) {
+            let (database, name) = crate::catalog::split(&self.name);
+            return Err(EngineError::CollectionNotFound {
+                database: database.to_owned(),
+                name: name.to_owned(),
+            });
+        }
+        Err(EngineError::Closing)
     }
 
     fn segment_id(&self) -> u64 {

@@ -59,6 +59,7 @@ impl Definition {
 
     /// Notes what a client has asked to be loaded or released: everything, or these partitions.
     pub(super) fn set_loaded(&mut self, partitions: &[String], loaded: bool) -> Result<()> {
+        self.released = !loaded && (partitions.is_empty() || self.released);
         if partitions.is_empty() {
             self.loaded = loaded;
             self.partitions.iter_mut().for_each(|partition| partition.loaded = loaded);
@@ -72,6 +73,17 @@ impl Definition {
             }
         }
         Ok(())
+    }
+
+    /// Lets those read who may: everybody, until somebody releases the collection.
+    ///
+    /// # Errors
+    /// `NotLoaded`.
+    pub fn check_readable(&self) -> Result<()> {
+        match self.released {
+            true => Err(EngineError::NotLoaded { name: self.name.clone() }),
+            false => Ok(()),
+        }
     }
 
     /// Whether all of it, or all of these partitions, count as loaded.

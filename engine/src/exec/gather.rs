@@ -95,7 +95,8 @@ pub(super) fn gather_scalars(snapshot: &Snapshot, name: &str, rows: &[RowAddress
     gather_column(snapshot, index, rows)
 }
 
-fn gather_column(snapshot: &Snapshot, index: usize, rows: &[RowAddress]) -> Result<ArrayRef> {
+/// Values of the column at a position in [`Schema::arrow`](crate::schema::Schema::arrow), nulls among them.
+pub(super) fn gather_column(snapshot: &Snapshot, index: usize, rows: &[RowAddress]) -> Result<ArrayRef> {
     let arrow = snapshot.schema().arrow();
     let field = arrow.field(index);
     if rows.is_empty() {

@@ -23,6 +23,7 @@ mod number;
 mod operand;
 mod options;
 mod parse;
+mod path;
 mod predicate;
 mod regex;
 mod restrict;
@@ -43,6 +44,7 @@ use rand::Rng;
 
 pub(crate) use self::json::json_value_of;
 pub use self::options::FilterOptions;
+pub(crate) use self::path::JsonPath;
 pub use self::template::{TemplateValue, Templates};
 
 use self::bind::Root;

@@ -238,9 +238,7 @@ impl Field {
     fn check_text(&self) -> Result<()> {
         let name = &self.name;
         match self.max_length {
-            None => Err(EngineError::MissingParameter(format!(
-                "type param(max_length) should be specified for the field({name})"
-            ))),
+            None => Err(EngineError::MissingTypeParameter { parameter: "max_length", field: name.clone() }),
             Some(n) if (1..=limits::MAX_VARCHAR_BYTES).contains(&n) => Ok(()),
             Some(n) => Err(EngineError::invalid(format!(
                 "the maximum length specified for the field({name}) should be in (0, {}], but got {n} instead",
@@ -266,9 +264,7 @@ impl Field {
             }
         }
         match self.max_capacity {
-            None => Err(EngineError::MissingParameter(format!(
-                "type param(max_capacity) should be specified for the field({name})"
-            ))),
+            None => Err(EngineError::MissingTypeParameter { parameter: "max_capacity", field: name.clone() }),
             Some(n) if (1..=limits::MAX_ARRAY_ELEMENTS).contains(&n) => Ok(()),
             Some(n) => Err(EngineError::invalid(format!(
                 "the maximum capacity specified for the field({name}) should be in (0, {}], but got {n} instead",

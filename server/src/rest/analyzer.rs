@@ -17,7 +17,7 @@ const MOST_BYTES: usize = 512 << 10;
 pub(super) fn run(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body(&spec::RUN_ANALYZER)?;
     let texts: Vec<String> = match body.required("text")?.get().starts_with('"') {
-        true => vec![body.required_text("text")?],
+        true => vec![body.get_or_default("text")?],
         false => body.get_or_default("text")?,
     };
     check_size(&texts)?;

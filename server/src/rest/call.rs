@@ -171,6 +171,13 @@ impl<'a> Call<'a> {
         let name = body.required_text("collectionName")?;
         Ok(self.app.engine.collection_in(&self.database(body)?, &name)?)
     }
+
+    /// The same for reading its rows.
+    pub(super) fn readable_collection(&self, body: &Object<'_>) -> Result<Arc<Collection>, ApiError> {
+        let collection = self.collection(body)?;
+        collection.definition().check_readable()?;
+        Ok(collection)
+    }
 }
 
 /// The partitions that a request names, in either way; none: all.

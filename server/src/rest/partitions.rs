@@ -45,7 +45,7 @@ pub(super) fn get_stats(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     Envelope::new(serde_json::json!({ "rowCount": rows })).into_bytes()
 }
 
-/// Notes that partitions are to be loaded. They are always searchable.
+/// Notes that partitions are to be loaded. Reading them needs no load.
 pub(super) fn load(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     set_loaded(call, true)
 }

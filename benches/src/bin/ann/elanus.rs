@@ -14,7 +14,7 @@ use elanus_storage::data_dir;
 
 use crate::Result;
 use crate::contender::{Built, Contender, Load, Pass};
-use crate::data::{DataSet, K};
+use elanus_benches::data::{DataSet, K};
 
 /// Rows of an insert.
 const BATCH: usize = 5_000;

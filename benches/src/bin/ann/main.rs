@@ -10,7 +10,6 @@
 
 mod contender;
 mod curve;
-mod data;
 mod elanus;
 mod memory;
 mod peers;
@@ -22,6 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use elanus_benches::Result;
 
 #[derive(Parser, Debug)]
 #[command(about = "Recall against speed, beside the best peers")]
@@ -54,9 +54,6 @@ struct Options {
     #[arg(long)]
     out: Option<PathBuf>,
 }
-
-/// Errors are for the person at the terminal.
-type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
 
 fn main() -> ExitCode {
     match run::run(&Options::parse()) {

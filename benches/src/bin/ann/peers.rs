@@ -83,7 +83,7 @@ impl Contender for Peer {
 
     fn search(&mut self, load: Load) -> Result<Pass> {
         let request = json!({
-            "do": "search", "lib": self.lib, "effort": load.effort, "threads": load.threads, "k": crate::data::K,
+            "do": "search", "lib": self.lib, "effort": load.effort, "threads": load.threads, "k": elanus_benches::data::K,
             "filter": load.filter, "single": load.single,
         });
         let answer = self.peers.borrow_mut().ask(&request)?;

@@ -7,12 +7,12 @@ use serde_json::json;
 
 use crate::contender::{Contender, Load, Pass};
 use crate::curve::{Curve, Point, median};
-use crate::data::DataSet;
 use crate::elanus::Elanus;
 use crate::memory::read_bandwidth;
 use crate::peers::{Peer, Peers};
 use crate::report::Report;
 use crate::{Options, Result};
+use elanus_benches::data::DataSet;
 
 const GRAPH_EFFORTS: [usize; 12] = [10, 12, 16, 24, 32, 48, 64, 96, 128, 200, 300, 400];
 const LIST_EFFORTS: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];

@@ -13,7 +13,6 @@ mod ingest;
 mod keys;
 mod latency;
 mod open;
-mod rest;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,8 +24,6 @@ use clap::{Parser, ValueEnum};
 enum Part {
     /// Inserts in process, every batch synced, beside the disk.
     Ingest,
-    /// Inserts over the REST API.
-    Rest,
     /// Start of a process until its first search.
     Open,
     /// Deletes and upserts by key.
@@ -59,9 +56,6 @@ struct Options {
 type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
 
 fn main() -> ExitCode {
-    if std::env::args_os().nth(1).is_some_and(|word| word == "serve") {
-        return elanus_server::run(std::env::args_os());
-    }
     let options = Options::parse();
     let done = if options.open_child { open::child(&options.dir) } else { run(&options) };
     match done {
@@ -84,7 +78,6 @@ fn run(options: &Options) -> Result<()> {
         measure(folder.path())
     };
     measure(Part::Ingest, &|dir| ingest::measure(dir, rows(1_000_000), options.seal_mib << 20))?;
-    measure(Part::Rest, &|dir| rest::measure(dir, rows(50_000)))?;
     measure(Part::Open, &|dir| open::measure(dir, rows(1_000_000)))?;
     measure(Part::Keys, &|dir| keys::measure(dir, rows(1_000_000)))?;
     measure(Part::Latency, &|dir| latency::measure(dir, rows(400_000)))

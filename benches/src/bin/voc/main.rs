@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use elanus_benches::Result;
 use labels::Labels;
 use retrieval::Retrieval;
 use server::Server;
@@ -73,7 +74,7 @@ struct Figures {
     retrieval: Retrieval,
 }
 
-fn run(options: &Options) -> Result<(), String> {
+fn run(options: &Options) -> Result<()> {
     let labels = Labels::read(&options.voc)?;
     let started = Instant::now();
     let server = Server::start(&options.voc.join("JPEGImages"), &options.device, &options.pooling)?;
@@ -98,7 +99,7 @@ fn run(options: &Options) -> Result<(), String> {
         let text = serde_json::to_string_pretty(&figures).map_err(|e| e.to_string())?;
         std::fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))?;
     }
-    server.stop()
+    Ok(())
 }
 
 /// Searches with photos of the set, each by its stored id, leaving itself out.
@@ -107,7 +108,7 @@ fn retrieve(
     labels: &Labels,
     photos: &[server::Photo],
     most: usize,
-) -> Result<(Retrieval, f64), String> {
+) -> Result<(Retrieval, f64)> {
     let step = photos.len().div_ceil(most.max(1)).max(1);
     let mut retrieval = Retrieval::default();
     let mut times = Vec::new();

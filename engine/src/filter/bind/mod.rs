@@ -8,7 +8,7 @@ mod field;
 mod list;
 mod text;
 
-use super::ast::{Argument, Expr, ExprKind, Function};
+use super::ast::{Argument, Expr, ExprKind, FieldRef, Function};
 use super::constant::Constant;
 use super::fault::{Fault, first_chars};
 use super::operand::Operand;
@@ -39,6 +39,16 @@ pub(super) fn bind(expr: &Expr, source: &str, schema: &Schema, options: &FilterO
         return Ok(Root { predicate: Predicate::all(binder.connected(others, "and")?), sample: Some(share) });
     }
     Ok(Root { predicate: binder.predicate(expr)?, sample: None })
+}
+
+/// Binds a name that stands alone.
+pub(super) fn field(
+    field: &FieldRef,
+    source: &str,
+    schema: &Schema,
+    options: &FilterOptions,
+) -> Result<Operand> {
+    Binder { source, schema, options }.field(field, 0)
 }
 
 /// What a sub-expression is.

@@ -1,8 +1,7 @@
 //! The members of an object with their single values, for whoever reads all of them once.
 
-use std::borrow::Cow;
-
-use super::{JsonValue, Number, next_item, opened, read, scan_string, skip_space, skip_value, unquote};
+use super::super::path::single;
+use super::{next_item, opened, read, scan_string, skip_space, skip_value, unquote};
 use crate::index::scalar::Single;
 
 /// Shows each member of an object in its order. What is no object has none.
@@ -23,17 +22,5 @@ pub(crate) fn json_value_of(object: &str, visit: &mut dyn FnMut(&str, Single)) {
         visit(&name, single(value));
         let Some(next) = next_item(bytes, end) else { return };
         at = next;
-    }
-}
-
-fn single(value: JsonValue<'_>) -> Single {
-    match value {
-        JsonValue::Null => Single::Null,
-        JsonValue::Bool(v) => Single::Bool(v),
-        JsonValue::Number(Number::Int(v)) => i64::try_from(v).map_or(Single::Other, Single::Int),
-        JsonValue::Number(Number::Float(v)) => Single::Float(v),
-        JsonValue::Text(Cow::Borrowed(v)) => Single::Text(v.to_owned()),
-        JsonValue::Text(Cow::Owned(v)) => Single::Text(v),
-        JsonValue::Container => Single::Other,
     }
 }

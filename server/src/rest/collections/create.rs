@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use elanus_engine::Definition;
+use elanus_engine::EngineError;
 use elanus_engine::collection::TTL_PROPERTY;
 use elanus_engine::schema::{DataType, Field, Function, Schema};
 use serde_json::value::RawValue;
@@ -156,8 +157,18 @@ fn quick(name: String, body: &Object<'_>, options: &Options) -> Result<Definitio
     if key.data_type == DataType::VarChar {
         key.max_length = options.max_length;
     }
-    let schema = Schema::new(vec![key, vector], dynamic, description)?;
+    let schema = Schema::new(vec![key, vector], dynamic, description).map_err(of_collection(&name))?;
     Ok(Definition::new(name, schema).index(&vector_name, metric))
+}
+
+/// Names the collection where Milvus does; a schema alone does not know it.
+fn of_collection(name: &str) -> impl Fn(EngineError) -> EngineError {
+    move |error| match error {
+        EngineError::MissingTypeParameter { parameter, field } => EngineError::MissingParameter(format!(
+            "type param({parameter}) should be specified for the field({field}) of collection {name}"
+        )),
+        other => other,
+    }
 }
 
 fn word(body: &Object<'_>, key: &str, default: &str) -> Result<String, ApiError> {
@@ -202,7 +213,8 @@ fn with_schema(
     if auto_id {
         fields.iter_mut().filter(|f| f.primary).for_each(|f| f.auto_id = true);
     }
-    let schema = Schema::new(fields, dynamic, description)?.with_functions(functions)?;
+    let schema =
+        Schema::new(fields, dynamic, description).map_err(of_collection(&name))?.with_functions(functions)?;
     let indexes = read_indexes(body, &schema, no_such_field)?;
     let unindexed: Vec<&str> = schema
         .vector_fields()

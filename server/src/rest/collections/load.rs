@@ -1,5 +1,6 @@
-//! Loading and releasing. Every collection is always searchable; what clients have asked for is kept and told, because
-//! they wait for it, and because some changes want a release first.
+//! Loading and releasing. Nothing has to be loaded to be read; what clients have asked for is kept and told, because
+//! they wait for it, and because some changes want a release first. Who releases a collection means it: it is read again
+//! when it is loaded.
 
 use elanus_engine::Definition;
 
@@ -49,7 +50,7 @@ pub(crate) fn load(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     done()
 }
 
-/// Notes that a collection is not needed for now. It stays searchable.
+/// Notes that a collection is not needed for now: it is not read until it is loaded.
 pub(crate) fn release(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body(&spec::COLLECTION_NAME)?;
     let collection = call.collection(&body)?;

@@ -8,6 +8,7 @@ use elanus_engine::schema::Schema;
 use elanus_engine::{Collection, MetricType, SearchRequest};
 use serde_json::value::RawValue;
 
+use super::read;
 use super::search::{answer, in_milvus_words, read_group, read_vectors, vector_field, window};
 use super::search_params::SearchParams;
 use super::{Narrowing, check_read};
@@ -31,13 +32,13 @@ pub(crate) fn hybrid_search(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     }
     body.refuse(&["functionScore"])?;
     let limit = body.get("limit")?.unwrap_or(DEFAULT_LIMIT);
-    let (limit, offset) = window(limit, body.get_or_default("offset")?)?;
+    let (limit, offset) = read::window(limit, body.get_or_default("offset")?)?;
     let fusion = fusion(&body.object("rerank")?)?;
     let output_fields: Vec<String> = body.get_or_default("outputFields")?;
     let group_by = read_group(&body)?;
     let explain: bool = body.get_or_default("explain")?;
     check_read(&body)?;
-    let collection = call.collection(&body)?;
+    let collection = call.readable_collection(&body)?;
     let schema = collection.schema();
     let named = partitions(&body)?;
     let searches: Result<Vec<SearchRequest>, ApiError> =

@@ -23,7 +23,7 @@ pub(crate) fn get(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let names = output_fields(&body)?;
     let narrowing = Narrowing::partitions(&body)?;
     check_read(&body)?;
-    let collection = call.collection(&body)?;
+    let collection = call.readable_collection(&body)?;
     let schema = collection.schema();
     let keys = keys::ascending(keys::read(schema.primary(), id)?);
     let projection = Projection::resolve(&schema, &names)?;
@@ -50,7 +50,7 @@ pub(crate) fn query(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let order_by = order_by(&body)?;
     let numbers = Numbers::read(&names, body.get_or_default("groupByFields")?)?;
     check_read(&body)?;
-    let collection = call.collection(&body)?;
+    let collection = call.readable_collection(&body)?;
     let schema = collection.schema();
     let filter = narrowing.filter_of(&collection, &schema, "query")?;
     let form = call.form(&collection);
@@ -105,8 +105,8 @@ fn order(item: &str) -> Result<OrderBy, ApiError> {
     Ok(order)
 }
 
-/// Checks limit and offset as they were sent.
-fn window(limit: i64, offset: i64) -> Result<(usize, usize), ApiError> {
+/// Checks limit and offset of a query or a hybrid search as they were sent.
+pub(super) fn window(limit: i64, offset: i64) -> Result<(usize, usize), ApiError> {
     let refusal = || {
         ApiError::invalid(format!(
             "invalid max query result window, (offset+limit) should be in range [1, {MAX_RESULT_WINDOW}], but got {}: \

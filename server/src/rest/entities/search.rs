@@ -45,7 +45,7 @@ struct Asked<'a> {
 pub(crate) fn search(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body(&spec::SEARCH)?;
     let asked = Asked::read(&body)?;
-    let collection = call.collection(&body)?;
+    let collection = call.readable_collection(&body)?;
     let schema = collection.schema();
     let field = vector_field(&schema, &asked.field)?;
     let queries = match asked.queries {

@@ -102,7 +102,7 @@ pub(crate) static STATS: Spec = Spec {
 };
 
 pub(crate) static LOAD_STATE: Spec = Spec {
-    about: "Says whether a collection, or some of its partitions, were asked to be loaded. All are always searchable.",
+    about: "Says whether a collection, or some of its partitions, were asked to be loaded. Reading needs no load, until somebody releases the collection.",
     request: &COLLECTION_NAME,
     data: "The state.",
     answer: r#"{"code":0,"data":{"loadState":"LoadStateLoaded","loadProgress":100},"message":""}"#,

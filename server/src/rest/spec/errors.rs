@@ -10,6 +10,7 @@ pub(super) const ERRORS: &[(i32, &str)] = &[
     (code::RATE_LIMIT, "Too many requests; the same one may succeed later."),
     (code::UNIMPLEMENTED, "A call that is not here."),
     (code::COLLECTION_NOT_FOUND, "No such collection."),
+    (code::NOT_LOADED, "The collection was released, and not loaded since."),
     (code::TOO_MANY_COLLECTIONS, "As many collections as there may be."),
     (code::SCHEMA_MISMATCH, "The schema has changed meanwhile."),
     (code::PARTITION_NOT_FOUND, "No such partition."),
@@ -32,6 +33,7 @@ pub(super) const ERRORS: &[(i32, &str)] = &[
     (code::MISSING_FIELD, "A required key of the body is missing."),
     (code::BAD_ROWS, "Rows of an insert or upsert do not fit the schema."),
     (code::BAD_KEYS, "Keys do not fit the type of the primary key."),
+    (code::IMPORT_FAILED, "An import cannot be done, or no job has that number."),
     (code::TIMEOUT, "The request took too long (status 408)."),
     (code::UNEXPECTED, "Anything unexpected: a bug, a failed disk, a missing privilege."),
 ];

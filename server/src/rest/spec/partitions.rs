@@ -59,7 +59,7 @@ pub(crate) static STATS: Spec = Spec {
 };
 
 pub(crate) static LOAD: Spec = Spec {
-    about: "Notes that partitions are to be loaded. They are always searchable.",
+    about: "Notes that partitions are to be loaded. Reading them needs no load.",
     request: &PARTITIONS,
     data: NOTHING,
     answer: DONE,

@@ -10,17 +10,20 @@ use crate::Result;
 /// Right answers a query.
 const TRUTH: usize = 100;
 /// Neighbours that recall is measured on.
-pub(crate) const K: usize = 10;
+pub const K: usize = 10;
 
 /// Rows, queries and right answers.
-pub(crate) struct DataSet {
-    pub(crate) name: String,
-    pub(crate) dim: usize,
-    pub(crate) metric: Metric,
+pub struct DataSet {
+    /// Its name.
+    pub name: String,
+    /// Floats of a row.
+    pub dim: usize,
+    /// How rows are compared.
+    pub metric: Metric,
     /// Row-major.
-    pub(crate) base: Vec<f32>,
+    pub base: Vec<f32>,
     /// Row-major.
-    pub(crate) queries: Vec<f32>,
+    pub queries: Vec<f32>,
     /// The nearest [`K`] of each query.
     truth: Vec<i32>,
     /// The same among the rows whose number modulo 100 is below the percentage.
@@ -35,7 +38,11 @@ struct Meta {
 }
 
 impl DataSet {
-    pub(crate) fn read(folder: &Path, name: &str) -> Result<Self> {
+    /// Reads the files of a set.
+    ///
+    /// # Errors
+    /// When one is missing or has another size than it should.
+    pub fn read(folder: &Path, name: &str) -> Result<Self> {
         let path = |end: &str| folder.join(format!("{name}.{end}"));
         let meta =
             std::fs::read(path("meta.json")).map_err(|e| format!("{}: {e}", path("meta.json").display()))?;
@@ -58,16 +65,18 @@ impl DataSet {
         })
     }
 
-    pub(crate) fn rows(&self) -> usize {
+    /// How many rows.
+    pub fn rows(&self) -> usize {
         self.base.len() / self.dim
     }
 
-    pub(crate) fn query_count(&self) -> usize {
+    /// How many queries.
+    pub fn query_count(&self) -> usize {
         self.queries.len() / self.dim
     }
 
     /// The share of right answers among `found`, [`K`] ids a query; -1 for none.
-    pub(crate) fn recall(&self, found: &[i64], percent: Option<u32>) -> f64 {
+    pub fn recall(&self, found: &[i64], percent: Option<u32>) -> f64 {
         let truth = match percent {
             None => &self.truth,
             Some(percent) => {
