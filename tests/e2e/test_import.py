@@ -201,7 +201,7 @@ def test_compressed_bombs_are_refused_before_they_are_decoded(shared_server, nam
     short = pa.array([[0.0] * 4])
     for columns, words in [
         ({"id": pa.array([1]), "vector": long}, "more than 65536 elements"),
-        ({"id": pa.array([1]), "vector": short, "name": pa.array(["x" * 100_000_000])}, "a page of the column "name" has 1000000"),
+        ({"id": pa.array([1]), "vector": short, "name": pa.array(["x" * 100_000_000])}, "a page of the column \"name\" has 1000000"),
     ]:
         content = table(columns, tmp_path, compression="zstd", use_dictionary=False)
         assert len(content) < 200_000
