@@ -1,5 +1,6 @@
-//! Threads of the engine: some open the collections at start, one seals what is asked for, one compacts, one indexes, one ticks (measures for the quota, syncs logs that
-//! are synced at intervals, asks for sealing by age). None of them keeps the engine alive.
+//! Threads of the engine: some open the collections at start, one seals what is asked for, one compacts, one indexes, one
+//! deletes rows that have lived as long as they may, one ticks (measures for the quota, syncs logs that are synced at
+//! intervals, asks for sealing by age). None of them keeps the engine alive.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
@@ -63,10 +64,12 @@ impl Background {
                     measured = Instant::now();
                     engine.measure();
                     request_seals(engine);
-                    expire_rows(engine);
                 }
             });
         })?;
+        let weak = Arc::downgrade(engine);
+        // Apart from the ticker: finding expired rows in a large collection takes longer than a sync may wait.
+        background.spawn("expirer", move |stop| every(TICK, &weak, &stop, expire_rows))?;
         Ok(background)
     }
 

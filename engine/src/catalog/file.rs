@@ -8,6 +8,7 @@ use elanus_storage::{StorageError, Vfs};
 use serde::{Deserialize, Serialize};
 
 use super::names::Database;
+use crate::collection::DEFAULT_DATABASE;
 use crate::error::{EngineError, Result};
 
 /// Databases and aliases, for readers that do not wait for changes of the catalog.
@@ -55,6 +56,15 @@ pub(crate) fn collection_folder(root: &Path, id: u64) -> PathBuf {
 }
 
 impl CatalogFile {
+    /// # Errors
+    /// `DatabaseNotFound`.
+    pub(super) fn check_database(&self, name: &str) -> Result<()> {
+        if name == DEFAULT_DATABASE || self.databases.contains_key(name) {
+            return Ok(());
+        }
+        Err(EngineError::DatabaseNotFound { name: name.to_owned() })
+    }
+
     pub(super) fn names(&self) -> Names {
         Names { databases: self.databases.clone(), aliases: self.aliases.clone() }
     }

@@ -115,11 +115,11 @@ impl Engine {
     /// `QuotaExceeded`; storage errors.
     pub fn create(&self, definition: Definition) -> Result<Arc<Collection>> {
         definition.check()?;
-        self.check_database(&definition.database)?;
         let known = qualified(&definition.database, &definition.name);
         // Waiting for one that is being opened is done before others have to wait for this.
         self.slots.wait(&known, self.shared.options.load_wait);
         let mut catalog = self.catalog.lock();
+        catalog.1.check_database(&definition.database)?;
         if catalog.1.aliases.contains_key(&known) {
             return Err(EngineError::AliasConflict(format!(
                 "collection name [{0}] conflicts with an existing alias, please choose a unique name: alias and collection \
@@ -256,7 +256,12 @@ impl Engine {
             other => other,
         };
         if let Err(error) = stored {
-            self.undo_drop(&mut catalog, name);
+            // Whatever the collection takes from now on, a start could lose.
+            if let (false, Ok(collection)) =
+                (self.is_in_place(catalog.0), self.slots.get(name, Duration::ZERO))
+            {
+                self.take_out_of_service(&collection, &format!("dropping it has failed halfway: {error}"));
+            }
             return Err(error);
         }
         let slot = self.slots.remove(name);
@@ -270,20 +275,9 @@ impl Engine {
         Ok(true)
     }
 
-    /// After storing a catalog without `name` has failed nobody knows which catalog is in place. Either the old one is put
-    /// back, or the collection takes nothing more that a start could lose.
-    fn undo_drop(&self, catalog: &mut (u64, CatalogFile), name: &str) {
-        catalog.0 += 1;
-        let old = catalog.1.clone();
-        if let (Err(error), Ok(collection)) = (self.store(catalog, old), self.slots.get(name, Duration::ZERO))
-        {
-            self.take_out_of_service(&collection, &format!("dropping it has failed halfway: {error}"));
-        }
-    }
-
     /// Requests for the collection get the reason from now on; the others go on.
     fn take_out_of_service(&self, collection: &Collection, reason: &str) {
-        self.slots.put(collection.name(), slots::failed(collection.name(), reason.to_owned()));
+        self.slots.fail(collection, reason);
         collection.begin_closing();
     }
 
@@ -321,11 +315,30 @@ impl Engine {
         }
     }
 
+    /// Stores the next catalog. If that fails halfway, nobody knows which of the two a start would find: the present one
+    /// is put behind both, if that can be done.
     fn store(&self, catalog: &mut (u64, CatalogFile), next: CatalogFile) -> Result<()> {
-        next.store(self.shared.vfs.as_ref(), &self.root, catalog.0 + 1)?;
+        let (generation, present) = catalog;
+        if let Err(error) = next.store(self.vfs(), &self.root, *generation + 1) {
+            if !self.is_in_place(*generation) {
+                *generation += 1;
+                match present.store(self.vfs(), &self.root, *generation + 1) {
+                    Ok(()) => *generation += 1,
+                    Err(second) => {
+                        tracing::error!(%error, %second, "a change of the catalog has failed halfway")
+                    }
+                }
+            }
+            return Err(error);
+        }
         *self.names.write() = next.names();
-        *catalog = (catalog.0 + 1, next);
+        *catalog = (*generation + 1, next);
         Ok(())
+    }
+
+    /// Whether the file is the catalog of this generation, and not one that was stored halfway after it.
+    fn is_in_place(&self, generation: u64) -> bool {
+        CatalogFile::load(self.vfs(), &self.root).is_ok_and(|(found, _)| found == generation)
     }
 
     fn vfs(&self) -> &dyn Vfs {

@@ -133,8 +133,8 @@ impl Engine {
     /// # Errors
     /// `DatabaseNotFound`; `InvalidParameter` when there are too many; storage errors.
     pub fn alter_database(&self, name: &str, set: BTreeMap<String, String>, remove: &[String]) -> Result<()> {
-        self.check_database(name)?;
         let mut catalog = self.catalog.lock();
+        catalog.1.check_database(name)?;
         let mut next = catalog.1.clone();
         let database = next
             .databases
@@ -184,8 +184,8 @@ impl Engine {
     /// `AliasExists`; storage errors.
     pub fn set_alias(&self, database: &str, collection: &str, alias: &str, move_it: bool) -> Result<()> {
         check_alias_name(alias)?;
-        self.check_database(database)?;
         let mut catalog = self.catalog.lock();
+        catalog.1.check_database(database)?;
         let (known, target) = (qualified(database, alias), qualified(database, collection));
         let mut next = catalog.1.clone();
         if next.collections.contains_key(&known) {
@@ -222,8 +222,8 @@ impl Engine {
     /// # Errors
     /// `DatabaseNotFound`; storage errors.
     pub fn drop_alias(&self, database: &str, alias: &str) -> Result<()> {
-        self.check_database(database)?;
         let mut catalog = self.catalog.lock();
+        catalog.1.check_database(database)?;
         let mut next = catalog.1.clone();
         if next.aliases.remove(&qualified(database, alias)).is_none() {
             return Ok(());
@@ -238,11 +238,11 @@ impl Engine {
     /// `DatabaseNotFound`, `CollectionNotFound`; `InvalidParameter` when the new name is taken; storage errors.
     pub fn rename(&self, from: (&str, &str), to: (&str, &str)) -> Result<()> {
         check_collection_name(to.1)?;
-        self.check_database(from.0)?;
-        self.check_database(to.0)?;
         let (old, new) = (qualified(from.0, from.1), qualified(to.0, to.1));
         self.slots.wait(&old, self.shared.options.load_wait);
         let mut catalog = self.catalog.lock();
+        catalog.1.check_database(from.0)?;
+        catalog.1.check_database(to.0)?;
         let mut next = catalog.1.clone();
         if next.aliases.contains_key(&old) {
             return Err(EngineError::invalid(format!(

@@ -98,6 +98,18 @@ impl Slots {
         self.changed.notify_all();
     }
 
+    /// Takes a collection out of service, if it still is what its name stands for.
+    pub(super) fn fail(&self, collection: &Collection, reason: &str) {
+        let mut state = self.state.lock();
+        if let Some(slot) = state.slots.get_mut(collection.name())
+            && matches!(slot, Slot::Open(open) if open.id() == collection.id())
+        {
+            *slot = failed(collection.name(), reason.to_owned());
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
     pub(super) fn remove(&self, name: &str) -> Option<Slot> {
         self.state.lock().slots.remove(name)
     }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::manifest::Manifest;
-use super::{Collection, Definition};
+use super::write::now_ms;
+use super::{Collection, Definition, Snapshot, Writer};
 use crate::error::{EngineError, Result};
 use crate::limits;
 use crate::schema::{DataType, Field};
@@ -44,7 +45,7 @@ impl Collection {
                 return Err(EngineError::invalid(format!("at most {} properties", limits::MAX_PROPERTIES)));
             }
             if definition.time_to_live()?.is_some() && !definition.schema.timed() {
-                definition.schema = definition.schema.with_times();
+                definition.schema = definition.schema.with_times(now_ms());
             }
             Ok(())
         })
@@ -137,7 +138,7 @@ impl Collection {
         change: impl FnOnce(&mut Definition) -> Result<()>,
     ) -> Result<()> {
         // Rewritings write rows under the schema that they began with: none may be under way while it changes.
-        let _no_rewriting = (reach == Reach::Schema).then(|| (self.sealing.lock(), self.compacting.lock()));
+        let _no_rewriting = (reach == Reach::Schema).then(|| (self.compacting.lock(), self.sealing.lock()));
         let mut manifest = self.manifest.lock();
         self.check_open()?;
         let mut next = manifest.clone();
@@ -150,19 +151,54 @@ impl Collection {
     }
 
     /// Stores the manifest, then shows its definition.
-    pub(super) fn put_definition(&self, manifest: &mut Manifest, mut next: Manifest) -> Result<()> {
+    pub(super) fn put_definition(&self, manifest: &mut Manifest, next: Manifest) -> Result<()> {
         let schema = Arc::new(next.definition().schema.clone());
         let writer = self.writer.lock();
         let now = self.snapshot();
         let seen = (**now.schema() != *schema).then(|| now.under(&schema)).transpose()?;
-        next.store(self.shared.vfs.as_ref(), &self.dir)?;
+        self.show(manifest, next, seen, &writer)
+    }
+
+    /// Stores the manifest, then shows its definition, and `seen` if rows are others under it. Nobody writes meanwhile.
+    pub(super) fn show(
+        &self,
+        manifest: &mut Manifest,
+        mut next: Manifest,
+        seen: Option<Snapshot>,
+        _writer: &Writer,
+    ) -> Result<()> {
+        self.store_definition(manifest, &mut next)?;
         *self.definition.write() = Arc::new(next.definition().clone());
         *manifest = next;
         if let Some(seen) = seen {
             *self.published.write() = Arc::new(seen);
         }
-        drop(writer);
         Ok(())
+    }
+
+    /// Stores the next manifest. If that fails, the present one is the one in place afterwards, or nothing is written any
+    /// more: else a start could find fields and rows to be something else than what writes were acknowledged for.
+    fn store_definition(&self, manifest: &mut Manifest, next: &mut Manifest) -> Result<()> {
+        let vfs = self.shared.vfs.as_ref();
+        let dropped = next.dropped_partitions().len() > manifest.dropped_partitions().len();
+        let stored = match next.store(vfs, &self.dir) {
+            // What makes room may use the last there is.
+            Err(EngineError::Storage(error))
+                if dropped && error.is_disk_full() && self.shared.reserve.release() =>
+            {
+                next.store(vfs, &self.dir)
+            }
+            other => other,
+        };
+        if let Err(error) = &stored
+            && !manifest.is_in_place(vfs, &self.dir)
+            && let Err(second) = manifest.store_behind(vfs, &self.dir)
+        {
+            self.stop_writing(format!(
+                "changing what the collection is has failed halfway: {error}; then: {second}"
+            ));
+        }
+        stored
     }
 }
 

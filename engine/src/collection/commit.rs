@@ -7,6 +7,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
+use super::delete::Doomed;
 use crate::error::{EngineError, Result};
 use crate::limits::MAX_BATCH_BYTES;
 use crate::row::{Batch, Keys};
@@ -16,6 +17,8 @@ use crate::row::{Batch, Keys};
 pub(crate) enum Change {
     Insert(Batch),
     Delete(Keys),
+    /// Deletes rows that were found by a filter.
+    DeleteMatching(Doomed),
     /// Deletes every row.
     Truncate,
 }
@@ -69,6 +72,7 @@ impl Waiting {
         match &self.change {
             Change::Insert(batch) => batch.bytes() + batch.rows() * 16,
             Change::Truncate => 1,
+            Change::DeleteMatching(doomed) => doomed.len() * 16,
             Change::Delete(Keys::Int(keys)) => keys.len() * 8,
             Change::Delete(Keys::Text(keys)) => keys.iter().map(|key| key.len() + 8).sum(),
         }

@@ -156,6 +156,21 @@ impl Definition {
         fields && asked(self) == Self { schema: self.schema.clone(), ..asked(other) }
     }
 
+    /// Gives it the name by which the catalog knows the collection, and rows that say when they were stored if they live
+    /// for a time only; whether it changed.
+    pub(super) fn bring_up_to_date(&mut self, qualified: &str) -> bool {
+        let (database, name) = crate::catalog::split(qualified);
+        let renamed = self.name != name || self.database != database;
+        if renamed {
+            (self.name, self.database) = (name.to_owned(), database.to_owned());
+        }
+        let untimed = matches!(self.time_to_live(), Ok(Some(_))) && !self.schema.timed();
+        if untimed {
+            self.schema = self.schema.with_times(super::write::now_ms());
+        }
+        renamed || untimed
+    }
+
     /// How long rows live, by the property [`super::TTL_PROPERTY`].
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //! waited for; until then its rows are compared one by one. The largest segment without one comes first, and a segment
 //! that compaction is about to rewrite gets none.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -128,7 +128,9 @@ impl Collection {
             return Ok(false);
         }
         let Some(work) = self.next_index() else {
-            return Ok(self.make_sparse_index()? || self.make_scalar_indexes()?);
+            // One that finds no room must not keep the other from being made.
+            let (sparse, scalar) = (self.make_sparse_index(), self.make_scalar_indexes());
+            return Ok(sparse? || scalar?);
         };
         let place = (work.view.segment.id(), work.field);
         match self.make_index(&work, &progress) {
@@ -372,14 +374,14 @@ impl Collection {
     fn make_scalar_indexes(&self) -> Result<bool> {
         let snapshot = self.snapshot();
         let schema = snapshot.schema();
-        let scalar = |name: &str| schema.field(name).is_some_and(|(_, field)| !field.data_type.is_vector());
         let definition = Arc::clone(&self.definition.read());
-        let mut names: Vec<String> = definition.indexes.iter().map(|index| index.field.clone()).collect();
-        names.retain(|name| scalar(name));
-        names.sort_unstable();
+        let scalar =
+            |name: &str| schema.field(name).map(|(_, field)| field).filter(|f| !f.data_type.is_vector());
+        let indexed = definition.indexes.iter().filter_map(|index| scalar(&index.field));
+        let fields: BTreeSet<i64> = indexed.map(|field| field.id).collect();
         let wanted = |segment: &Segment| match segment.scalar_indexes() {
-            None => !names.is_empty() || schema.dynamic(),
-            Some(indexes) => indexes.names() != names,
+            None => !fields.is_empty() || schema.dynamic(),
+            Some(indexes) => *indexes.fields() != fields,
         };
         let lacking = snapshot
             .views()
@@ -387,8 +389,8 @@ impl Collection {
             .map(|view| &view.segment)
             .find(|s| s.is_sealed() && s.rows() >= LEAST_ROWS && wanted(s));
         let Some(segment) = lacking else { return Ok(false) };
-        self.check_memory(segment.scalars().num_rows() as u64 * 16 * (names.len() as u64 + 8))?;
-        let indexes = self.shared.index_pool.install(|| ScalarIndexes::build(segment.scalars(), &names))?;
+        self.check_memory(segment.scalars().num_rows() as u64 * 16 * (fields.len() as u64 + 8))?;
+        let indexes = self.shared.index_pool.install(|| ScalarIndexes::build(segment.scalars(), fields))?;
         segment.set_scalar_indexes(indexes);
         self.indexing.finished.fetch_add(1, Ordering::Relaxed);
         Ok(true)

@@ -29,6 +29,17 @@ struct Payload {
     next_segment: u64,
     replay_after: u64,
     segments: Vec<SegmentEntry>,
+    /// Partitions that were dropped and whose rows files or log may still show as alive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    dropped_partitions: Vec<DroppedPartition>,
+}
+
+/// A partition that is no more: its rows are dead, whatever files and log say.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct DroppedPartition {
+    id: i32,
+    /// The last log record that can have rows of it.
+    sequence: u64,
 }
 
 /// Numbers that are counted up stay far from their end.
@@ -68,8 +79,14 @@ pub(crate) struct Manifest {
 impl Manifest {
     /// That of a new collection: no rows, keys from 1.
     pub(crate) fn new(definition: Definition) -> Self {
-        let payload =
-            Payload { definition, next_id: 1, next_segment: 1, replay_after: 0, segments: Vec::new() };
+        let payload = Payload {
+            definition,
+            next_id: 1,
+            next_segment: 1,
+            replay_after: 0,
+            segments: Vec::new(),
+            dropped_partitions: Vec::new(),
+        };
         Self { generation: 0, payload }
     }
 
@@ -144,7 +161,27 @@ impl Manifest {
         if let Some(sealed) = sealed {
             self.payload.replay_after = sealed.sequence;
             self.payload.next_id = sealed.next_id;
+            // All rows up to there are in files, and the files say which are dead.
+            self.payload.dropped_partitions.retain(|dropped| dropped.sequence > sealed.sequence);
         }
+    }
+
+    /// Removes a partition: its rows, none of which is in a log record after `sequence`, are dead from now on; takes effect
+    /// with [`Manifest::store`].
+    pub(super) fn drop_partition(&mut self, id: i32, sequence: u64) {
+        self.payload.definition.partitions.retain(|partition| partition.id != id);
+        self.payload.dropped_partitions.push(DroppedPartition { id, sequence });
+    }
+
+    /// Partitions whose rows are dead.
+    pub(super) fn dropped_partitions(&self) -> Vec<i32> {
+        self.payload.dropped_partitions.iter().map(|dropped| dropped.id).collect()
+    }
+
+    /// Stores it behind one whose storing has failed halfway.
+    pub(super) fn store_behind(&mut self, vfs: &dyn Vfs, dir: &Path) -> Result<()> {
+        self.generation += 1;
+        self.store(vfs, dir)
     }
 
     /// Maps all segments with their dead rows.

@@ -3,13 +3,15 @@
 //! rows are sealed into files, and files are compacted, in the background (`seal`, `compact`, both on `rewrite`). The
 //! catalog opens collections; the server calls the methods here.
 //!
-//! Locks are taken in this order: `updating`, `sealing` or `compacting`, `manifest`, `writer`, `published`.
+//! Locks are taken in this order: `updating`, `indexing_turn`, `compacting`, `sealing`, `manifest`, `writer`, `published`;
+//! nobody has to take them all.
 
 mod alter;
 mod commit;
 mod compact;
 mod copy;
 mod definition;
+mod delete;
 mod index;
 mod manifest;
 mod partition;
@@ -44,6 +46,7 @@ pub(crate) use manifest::{FILE as MANIFEST, Manifest};
 pub use partition::{DEFAULT_PARTITION, Partition};
 pub(crate) use replay::{Replay, Replayed};
 pub use snapshot::Snapshot;
+pub use write::UpdateTurn;
 
 use crate::catalog::EngineOptions;
 use crate::compact::Pace;
@@ -97,8 +100,8 @@ pub struct Collection {
     commits: CommitQueue,
     writer: Mutex<Writer>,
     manifest: Mutex<Manifest>,
-    /// One update that depends on what is stored at a time.
-    updating: Mutex<()>,
+    /// Held by all who write; alone by an upsert that depends on what is stored.
+    updating: RwLock<()>,
     /// One sealing at a time.
     sealing: Mutex<()>,
     /// One compaction at a time.
@@ -163,12 +166,13 @@ impl std::fmt::Debug for Collection {
 
 impl Collection {
     /// Makes the folder of a new, empty collection. It exists for readers once the catalog names it.
-    pub(crate) fn create(shared: Shared, dir: &Path, id: u64, definition: Definition) -> Result<Self> {
+    pub(crate) fn create(shared: Shared, dir: &Path, id: u64, mut definition: Definition) -> Result<Self> {
         let vfs = &shared.vfs;
         for folder in FOLDERS {
             vfs.create_dir_all(&dir.join(folder))?;
         }
         let name = crate::catalog::qualified(&definition.database, &definition.name);
+        definition.bring_up_to_date(&name);
         Manifest::new(definition).store(vfs.as_ref(), dir)?;
         Self::open(shared, dir, id, name)
     }
@@ -179,10 +183,7 @@ impl Collection {
         let mut manifest = Manifest::adopt(vfs.as_ref(), dir)?;
         manifest.sweep(vfs.as_ref(), dir)?;
         // The catalog says what it is called; after a renaming the manifest follows.
-        let (database, short) = crate::catalog::split(&name);
-        let definition = manifest.definition_mut();
-        if definition.name != short || definition.database != database {
-            (definition.name, definition.database) = (short.to_owned(), database.to_owned());
+        if manifest.definition_mut().bring_up_to_date(&name) {
             manifest.store(vfs.as_ref(), dir)?;
         }
         let schema = Arc::new(manifest.definition().schema.clone());
@@ -194,10 +195,10 @@ impl Collection {
             replay.step(sequence, bytes)
         });
         let (Replayed { snapshot, next_id, next_segment }, failure) = replay.finish();
-        let (wal, recovery) = match (opened, failure) {
-            (Err(_), Some(error)) => return Err(error),
-            (opened, _) => opened?,
-        };
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        let (wal, recovery) = opened?;
         tracing::info!(
             collection = name,
             records = recovery.records,
@@ -223,7 +224,7 @@ impl Collection {
                 seal_failed: None,
             }),
             manifest: Mutex::new(manifest),
-            updating: Mutex::new(()),
+            updating: RwLock::new(()),
             sealing: Mutex::new(()),
             compacting: Mutex::new(()),
             compaction: Progress::default(),
@@ -305,8 +306,8 @@ impl Collection {
     /// Lets no further write begin; returns when those under way are done.
     pub(crate) fn close(&self) {
         self.begin_closing();
-        drop(self.sealing.lock());
         drop(self.compacting.lock());
+        drop(self.sealing.lock());
         drop(self.indexing_turn.lock());
         drop(self.manifest.lock());
         let mut writer = self.writer.lock();
@@ -316,10 +317,11 @@ impl Collection {
         }
     }
 
-    /// For a change that depends on what is stored: until it is given back nobody else makes such a change. Plain writes
-    /// do not wait for it.
-    pub fn update_turn(&self) -> parking_lot::MutexGuard<'_, ()> {
-        self.updating.lock()
+    /// Takes no more writes, for a reason other than the log's.
+    fn stop_writing(&self, reason: String) {
+        tracing::error!(collection = self.name, reason, "no more writes until a restart");
+        self.poison.lock().get_or_insert(reason);
+        self.begin_closing();
     }
 
     fn note_poison(&self, writer: &Writer) {

@@ -9,7 +9,7 @@ use arrow_array::{Array, ArrayRef};
 use serde::{Deserialize, Serialize};
 
 use super::alter::Reach;
-use super::{Collection, Definition};
+use super::{Collection, Definition, Snapshot};
 use crate::error::{EngineError, Result};
 use crate::exec::matches;
 use crate::filter::Filter;
@@ -161,11 +161,13 @@ impl Collection {
         if name == DEFAULT_PARTITION {
             return Err(EngineError::invalid("default partition cannot be deleted"));
         }
-        let definition = self.definition();
+        let mut manifest = self.manifest.lock();
+        self.check_open()?;
+        let definition = manifest.definition();
         if definition.schema.partition_key().is_some() {
             return Err(EngineError::invalid("disable drop partition if partition key mode is used"));
         }
-        let Some(partition) = definition.partitions.into_iter().find(|p| p.name == name) else {
+        let Some(partition) = definition.partitions.iter().find(|p| p.name == name) else {
             return Ok(());
         };
         if partition.loaded {
@@ -173,14 +175,16 @@ impl Collection {
                 "partition cannot be dropped, partition is loaded, please release it first",
             ));
         }
-        // Writers may name it until the manifest is stored, so its rows are deleted before and after: a crash in between
-        // leaves the partition with fewer rows, and nothing of it was acknowledged as dropped.
-        self.delete_where(&self.only_partitions(vec![partition.id.into()])?)?;
-        self.alter(Reach::Words, |definition| {
-            definition.partitions.retain(|other| other.id != partition.id);
-            Ok(())
-        })?;
-        self.delete_where(&self.only_partitions(vec![partition.id.into()])?).map(drop)
+        let id = partition.id;
+        let writer = self.writer.lock();
+        let mut next = manifest.clone();
+        // Storing this is the moment: its rows are dead from then on, also for a start after a crash.
+        next.drop_partition(id, writer.wal.last_sequence());
+        let mut seen = Snapshot::clone(&self.snapshot());
+        if seen.kill_partitions(&[id]) > 0 {
+            self.put_compaction_due();
+        }
+        self.show(&mut manifest, next, Some(seen), &writer)
     }
 
     /// Live rows of a partition.
@@ -201,8 +205,9 @@ impl Collection {
 
     fn count_by_key(&self, field: &str, wanted: u64, partitions: u64) -> Result<u64> {
         let snapshot = self.snapshot();
+        let visible = self.visible(&snapshot, None)?;
         let mut count = 0;
-        for (view, rows) in snapshot.views().iter().zip(matches(&snapshot, self.visible(None)?.as_ref())?) {
+        for (view, rows) in snapshot.views().iter().zip(matches(&snapshot, visible.as_ref())?) {
             let Some(column) = view.segment.scalars().column_by_name(field) else { continue };
             count += rows.iter().filter(|&row| bucket(column, row, partitions) == wanted).count() as u64;
         }

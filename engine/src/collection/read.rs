@@ -18,24 +18,26 @@ impl Collection {
 
     /// Live rows.
     pub fn count(&self) -> u64 {
-        let visible = self.visible(None).ok().flatten();
-        let counted = visible.map(|visible| exec::count(&self.snapshot(), &visible));
-        counted.and_then(Result::ok).unwrap_or_else(|| self.snapshot().live())
+        let snapshot = self.snapshot();
+        let visible = self.visible(&snapshot, None).ok().flatten();
+        let counted = visible.map(|visible| exec::count(&snapshot, &visible));
+        counted.and_then(Result::ok).unwrap_or_else(|| snapshot.live())
     }
 
     /// The filter without rows that have lived as long as they may. None: every row.
-    pub(super) fn visible(&self, filter: Option<Filter>) -> Result<Option<Filter>> {
-        let (Some(least), schema) = (self.least_stored()?, self.schema()) else { return Ok(filter) };
+    pub(super) fn visible(&self, snapshot: &Snapshot, filter: Option<Filter>) -> Result<Option<Filter>> {
+        let Some(least) = self.least_stored()? else { return Ok(filter) };
+        let schema = snapshot.schema();
         let Some(column) = schema.hidden_column(STORED_COLUMN) else { return Ok(filter) };
-        let young = Filter::above(column, least);
+        let young = Filter::above(schema, column, least);
         Ok(Some(filter.map_or(young.clone(), |filter| filter.and(young))))
     }
 
     /// The rows that have.
-    pub(super) fn expired(&self) -> Result<Option<Filter>> {
-        let (Some(least), schema) = (self.least_stored()?, self.schema()) else { return Ok(None) };
-        let column = schema.hidden_column(STORED_COLUMN);
-        Ok(column.map(|column| Filter::at_most(column, least)))
+    pub(super) fn expired(&self, snapshot: &Snapshot) -> Result<Option<Filter>> {
+        let Some(least) = self.least_stored()? else { return Ok(None) };
+        let schema = snapshot.schema();
+        Ok(schema.hidden_column(STORED_COLUMN).map(|column| Filter::at_most(schema, column, least)))
     }
 
     /// Rows stored at this moment or before, in milliseconds since 1970, have lived as long as they may.
@@ -49,8 +51,9 @@ impl Collection {
     /// # Errors
     /// Filter errors.
     pub fn count_where(&self, filter: &Filter) -> Result<u64> {
-        let visible = self.visible(Some(filter.clone()))?;
-        exec::count(&self.snapshot(), visible.as_ref().unwrap_or(filter))
+        let snapshot = self.snapshot();
+        let visible = self.visible(&snapshot, Some(filter.clone()))?;
+        exec::count(&snapshot, visible.as_ref().unwrap_or(filter))
     }
 
     /// Rows that match, in ascending key order.
@@ -59,8 +62,9 @@ impl Collection {
     /// `InvalidParameter` for a bad window; filter errors.
     pub fn query(&self, request: &exec::QueryRequest) -> Result<Rows> {
         let _foreground = self.shared.pace.foreground();
-        let filter = self.visible(request.filter.clone())?;
-        exec::query(&self.snapshot(), &exec::QueryRequest { filter, ..request.clone() })
+        let snapshot = self.snapshot();
+        let filter = self.visible(&snapshot, request.filter.clone())?;
+        exec::query(&snapshot, &exec::QueryRequest { filter, ..request.clone() })
     }
 
     /// Numbers over the rows that match, in ascending order of their groups.
@@ -69,8 +73,9 @@ impl Collection {
     /// `FieldNotFound`; `InvalidParameter` for a field that does not fit; filter errors.
     pub fn aggregate(&self, request: &exec::AggregateRequest) -> Result<Vec<exec::Group>> {
         let _foreground = self.shared.pace.foreground();
-        let filter = self.visible(request.filter.clone())?;
-        exec::aggregate(&self.snapshot(), &exec::AggregateRequest { filter, ..request.clone() })
+        let snapshot = self.snapshot();
+        let filter = self.visible(&snapshot, request.filter.clone())?;
+        exec::aggregate(&snapshot, &exec::AggregateRequest { filter, ..request.clone() })
     }
 
     /// Rows of these keys, in their order; unknown keys are left out, repeated ones repeat.
@@ -78,10 +83,11 @@ impl Collection {
     /// # Errors
     /// `InvalidParameter` for keys of the wrong kind.
     pub fn get(&self, keys: &Keys, projection: &Projection) -> Result<Rows> {
-        if !keys.fits(self.schema().primary().data_type) {
+        let snapshot = self.snapshot();
+        if !keys.fits(snapshot.schema().primary().data_type) {
             return Err(EngineError::invalid("keys are not of the type of the primary key"));
         }
-        exec::get(&self.snapshot(), self.visible(None)?.as_ref(), keys, projection)
+        exec::get(&snapshot, self.visible(&snapshot, None)?.as_ref(), keys, projection)
     }
 
     /// Visits all live rows of one snapshot in chunks, in no particular order.
@@ -103,7 +109,7 @@ impl Collection {
         let definition = Arc::clone(&self.definition.read());
         let index_of = |field: &str| definition.searching(field);
         let snapshot = self.snapshot();
-        let filter = self.visible(request.filter.clone())?;
+        let filter = self.visible(&snapshot, request.filter.clone())?;
         let request = exec::SearchRequest { filter, ..request.clone() };
         self.shared.pool.install(|| exec::search(&snapshot, &index_of, &request))
     }
@@ -120,7 +126,7 @@ impl Collection {
         let snapshot = self.snapshot();
         let mut request = request.clone();
         for search in &mut request.searches {
-            search.filter = self.visible(search.filter.take())?;
+            search.filter = self.visible(&snapshot, search.filter.take())?;
         }
         self.shared.pool.install(|| exec::hybrid_search(&snapshot, &index_of, &request))
     }

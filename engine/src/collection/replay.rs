@@ -17,6 +17,8 @@ use crate::schema::Schema;
 pub(crate) struct Replay {
     schema: Arc<Schema>,
     log: PathBuf,
+    /// Partitions that were dropped after their rows were stored.
+    dropped: Vec<i32>,
     state: Replayed,
     /// Why a record could not be applied, with its type.
     failure: Option<EngineError>,
@@ -35,7 +37,8 @@ impl Replay {
     /// Starts from the segments that the manifest names.
     pub(crate) fn new(schema: &Arc<Schema>, log: &Path, manifest: &Manifest, snapshot: Snapshot) -> Self {
         let state = Replayed { snapshot, next_id: manifest.next_id(), next_segment: manifest.next_segment() };
-        Self { schema: Arc::clone(schema), log: log.to_owned(), state, failure: None }
+        let dropped = manifest.dropped_partitions();
+        Self { schema: Arc::clone(schema), log: log.to_owned(), dropped, state, failure: None }
     }
 
     /// Applies one record.
@@ -65,7 +68,8 @@ impl Replay {
     ///
     /// # Errors
     /// What stopped it, if a record did.
-    pub(crate) fn finish(self) -> (Replayed, Option<EngineError>) {
+    pub(crate) fn finish(mut self) -> (Replayed, Option<EngineError>) {
+        self.state.snapshot.kill_partitions(&self.dropped);
         (self.state, self.failure)
     }
 }

@@ -5,10 +5,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use roaring::RoaringBitmap;
+
 use super::record::Record;
 use crate::error::Result;
 use crate::row::{Key, KeyRef, Keys};
-use crate::schema::Schema;
+use crate::schema::{PARTITION_COLUMN, Schema};
 use crate::segment::{Segment, SegmentView, merge};
 
 /// Small chunks in memory are joined up to this many bytes: fewer segments to visit, bounded copying.
@@ -103,6 +107,29 @@ impl Snapshot {
                 Ok(Applied { keys: Some(keys), died })
             }
         }
+    }
+
+    /// Marks all rows of some partitions dead; returns how many died.
+    pub(crate) fn kill_partitions(&mut self, ids: &[i32]) -> u64 {
+        let Some(column) = self.schema.hidden_column(PARTITION_COLUMN).filter(|_| !ids.is_empty()) else {
+            return 0;
+        };
+        let mut died = 0;
+        for view in &mut self.views {
+            let column = view.segment.scalars().columns().get(column);
+            let Some(partitions) = column.and_then(|column| column.as_primitive_opt::<Int32Type>()) else {
+                continue;
+            };
+            let rows =
+                partitions.values().iter().zip(0..).filter(|(id, _)| ids.contains(id)).map(|(_, row)| row);
+            let dead: RoaringBitmap = rows.collect();
+            let before = view.deleted.len();
+            if !dead.is_subset(&view.deleted) {
+                *Arc::make_mut(&mut view.deleted) |= dead;
+            }
+            died += view.deleted.len() - before;
+        }
+        died
     }
 
     /// Joins small chunks at the end, except those in `fixed` (being sealed right now), as a binary counter does: each

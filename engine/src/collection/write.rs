@@ -6,22 +6,62 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use elanus_storage::MAX_RECORD_BYTES;
+use parking_lot::RwLockWriteGuard;
 
 use super::commit::{self, Change, Outcome, Waiting};
 use super::record::Record;
 use super::snapshot::{self, Snapshot};
 use super::{Collection, Durability, Writer};
 use crate::error::{EngineError, Result};
-use crate::exec;
-use crate::filter::Filter;
 use crate::limits;
 use crate::row::{Batch, Keys};
 use crate::schema::Schema;
 
 /// How many times the sealing size may grow in memory before a writer has to wait for the sealing.
 const MOST_GROWING: usize = 4;
-/// Text keys of one deletion by filter, in bytes.
-const MOST_KEY_BYTES: usize = 64 << 20;
+
+/// Rows that may be added.
+struct Insertion(Batch);
+
+impl Insertion {
+    fn run(self, submit: impl FnOnce(Change) -> Result<Outcome>) -> Result<Keys> {
+        if self.0.rows() == 0 {
+            return Ok(Keys::empty(self.0.schema().primary().data_type));
+        }
+        let outcome = submit(Change::Insert(self.0))?;
+        outcome.keys.ok_or_else(|| EngineError::Internal("an insert without keys".into()))
+    }
+}
+
+/// A change that is in the next snapshot, and not yet in the log.
+struct Staged {
+    /// None when there is nothing to write down.
+    record: Option<Vec<u8>>,
+    outcome: Outcome,
+    shrinks: bool,
+}
+
+/// Being the only writer: [`Collection::update_turn`].
+pub struct UpdateTurn<'a> {
+    collection: &'a Collection,
+    _alone: RwLockWriteGuard<'a, ()>,
+}
+
+impl UpdateTurn<'_> {
+    /// Adds or replaces rows by their given keys.
+    ///
+    /// # Errors
+    /// As [`Collection::upsert_into`].
+    pub fn upsert_into(&self, batch: Batch, partition: &str) -> Result<Keys> {
+        check_given(&batch)?;
+        let insertion = self.collection.insertion(batch, partition)?;
+        let keys = insertion.run(|change| self.collection.submit_in_turn(change))?;
+        if self.collection.wants_room() {
+            self.collection.request_seal();
+        }
+        Ok(keys)
+    }
+}
 
 impl Collection {
     /// Adds rows; durable and visible when it returns. A key that exists is replaced: a key names one row, the newest.
@@ -39,6 +79,12 @@ impl Collection {
     /// # Errors
     /// As [`Collection::insert`]; `PartitionNotFound`; `InvalidParameter` with a partition key.
     pub fn insert_into(&self, batch: Batch, partition: &str) -> Result<Keys> {
+        let insertion = self.insertion(batch, partition)?;
+        insertion.run(|change| self.submit(change))
+    }
+
+    /// Checks a batch, and finds room for it.
+    fn insertion(&self, batch: Batch, partition: &str) -> Result<Insertion> {
         let batch = self.place(batch, partition)?;
         let schema = self.schema();
         if batch.schema().as_ref() != schema.as_ref() {
@@ -48,12 +94,8 @@ impl Collection {
         if batch.needs_keys() && !key.auto_id {
             return Err(EngineError::invalid(format!("field {} is not autoID: rows must give it", key.name)));
         }
-        if batch.rows() == 0 {
-            return Ok(Keys::empty(key.data_type));
-        }
         self.shared.quota.admit(batch.bytes() as u64)?;
-        let outcome = self.submit(Change::Insert(batch))?;
-        outcome.keys.ok_or_else(|| EngineError::Internal("an insert without keys".into()))
+        Ok(Insertion(batch))
     }
 
     /// Adds or replaces rows by their given keys.
@@ -69,10 +111,14 @@ impl Collection {
     /// # Errors
     /// As [`Collection::insert_into`]; also for a batch without keys.
     pub fn upsert_into(&self, batch: Batch, partition: &str) -> Result<Keys> {
-        if batch.needs_keys() {
-            return Err(EngineError::invalid("must assign pk when upsert"));
-        }
+        check_given(&batch)?;
         self.insert_into(batch, partition)
+    }
+
+    /// For an upsert that depends on what is stored: until the turn is given back nobody else writes, so that what was read
+    /// in it is still so when it writes. It waits for writes under way; reads go on.
+    pub fn update_turn(&self) -> UpdateTurn<'_> {
+        UpdateTurn { collection: self, _alone: self.updating.write() }
     }
 
     /// Deletes all rows; durable when it returns.
@@ -81,17 +127,6 @@ impl Collection {
     /// Storage errors.
     pub fn truncate(&self) -> Result<u64> {
         Ok(self.submit(Change::Truncate)?.died)
-    }
-
-    /// Deletes the rows that have lived as long as the collection's rows may.
-    ///
-    /// # Errors
-    /// Storage errors.
-    pub(crate) fn expire(&self) -> Result<u64> {
-        match self.expired()? {
-            Some(expired) => self.delete_matching(&expired),
-            None => Ok(0),
-        }
     }
 
     /// Deletes by key; returns how many rows died.
@@ -114,27 +149,6 @@ impl Collection {
         Ok(self.submit(Change::Delete(keys))?.died)
     }
 
-    /// Deletes the rows that match at this moment; returns how many died. Rows written meanwhile are not touched
-    /// unless they replace a matching one.
-    ///
-    /// # Errors
-    /// Filter errors; storage errors.
-    pub fn delete_where(&self, filter: &Filter) -> Result<u64> {
-        match self.visible(Some(filter.clone()))? {
-            Some(visible) => self.delete_matching(&visible),
-            None => self.delete_matching(filter),
-        }
-    }
-
-    fn delete_matching(&self, filter: &Filter) -> Result<u64> {
-        let keys = exec::matching_keys(&self.snapshot(), filter)?;
-        let mut died = 0;
-        for part in split_keys(keys, limits::MAX_BATCH_ROWS) {
-            died += self.delete_keys(part)?;
-        }
-        Ok(died)
-    }
-
     /// Seals what is in memory into files and shortens the log.
     ///
     /// # Errors
@@ -152,61 +166,79 @@ impl Collection {
         self.durable_snapshot().map(drop)
     }
 
-    fn submit(&self, change: Change) -> Result<Outcome> {
-        self.check_open()?;
-        let _foreground = self.shared.pace.foreground();
-        let outcome =
-            self.commits.submit(change, self.shared.options.group_window, |group| self.commit(group));
+    /// Commits a change beside those of others.
+    pub(super) fn submit(&self, change: Change) -> Result<Outcome> {
+        let outcome = {
+            let _beside_others = self.updating.read();
+            self.submit_in_turn(change)
+        };
         self.request_seal_if_large();
         outcome
     }
 
-    /// Writes a group to the log with one sync, applies it, publishes, and only then answers.
+    /// Commits a change for whoever holds `updating`.
+    fn submit_in_turn(&self, change: Change) -> Result<Outcome> {
+        self.check_open()?;
+        let _foreground = self.shared.pace.foreground();
+        self.commits.submit(change, self.shared.options.group_window, |group| self.commit(group))
+    }
+
+    /// Applies a group to the next snapshot, writes it to the log with one sync, publishes, and only then answers.
     fn commit(&self, group: Vec<Waiting>) {
         let mut writer = self.writer.lock();
         if let Err(error) = self.check_open() {
             return refuse(group, error);
         }
-        let mut accepted = Vec::with_capacity(group.len());
-        let mut encoded = Vec::with_capacity(group.len());
-        let mut writers = Vec::with_capacity(group.len());
+        let mut next = Snapshot::clone(&self.snapshot());
+        let (mut records, mut writers, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut shrinks = true;
         for waiting in group {
             let (change, reply) = waiting.split();
-            match self.to_record(&mut writer, change).and_then(encode) {
-                Ok((bytes, record)) => {
-                    encoded.push(bytes);
-                    accepted.push(record);
+            match self.apply(&mut writer, &mut next, change) {
+                Ok(staged) => {
+                    shrinks &= staged.shrinks;
+                    records.extend(staged.record);
+                    outcomes.push(staged.outcome);
                     writers.push(reply);
                 }
                 Err(error) => reply.answer(Err(error)),
             }
         }
-        let shrinks = accepted.iter().all(|record| matches!(record, Record::Delete(_) | Record::Truncate));
-        if let Err(error) = self.log(&mut writer, &encoded, shrinks) {
+        if let Err(error) = self.log(&mut writer, &records, shrinks) {
             return commit::refuse(writers, error);
         }
-        drop(encoded);
-        let mut next = Snapshot::clone(&self.snapshot());
-        let mut outcomes = Vec::with_capacity(accepted.len());
-        for record in accepted {
-            let applied = next.apply(record, &mut || self.segment_id());
-            outcomes.push(applied.map(|a| Outcome { keys: a.keys, died: a.died }));
-        }
+        drop(records);
         if let Err(error) = next.join_small(&writer.fixed, &mut || self.segment_id()) {
             tracing::error!(collection = self.name, %error, "small segments could not be joined");
         }
         *self.published.write() = Arc::new(next);
         drop(writer);
-        if outcomes.iter().flatten().any(|outcome| outcome.died > 0) {
+        if outcomes.iter().any(|outcome| outcome.died > 0) {
             self.compaction_due.store(true, Ordering::SeqCst);
         }
         for (reply, outcome) in writers.into_iter().zip(outcomes) {
-            reply.answer(outcome);
+            reply.answer(Ok(outcome));
         }
+    }
+
+    /// Applies a change to the snapshot that will be published once its record is in the log.
+    fn apply(&self, writer: &mut Writer, next: &mut Snapshot, change: Change) -> Result<Staged> {
+        let record = self.to_record(writer, next, change)?;
+        let shrinks = matches!(record, Record::Delete(_) | Record::Truncate);
+        if matches!(&record, Record::Delete(keys) if keys.is_empty()) {
+            return Ok(Staged { record: None, outcome: Outcome { keys: None, died: 0 }, shrinks });
+        }
+        let (bytes, record) = encode(record)?;
+        let applied = next.apply(record, &mut || self.segment_id())?;
+        let outcome = Outcome { keys: applied.keys, died: applied.died };
+        Ok(Staged { record: Some(bytes), outcome, shrinks })
     }
 
     /// Puts records into the log. Those that only delete may use the last room there is.
     fn log(&self, writer: &mut Writer, records: &[Vec<u8>], shrinks: bool) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
         let payloads: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
         let appended = match writer.wal.append(&payloads) {
             Err(error) if shrinks && error.is_disk_full() && self.shared.reserve.release() => {
@@ -226,21 +258,22 @@ impl Collection {
         Ok(logged?)
     }
 
-    fn to_record(&self, writer: &mut Writer, change: Change) -> Result<Record> {
+    fn to_record(&self, writer: &mut Writer, now: &Snapshot, change: Change) -> Result<Record> {
         Ok(match change {
             Change::Delete(keys) => Record::Delete(keys),
+            Change::DeleteMatching(doomed) => Record::Delete(doomed.keys_now(now)?),
             Change::Truncate => Record::Truncate,
             Change::Insert(batch) => {
                 let fresh_keys = batch.needs_keys();
                 let first = writer.next_id;
                 let rows = batch.rows() as i64;
-                let schema = self.schema();
+                let schema = now.schema();
                 self.check_partition(batch.partition())?;
-                let chunk = batch.under(&schema)?.into_chunk(first, now_ms())?;
+                let chunk = batch.under(schema)?.into_chunk(first, now_ms())?;
                 if fresh_keys {
                     writer.next_id = first.saturating_add(rows);
                 } else if schema.primary().auto_id {
-                    let next = snapshot::after_largest(&chunk_keys(&schema, &chunk)?);
+                    let next = snapshot::after_largest(&chunk_keys(schema, &chunk)?);
                     if next.is_some_and(|next| next > limits::MAX_GIVEN_AUTO_ID) {
                         return Err(EngineError::invalid(format!(
                             "keys given to an autoID collection are at most {}: later ones are generated above them",
@@ -262,20 +295,30 @@ impl Collection {
         }
     }
 
+    /// Whether rows in memory have grown to the size of a file.
+    fn wants_room(&self) -> bool {
+        self.snapshot().growing_bytes() >= self.shared.options.seal_bytes
+    }
+
     fn request_seal_if_large(&self) {
-        let growing = self.snapshot().growing_bytes();
-        let seal_bytes = self.shared.options.seal_bytes;
-        if growing < seal_bytes {
+        if !self.wants_room() {
             return;
         }
         self.request_seal();
         // Writers that outrun the background pay here, so that memory stays bounded.
-        if growing >= MOST_GROWING * seal_bytes
+        if self.snapshot().growing_bytes() >= MOST_GROWING * self.shared.options.seal_bytes
             && let Err(error) = self.seal()
         {
             tracing::error!(collection = self.name, %error, "sealing failed; rows stay in memory and in the log");
         }
     }
+}
+
+fn check_given(batch: &Batch) -> Result<()> {
+    if batch.needs_keys() {
+        return Err(EngineError::invalid("must assign pk when upsert"));
+    }
+    Ok(())
 }
 
 /// Milliseconds since 1970, by the system's clock.
@@ -303,27 +346,6 @@ fn chunk_keys(schema: &Schema, chunk: &crate::row::Chunk) -> Result<Keys> {
     let mut keys = Keys::empty(schema.primary().data_type);
     (0..chunk.scalars.num_rows()).for_each(|row| keys.push(crate::segment::key_at(column, row)));
     Ok(keys)
-}
-
-fn split_keys(keys: Keys, most: usize) -> Vec<Keys> {
-    match keys {
-        Keys::Int(keys) => keys.chunks(most).map(|part| Keys::Int(part.to_vec())).collect(),
-        Keys::Text(keys) => {
-            let mut parts = vec![Vec::new()];
-            let mut bytes = 0;
-            for key in keys {
-                bytes += key.len();
-                match parts.last_mut() {
-                    Some(part) if part.len() < most && bytes <= MOST_KEY_BYTES => part.push(key),
-                    _ => {
-                        bytes = key.len();
-                        parts.push(vec![key]);
-                    }
-                }
-            }
-            parts.into_iter().filter(|part| !part.is_empty()).map(Keys::Text).collect()
-        }
-    }
 }
 
 fn refuse(group: Vec<Waiting>, error: EngineError) {

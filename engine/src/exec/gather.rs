@@ -12,13 +12,15 @@ use crate::row::{ColumnData, DynamicKeys, OutputColumn, Projection, Rows};
 use crate::schema::{DYNAMIC_FIELD, Field, Schema};
 
 /// Columns of `rows`, in that order.
+///
+/// # Errors
+/// `SchemaChanged` when a field is gone since the projection was made; `InvalidParameter` for an answer too large.
 pub(crate) fn gather(snapshot: &Snapshot, projection: &Projection, rows: &[RowAddress]) -> Result<Rows> {
     let mut columns = Vec::with_capacity(projection.fields.len());
     let schema = snapshot.schema();
     check_size(snapshot, projection, rows)?;
-    for &index in &projection.fields {
-        let field =
-            schema.fields().get(index).ok_or_else(|| EngineError::Internal(format!("field {index}")))?;
+    for &id in &projection.fields {
+        let field = schema.fields().iter().find(|field| field.id == id).ok_or(EngineError::SchemaChanged)?;
         let data = if field.data_type.is_dense() {
             gather_vectors(snapshot, field, rows)?
         } else {
@@ -52,7 +54,7 @@ fn check_size(snapshot: &Snapshot, projection: &Projection, rows: &[RowAddress])
             "the answer would have more than {MAX_ANSWER_BYTES} bytes: ask for fewer rows, queries or output fields"
         )))
     };
-    let names = projection.fields.iter().filter_map(|&index| schema.fields().get(index));
+    let names = schema.fields().iter().filter(|field| projection.fields.contains(&field.id));
     for field in names.clone().filter(|field| field.data_type.is_dense()) {
         add(rows.len().saturating_mul(field.dim.unwrap_or(0) * size_of::<f32>()))?;
     }

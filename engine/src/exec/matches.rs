@@ -49,7 +49,7 @@ fn scan(view: &SegmentView, filter: &Filter) -> Result<RowSet> {
 }
 
 /// Evaluates the filter on a few rows only.
-fn check_rows(view: &SegmentView, mut rows: Vec<usize>, filter: &Filter) -> Result<RowSet> {
+pub(crate) fn check_rows(view: &SegmentView, mut rows: Vec<usize>, filter: &Filter) -> Result<RowSet> {
     let total = view.segment.rows();
     let mut bits = BooleanBufferBuilder::new(total);
     bits.append_n(total, false);

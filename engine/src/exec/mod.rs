@@ -10,9 +10,9 @@ mod search;
 
 pub(crate) use aggregate::aggregate;
 pub use aggregate::{Aggregate, AggregateKind, AggregateRequest, Cell, Group};
-pub(crate) use matches::matches;
+pub(crate) use matches::{check_rows, matches};
 pub use query::{OrderBy, QueryRequest};
-pub(crate) use query::{count, get, matching_keys, query, scan};
+pub(crate) use query::{count, get, query, scan};
 pub use queue::Cancel;
 pub(crate) use queue::SearchQueue;
 pub use search::{

@@ -139,14 +139,6 @@ pub(crate) fn count(snapshot: &Snapshot, filter: &Filter) -> Result<u64> {
     Ok(matches(snapshot, Some(filter))?.iter().map(|m| m.len() as u64).sum())
 }
 
-pub(crate) fn matching_keys(snapshot: &Snapshot, filter: &Filter) -> Result<Keys> {
-    let mut keys = Keys::empty(snapshot.schema().primary().data_type);
-    for (view, matching) in snapshot.views().iter().zip(matches(snapshot, Some(filter))?) {
-        matching.iter().for_each(|row| keys.push(view.segment.key(row)));
-    }
-    Ok(keys)
-}
-
 pub(crate) fn scan(
     snapshot: &Snapshot,
     projection: &Projection,

@@ -68,7 +68,7 @@ struct Compiled {
     keys: Option<Keys>,
     /// Share of the matching rows to keep.
     sample: Option<f64>,
-    /// Layouts that the columns must have; none if the filter reads hidden columns only.
+    /// Layouts that the columns must have.
     layouts: Vec<SchemaRef>,
 }
 

@@ -13,14 +13,7 @@ use crate::schema::Schema;
 impl Filter {
     /// Rows whose integer in `column` (a position in [`Schema::arrow`]) is one of `numbers`.
     pub fn among(schema: &Schema, column: usize, numbers: Vec<i64>) -> Self {
-        let test = ColumnTest::IntSet(IntegerSet::new(numbers));
-        let mut filter = Self::hidden(column, test);
-        let key_column = schema.column_of(&schema.primary().name);
-        if let Some(compiled) = Arc::get_mut(&mut filter.0) {
-            compiled.keys = key_column.and_then(|key| compiled.predicate.key_candidates(key));
-            compiled.layouts.push(schema.arrow());
-        }
-        filter
+        Self::hidden(schema, column, ColumnTest::IntSet(IntegerSet::new(numbers)))
     }
 
     /// The rows of these primary keys.
@@ -35,12 +28,7 @@ impl Filter {
                 ColumnTest::Text(TextTest::Set(keys))
             }
         };
-        let mut filter = Self::hidden(column, test);
-        if let Some(compiled) = Arc::get_mut(&mut filter.0) {
-            compiled.keys = compiled.predicate.key_candidates(column);
-            compiled.layouts.push(schema.arrow());
-        }
-        filter
+        Self::hidden(schema, column, test)
     }
 
     /// How many keys the filter names, if it does nothing else.
@@ -50,23 +38,31 @@ impl Filter {
     }
 
     /// Rows whose integer in `column` is `number` or smaller.
-    pub(crate) fn at_most(column: usize, number: i64) -> Self {
-        Self::hidden(column, ColumnTest::IntRange(Some((i64::MIN, number))))
+    pub(crate) fn at_most(schema: &Schema, column: usize, number: i64) -> Self {
+        Self::hidden(schema, column, ColumnTest::IntRange(Some((i64::MIN, number))))
     }
 
     /// Rows whose integer in `column` is larger than `number`.
-    pub fn above(column: usize, number: i64) -> Self {
-        Self::hidden(column, ColumnTest::IntRange(number.checked_add(1).map(|least| (least, i64::MAX))))
+    pub fn above(schema: &Schema, column: usize, number: i64) -> Self {
+        let range = number.checked_add(1).map(|least| (least, i64::MAX));
+        Self::hidden(schema, column, ColumnTest::IntRange(range))
     }
 
-    fn hidden(column: usize, test: ColumnTest) -> Self {
+    fn hidden(schema: &Schema, column: usize, test: ColumnTest) -> Self {
+        let predicate = Predicate::Column { source: Source::Column(column), test };
+        let key = schema.column_of(&schema.primary().name);
         Self(Arc::new(Compiled {
             expression: String::new(),
-            predicate: Predicate::Column { source: Source::Column(column), test },
-            keys: None,
+            keys: key.and_then(|key| predicate.key_candidates(key)),
+            predicate,
             sample: None,
-            layouts: Vec::new(),
+            layouts: vec![schema.arrow()],
         }))
+    }
+
+    /// The same without a random sample: every row that the rest matches.
+    pub(crate) fn unsampled(&self) -> Self {
+        Self(Arc::new(Compiled { sample: None, ..Compiled::clone(&self.0) }))
     }
 
     /// Rows that both filters match. A random sample of either is taken of the rows that match all the rest.

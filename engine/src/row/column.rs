@@ -204,6 +204,14 @@ pub(crate) fn constant_column(field: &Field, default: &serde_json::Value, rows: 
     }
 }
 
+/// Whether a field can have this default.
+///
+/// # Errors
+/// `InvalidRow` with the reason.
+pub(crate) fn check_default(field: &Field, default: &serde_json::Value) -> Result<()> {
+    append_default(&mut Column::new(field), field, 0, default).map(drop)
+}
+
 /// Appends the default of a field.
 pub(super) fn append_default(
     column: &mut Column,

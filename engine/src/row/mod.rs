@@ -11,7 +11,7 @@ pub mod sparse;
 mod value;
 
 pub use batch::{Batch, BatchBuilder, Chunk, KeySource};
-pub(crate) use column::constant_column;
+pub(crate) use column::{check_default, constant_column};
 pub use key::{Key, KeyRef, Keys};
 pub use output::{ColumnData, DynamicKeys, OutputColumn, Projection, Rows};
 pub(crate) use value::value_at;

@@ -2,9 +2,9 @@
 //! ISO 8601 durations. Names of time zones come with the program, so that every machine agrees on them.
 
 use jiff::civil::DateTime;
-use jiff::fmt::temporal::SpanParser;
-use jiff::tz::{TimeZone, TimeZoneDatabase};
-use jiff::{Span, Timestamp};
+use jiff::fmt::temporal::{Pieces, SpanParser};
+use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
+use jiff::{SignedDuration, Span, Timestamp};
 
 const MICROS_PER_HOUR: i128 = 3_600_000_000;
 
@@ -42,17 +42,46 @@ impl Zone {
 /// microseconds are dropped. `None` for anything else.
 pub fn parse(text: &str, zone: &Zone) -> Option<i64> {
     let text = text.trim_ascii();
-    let moment = match text.parse::<Timestamp>() {
-        Ok(moment) => moment,
-        Err(_) => text.parse::<DateTime>().ok()?.to_zoned(zone.0.clone()).ok()?.timestamp(),
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return i64::try_from(moment.as_nanosecond().div_euclid(1000)).ok();
+    }
+    if let Ok(local) = text.parse::<DateTime>()
+        && let Ok(zoned) = local.to_zoned(zone.0.clone())
+    {
+        return i64::try_from(zoned.timestamp().as_nanosecond().div_euclid(1000)).ok();
+    }
+    at_the_end(text, zone)
+}
+
+/// The first and the last day of the calendar are in no `Timestamp`, whose every moment has a date in every zone. People
+/// write `9999-12-31T23:59:59Z` for "never".
+fn at_the_end(text: &str, zone: &Zone) -> Option<i64> {
+    let pieces = Pieces::parse(text).ok()?;
+    let local = DateTime::from_parts(pieces.date(), pieces.time().unwrap_or_default());
+    let offset = match pieces.to_numeric_offset() {
+        Some(offset) => offset,
+        None if text.ends_with(['Z', 'z']) => Offset::UTC,
+        None => zone.0.to_offset(Timestamp::MAX),
     };
-    i64::try_from(moment.as_nanosecond().div_euclid(1000)).ok()
+    let nanos = local.duration_since(EPOCH).as_nanos() - i128::from(offset.seconds()) * 1_000_000_000;
+    i64::try_from(nanos.div_euclid(1000)).ok().filter(|micros| as_utc(*micros).is_some())
+}
+
+/// Midnight of 1 January 1970.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
+/// Date and time in UTC; `None` beyond the calendar.
+fn as_utc(micros: i64) -> Option<DateTime> {
+    EPOCH.checked_add(SignedDuration::from_micros(micros)).ok()
 }
 
 /// Writes a moment in RFC 3339 with the offset of `zone`, `Z` if that is zero; the fraction without trailing zeros. A
 /// number beyond the years that RFC 3339 can write comes out as it is.
 pub fn format(micros: i64, zone: &Zone) -> String {
-    let Ok(moment) = Timestamp::from_microsecond(micros) else { return micros.to_string() };
+    let Ok(moment) = Timestamp::from_microsecond(micros) else {
+        let utc = as_utc(micros).map(|utc| utc.strftime("%Y-%m-%dT%H:%M:%S%.fZ").to_string());
+        return utc.unwrap_or_else(|| micros.to_string());
+    };
     let zoned = moment.to_zoned(zone.0.clone());
     // RFC 3339 has no seconds in offsets, which places had before zones were agreed on.
     let offset = zoned.offset().seconds();
@@ -140,6 +169,13 @@ mod tests {
         // Before 1901 Shanghai was 8:05:43 ahead.
         assert_eq!(format(-3_000_000_000_000_000, &zone("Asia/Shanghai")), "1874-12-07T18:40:00Z");
         assert_eq!(format(i64::MAX, &Zone::utc()), i64::MAX.to_string());
+        for last in ["9999-12-31T23:59:59.999999Z", "9999-12-31T00:00:00Z"] {
+            let micros = parse(last, &zone("Asia/Shanghai")).unwrap();
+            assert_eq!(format(micros, &Zone::utc()), last);
+            assert_eq!(format(micros, &zone("Asia/Shanghai")), last, "there it is another year");
+        }
+        assert_eq!(parse("9999-12-31", &Zone::utc()), parse("9999-12-31T08:00:00+08:00", &Zone::utc()));
+        assert_eq!(parse("9999-12-31T23:59:59-08:00", &Zone::utc()), None);
     }
 
     #[test]

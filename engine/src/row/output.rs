@@ -23,8 +23,8 @@ pub enum DynamicKeys {
 /// The fields of an answer, resolved against a schema. The primary key is always among them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Projection {
-    /// Positions in [`Schema::fields`], in order of declaration.
-    pub fields: Vec<usize>,
+    /// Numbers of the fields, in order of declaration.
+    pub fields: Vec<i64>,
     /// Undeclared keys.
     pub dynamic: DynamicKeys,
 }
@@ -65,7 +65,8 @@ impl Projection {
                 },
             }
         }
-        let fields = (0..wanted.len()).filter(|&i| wanted[i] || schema.fields()[i].primary).collect();
+        let chosen = schema.fields().iter().zip(wanted).filter(|(field, wanted)| *wanted || field.primary);
+        let fields = chosen.map(|(field, _)| field.id).collect();
         Ok(Self { fields, dynamic })
     }
 }

@@ -54,7 +54,7 @@ fn absent(schema: &Schema, wanted: &arrow_schema::Field, rows: usize) -> Result<
     if wanted.is_nullable() {
         return Ok(new_null_array(wanted.data_type(), rows));
     }
-    super::hidden_value(wanted.name(), rows)
+    super::hidden_value(schema, wanted.name(), rows)
         .filter(|column| column.data_type() == wanted.data_type())
         .ok_or_else(|| EngineError::Internal(format!("column {} is missing", wanted.name())))
 }

@@ -9,6 +9,7 @@ use super::DataType;
 use super::names::check_field_name;
 use crate::error::{EngineError, Result};
 use crate::limits;
+use crate::row::check_default;
 use crate::text::Analyzer;
 
 /// One declared field. Build with [`Field::new`] and the setters; [`super::Schema::new`] checks it.
@@ -188,6 +189,14 @@ impl Field {
                 "type not support default_value, type:{}, name:{name}",
                 self.data_type
             )));
+        }
+        if let Some(default) = &self.default {
+            check_default(self, default).map_err(|error| match error {
+                EngineError::InvalidRow { reason, .. } => {
+                    EngineError::invalid(format!("invalid default value of field {name}: {reason}"))
+                }
+                other => other,
+            })?;
         }
         if self.auto_id && !self.primary {
             return Err(EngineError::invalid(format!("only primary field can be set autoID, field: {name}")));

@@ -51,6 +51,10 @@ pub struct Schema {
     /// Whether rows say when they were stored.
     #[serde(default)]
     timed: bool,
+    /// When rows were stored that do not say it, in milliseconds since 1970: at the latest when they began to. Absent in
+    /// files from before it was noted: such rows never expire.
+    #[serde(default = "never")]
+    timed_from: i64,
     #[serde(skip)]
     layout: Layout,
 }
@@ -95,6 +99,7 @@ impl Schema {
             next_id,
             partitioned: false,
             timed: false,
+            timed_from: never(),
             layout: Layout::default(),
         })
     }
@@ -193,9 +198,10 @@ impl Schema {
         Self { partitioned: true, ..self.clone() }
     }
 
-    /// The same with rows that say when they were stored.
-    pub(crate) fn with_times(&self) -> Self {
-        Self { timed: true, ..self.clone() }
+    /// The same with rows that say when they were stored; those that are there count as stored `now`, in milliseconds since
+    /// 1970.
+    pub(crate) fn with_times(&self, now: i64) -> Self {
+        Self { timed: true, timed_from: now, ..self.clone() }
     }
 
     /// The same with another description.
@@ -328,11 +334,16 @@ pub(crate) fn field_id(column: &arrow_schema::Field) -> Option<&str> {
     column.metadata().get(ID_KEY).map(String::as_str)
 }
 
-/// What rows have in a hidden column that they were stored without: the first partition, and a time that never ends.
-fn hidden_value(name: &str, rows: usize) -> Option<ArrayRef> {
+fn never() -> i64 {
+    i64::MAX
+}
+
+/// What rows have in a hidden column that they were stored without: the first partition, and when they are taken to have
+/// been stored.
+fn hidden_value(schema: &Schema, name: &str, rows: usize) -> Option<ArrayRef> {
     match name {
         PARTITION_COLUMN => Some(Arc::new(Int32Array::from(vec![0; rows]))),
-        STORED_COLUMN => Some(Arc::new(Int64Array::from(vec![i64::MAX; rows]))),
+        STORED_COLUMN => Some(Arc::new(Int64Array::from(vec![schema.timed_from; rows]))),
         // A dense vector was there for each row before it could be null.
         _ if !name.starts_with('$') => Some(Arc::new(BooleanArray::from(vec![true; rows]))),
         _ => None,

@@ -23,14 +23,14 @@ fn restrict_hidden_integers() {
     let (width, age) = (schema.column_of("width").unwrap(), schema.column_of("age").unwrap());
     assert_eq!(matching(&Filter::among(&schema, width, vec![3, 1])), [1, 3]);
     assert_eq!(matching(&Filter::among(&schema, width, vec![])), [0; 0]);
-    assert_eq!(matching(&Filter::above(age, 10)), [2, 3]);
-    assert_eq!(matching(&Filter::above(age, i64::MAX)), [0; 0]);
+    assert_eq!(matching(&Filter::above(&schema, age, 10)), [2, 3]);
+    assert_eq!(matching(&Filter::above(&schema, age, i64::MAX)), [0; 0]);
     let filter = Filter::compile("id in [1, 2]", &schema).unwrap();
     let both = filter.clone().and(Filter::among(&schema, width, vec![2, 3]));
     assert_eq!(matching(&both), [2]);
     assert_eq!(both.key_candidates(), Some(Keys::Int(vec![1, 2])));
     assert_eq!(both.expression(), "id in [1, 2]");
-    let swapped = Filter::above(age, 10).and(filter.clone());
+    let swapped = Filter::above(&schema, age, 10).and(filter.clone());
     assert_eq!(matching(&swapped), [2]);
     assert_eq!(swapped.key_candidates(), Some(Keys::Int(vec![1, 2])));
     let id = schema.column_of("id").unwrap();
@@ -40,8 +40,9 @@ fn restrict_hidden_integers() {
     assert_eq!(three.expression(), "(id in [1, 2]) and (id == 2)");
     let all = Filter::compile("", &schema).unwrap();
     assert!(all.is_always_true());
-    assert!(!all.clone().and(Filter::above(age, 10)).is_always_true());
-    let sampled = Filter::compile("random_sample(0.5)", &schema).unwrap().and(Filter::above(age, 10));
+    assert!(!all.clone().and(Filter::above(&schema, age, 10)).is_always_true());
+    let sampled =
+        Filter::compile("random_sample(0.5)", &schema).unwrap().and(Filter::above(&schema, age, 10));
     assert_eq!(sampled.sample(), Some(0.5));
     assert!(!matching(&sampled).contains(&1));
 }

@@ -5,7 +5,7 @@
 mod index;
 mod shred;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 
@@ -23,31 +23,32 @@ pub(crate) struct ScalarIndexes {
     indexes: HashMap<String, ScalarIndex>,
     /// Values of undeclared keys that are of one type.
     keys: HashMap<String, ArrayRef>,
-    /// The fields that they were made for.
-    names: Vec<String>,
+    /// Numbers of the fields that they were made for.
+    fields: BTreeSet<i64>,
 }
 
 impl ScalarIndexes {
-    /// Makes them for the columns of these names that can have one, and for the undeclared keys that recur.
+    /// Makes them for the columns of the fields of these numbers that can have one, and for the undeclared keys that recur.
     ///
     /// # Errors
     /// Arrow's, which only a bug can cause.
-    pub(crate) fn build(columns: &RecordBatch, names: &[String]) -> Result<Self> {
+    pub(crate) fn build(columns: &RecordBatch, fields: BTreeSet<i64>) -> Result<Self> {
         let schema = columns.schema_ref();
         let mut indexes = HashMap::new();
         for (field, column) in schema.fields().iter().zip(columns.columns()) {
-            let Some(id) = field_id(field).filter(|_| names.contains(field.name())) else { continue };
+            let wanted = |id: &&str| id.parse().is_ok_and(|number| fields.contains(&number));
+            let Some(id) = field_id(field).filter(wanted) else { continue };
             if let Some(index) = ScalarIndex::build(column)? {
                 indexes.insert(id.to_owned(), index);
             }
         }
         let keys = columns.column_by_name(DYNAMIC_FIELD).map(shred).unwrap_or_default();
-        Ok(Self { indexes, keys, names: names.to_vec() })
+        Ok(Self { indexes, keys, fields })
     }
 
-    /// The fields that they were made for.
-    pub(crate) fn names(&self) -> &[String] {
-        &self.names
+    /// Numbers of the fields that they were made for.
+    pub(crate) fn fields(&self) -> &BTreeSet<i64> {
+        &self.fields
     }
 
     /// The index over a column.

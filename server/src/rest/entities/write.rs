@@ -59,14 +59,17 @@ pub(crate) fn upsert(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let schema = collection.schema();
     operations.check(&schema)?;
     // What is read here must still be so when it is written.
-    let _turn = partial.then(|| collection.update_turn());
+    let turn = partial.then(|| collection.update_turn());
     let stored = match partial {
         true => Some(Stored::read(&collection, &schema, data, operations)?),
         false => None,
     };
     let batch = rows::read(&schema, Write::Upsert, &zone(&collection), data, stored.as_ref())?;
     let count = batch.rows();
-    let keys = collection.upsert_into(batch, &partition)?;
+    let keys = match &turn {
+        Some(turn) => turn.upsert_into(batch, &partition)?,
+        None => collection.upsert_into(batch, &partition)?,
+    };
     call.counted(VectorCount::Upserted, &collection, count);
     let ids = KeysJson { keys: &keys, int64_as_string: call.int64_as_string() };
     Envelope::new(Upserted { upsert_count: count, upsert_ids: ids }).cost().into_bytes()

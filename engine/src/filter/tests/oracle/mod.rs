@@ -390,8 +390,8 @@ proptest! {
         let skip = skip.min(rows.len() - 1);
         let columns = columns(&schema, &rows).slice(skip, rows.len() - skip);
         let bits = filter.evaluate(&columns).unwrap();
-        let names: Vec<String> = columns.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let indexes = ScalarIndexes::build(&columns, &names).unwrap();
+        let fields = schema.fields().iter().map(|field| field.id).collect();
+        let indexes = ScalarIndexes::build(&columns, fields).unwrap();
         let prepared = filter.evaluate_with(&columns, Some(&indexes)).unwrap();
         prop_assert_eq!(&bits, &prepared, "with what is prepared of the columns: {}", text);
         prop_assert_eq!(bits.len(), rows.len() - skip);
