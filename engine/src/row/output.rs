@@ -27,6 +27,8 @@ pub struct Projection {
     pub fields: Vec<usize>,
     /// Undeclared keys.
     pub dynamic: DynamicKeys,
+    /// Whether the answer says which partition each row is in.
+    pub partitions: bool,
 }
 
 impl Projection {
@@ -66,7 +68,7 @@ impl Projection {
             }
         }
         let fields = (0..wanted.len()).filter(|&i| wanted[i] || schema.fields()[i].primary).collect();
-        Ok(Self { fields, dynamic })
+        Ok(Self { fields, dynamic, partitions: false })
     }
 }
 
@@ -128,6 +130,8 @@ pub struct Rows {
     pub dynamic: Option<ArrayRef>,
     /// Which keys of those objects.
     pub dynamic_keys: DynamicKeys,
+    /// Number of the partition of each row; none where they were not asked for, and where all are in the first.
+    pub partitions: Option<Vec<i32>>,
     /// Number of rows.
     pub len: usize,
 }
@@ -147,6 +151,11 @@ impl Rows {
     pub fn dynamic_json(&self, row: usize) -> Option<&str> {
         let array = self.dynamic.as_ref()?.as_string_opt::<i32>()?;
         (row < array.len() && !array.is_null(row)).then(|| array.value(row))
+    }
+
+    /// Number of the partition that `row` is in, if that was asked for.
+    pub fn partition(&self, row: usize) -> i32 {
+        self.partitions.as_ref().and_then(|partitions| partitions.get(row)).copied().unwrap_or_default()
     }
 
     /// The primary key of `row`.
