@@ -43,6 +43,12 @@ pub enum EngineError {
         /// The name asked for.
         name: String,
     },
+    /// What is asked for is more than an answer may hold.
+    #[error("the answer would have more than {limit} bytes: ask for fewer rows, queries or output fields")]
+    AnswerTooLarge {
+        /// Bytes of values at most.
+        limit: usize,
+    },
     /// A collection has the name that an alias is to get, or the other way round.
     #[error("{0}")]
     AliasConflict(String),

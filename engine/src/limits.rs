@@ -47,6 +47,9 @@ pub const MAX_PROPERTIES: usize = 256;
 pub const MAX_BATCH_ROWS: usize = 1_000_000;
 /// Largest insert or upsert in bytes of column data (ours: it has to fit one log record).
 pub const MAX_BATCH_BYTES: usize = 192 << 20;
+/// Most bytes that a field may take, when it is added, in the rows that are there (ours: its default is held in memory for
+/// each of them, and compaction writes them into one column, which has less than 2 GiB).
+pub const MAX_DEFAULT_BYTES: u64 = 1 << 30;
 /// Largest key that may be given to a collection that generates keys (ours: generated ones go on above it).
 pub const MAX_GIVEN_AUTO_ID: i64 = i64::MAX >> 1;
 /// Longest filter expression in bytes (ours).

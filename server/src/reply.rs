@@ -339,6 +339,7 @@ mod tests {
                 "{}",
             ]))),
             dynamic_keys: keys,
+            partitions: None,
             len: 2,
         }
     }

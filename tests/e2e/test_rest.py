@@ -187,3 +187,27 @@ def test_a_failed_batch_stores_nothing(shared_server, name):
     data = [{"id": i, "vector": [1, 2]} for i in range(50)] + [{"id": 50, "vector": [1, 2, 3]}]
     assert server.v2("entities/insert", {"collectionName": name, "data": data})["code"] == 1804
     assert server.count(name) == 0
+
+
+def test_a_partial_upsert_reads_only_what_rows_leave_out(shared_server, name):
+    server = shared_server
+    text = {"fieldName": "t", "dataType": "VarChar", "elementTypeParams": {"max_length": 65535}, "defaultValue": "x" * 60000}
+    fields = [
+        {"fieldName": "id", "dataType": "Int64", "isPrimary": True},
+        {"fieldName": "n", "dataType": "Int64"},
+        text,
+        {"fieldName": "v", "dataType": "FloatVector", "elementTypeParams": {"dim": 2}},
+    ]
+    server.ok("collections/create", {"collectionName": name, "schema": {"fields": fields}})
+    for start in (0, 2000):
+        rows = [{"id": start + key, "n": 1, "v": [0, 1]} for key in range(2000)]
+        server.ok("entities/insert", {"collectionName": name, "data": rows})
+    here = {"collectionName": name, "partialUpdate": True}
+    # With their texts the rows are more than an answer, or a batch, may be.
+    refused = server.v2("entities/upsert", {**here, "data": [{"id": key, "n": 2} for key in range(4000)]})
+    assert refused["code"] == 1100 and "batch" in refused["message"], refused
+    done = server.ok("entities/upsert", {**here, "data": [{"id": key, "t": "short"} for key in range(4000)]})
+    assert done["upsertCount"] == 4000
+    count = {"collectionName": name, "filter": "n == 1 and t == 'short'", "outputFields": ["count(*)"]}
+    assert server.ok("entities/query", count)[0]["count(*)"] == 4000
+    server.ok("collections/drop", {"collectionName": name})

@@ -825,6 +825,27 @@ def test_one_collection_comes_back_under_another_name(backups, start, tmp_path, 
         assert other.get(f"/v1/images/album/{key}").content == photo.read_bytes()
 
 
+def test_a_backup_with_several_databases_comes_back(start, tmp_path):
+    server = start()
+    server.ok("databases/create", {"dbName": "second"})
+    for database, keys in (("default", 3), ("second", 7)):
+        here = {"dbName": database, "collectionName": "same"}
+        server.ok("collections/create", {**here, "dimension": 2})
+        server.ok("entities/insert", {**here, "data": [{"id": key, "vector": [0, 1]} for key in range(keys)]})
+    server.ok("aliases/create", {"collectionName": "same", "aliasName": "alias"})
+    source = tmp_path / "backup"
+    assert elanus("backup", source, "--admin", admin_of(server)).returncode == 0
+    taken = elanus("restore", source, "--collection", "second/same", "--as", "alias", "--admin", admin_of(server))
+    refused(taken, "alias")
+    assert server.ok("collections/list", {}) == ["same"]
+    run = elanus("restore", source, "--data", tmp_path / "new")
+    assert run.returncode == 0, run.stderr
+    again = start(data=tmp_path / "new")
+    for database, keys in (("default", 3), ("second", 7)):
+        stats = again.ok("collections/get_stats", {"dbName": database, "collectionName": "same"})
+        assert stats["rowCount"] == keys
+
+
 def refused(run, *words):
     assert run.returncode == 1 and run.stdout == "" and len(run.stderr.strip().splitlines()) == 1, (run.stdout, run.stderr)
     for word in words:

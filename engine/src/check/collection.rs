@@ -16,7 +16,8 @@ use crate::segment::{
     verify_vectors, write_deletes,
 };
 
-/// Whether it can be opened afterwards.
+/// Whether it can be opened afterwards. `name` is the one that the catalog knows it by, which holds: that of the manifest
+/// is the old one where a crash cut a rename short.
 pub(super) fn check(
     vfs: &dyn Vfs,
     folder: &Path,
@@ -60,7 +61,7 @@ pub(super) fn check(
     }
     check_keys(folder, &snapshot, report);
     report.rows += snapshot.live();
-    report.rows_of.insert(manifest.definition().name.clone(), snapshot.live());
+    report.rows_of.insert(name.to_owned(), snapshot.live());
     visit(&Examined { definition: manifest.definition(), snapshot: &snapshot })?;
     Ok(true)
 }

@@ -50,7 +50,7 @@ pub struct Report {
     pub collections: usize,
     /// Live rows in them.
     pub rows: u64,
-    /// The same by name.
+    /// The same by name, with the database before it unless that is the default one.
     pub rows_of: BTreeMap<String, u64>,
     /// Bytes of the files that were read.
     pub bytes: u64,

@@ -73,7 +73,8 @@ impl Collection {
     /// Adds a field that may be null. Rows that are there have its default, or null.
     ///
     /// # Errors
-    /// As [`crate::schema::Schema::with_field`]; storage errors.
+    /// As [`crate::schema::Schema::with_field`]; `InvalidParameter` and `QuotaExceeded` when it takes too much in the rows
+    /// that are there; storage errors.
     pub fn add_field(&self, field: Field) -> Result<()> {
         self.alter(Reach::Schema, |definition| {
             definition.schema = definition.schema.with_field(field)?;
@@ -155,6 +156,10 @@ impl Collection {
         let schema = Arc::new(next.definition().schema.clone());
         let writer = self.writer.lock();
         let now = self.snapshot();
+        let added = now.check_added(&schema)?;
+        if added > 0 {
+            self.shared.quota.admit(added)?;
+        }
         let seen = (**now.schema() != *schema).then(|| now.under(&schema)).transpose()?;
         self.show(manifest, next, seen, &writer)
     }

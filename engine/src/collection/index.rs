@@ -2,7 +2,7 @@
 //! waited for; until then its rows are compared one by one. The largest segment without one comes first, and a segment
 //! that compaction is about to rewrite gets none.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,13 +12,13 @@ use parking_lot::Mutex;
 
 use arrow_array::cast::AsArray;
 
-use super::Collection;
+use super::{Collection, Definition};
 use crate::compact::choose;
 use crate::error::{EngineError, Result};
 use crate::index::scalar::ScalarIndexes;
 use crate::index::sparse::SparseIndex;
 use crate::index::{BuildProgress, LEAST_ROWS, Plan, VectorIndex, index_path, open_index, write_index};
-use crate::schema::DataType;
+use crate::schema::{DataType, Field, Schema};
 use crate::segment::{Segment, SegmentView};
 
 /// After a failed build the next attempt waits this long, twice as long after the next, and so on up to ten minutes.
@@ -374,14 +374,10 @@ impl Collection {
     fn make_scalar_indexes(&self) -> Result<bool> {
         let snapshot = self.snapshot();
         let schema = snapshot.schema();
-        let definition = Arc::clone(&self.definition.read());
-        let scalar =
-            |name: &str| schema.field(name).map(|(_, field)| field).filter(|f| !f.data_type.is_vector());
-        let indexed = definition.indexes.iter().filter_map(|index| scalar(&index.field));
-        let fields: BTreeSet<i64> = indexed.map(|field| field.id).collect();
+        let fields = ordered_fields(&self.definition.read(), schema);
         let wanted = |segment: &Segment| match segment.scalar_indexes() {
             None => !fields.is_empty() || schema.dynamic(),
-            Some(indexes) => *indexes.fields() != fields,
+            Some(indexes) => indexes.fields() != fields,
         };
         let lacking = snapshot
             .views()
@@ -390,7 +386,7 @@ impl Collection {
             .find(|s| s.is_sealed() && s.rows() >= LEAST_ROWS && wanted(s));
         let Some(segment) = lacking else { return Ok(false) };
         self.check_memory(segment.scalars().num_rows() as u64 * 16 * (fields.len() as u64 + 8))?;
-        let indexes = self.shared.index_pool.install(|| ScalarIndexes::build(segment.scalars(), fields))?;
+        let indexes = self.shared.index_pool.install(|| ScalarIndexes::build(segment.scalars(), &fields))?;
         segment.set_scalar_indexes(indexes);
         self.indexing.finished.fetch_add(1, Ordering::Relaxed);
         Ok(true)
@@ -414,6 +410,43 @@ impl Collection {
     }
 }
 
+/// Numbers of the scalar fields that have an index and an order. The text of JSON has none that a filter could use. A field
+/// that takes the name of one that was dropped has a number of its own.
+fn ordered_fields(definition: &Definition, schema: &Schema) -> Vec<i64> {
+    let ordered = |field: &Field| !field.data_type.is_vector() && field.data_type != DataType::Json;
+    let indexed = definition.indexes.iter().filter_map(|index| schema.field(&index.field));
+    let mut fields: Vec<i64> =
+        indexed.filter(|(_, field)| ordered(field)).map(|(_, field)| field.id).collect();
+    fields.sort_unstable();
+    fields
+}
+
 fn wants_index(segment: &Segment, plan: Plan) -> bool {
     plan != Plan::Flat && segment.is_sealed() && segment.rows() >= LEAST_ROWS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::MetricType;
+
+    #[test]
+    fn fields_with_an_order_are_indexed_by_their_numbers() {
+        let text = || Field::new("t", DataType::VarChar).max_length(9).nullable();
+        let fields = vec![
+            Field::new("id", DataType::Int64).primary(false),
+            Field::new("v", DataType::FloatVector).dim(2),
+            Field::new("j", DataType::Json),
+            text(),
+        ];
+        let schema = Schema::new(fields, false, "").unwrap();
+        let definition = ["t", "j", "v", "gone"]
+            .into_iter()
+            .fold(Definition::new("c", schema.clone()), |definition, name| {
+                definition.index(name, MetricType::L2)
+            });
+        assert_eq!(ordered_fields(&definition, &schema), [103]);
+        let another = schema.without_field("t").unwrap().with_field(text()).unwrap();
+        assert_eq!(ordered_fields(&definition, &another), [104]);
+    }
 }

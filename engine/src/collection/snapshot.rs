@@ -12,7 +12,7 @@ use roaring::RoaringBitmap;
 use super::record::Record;
 use crate::error::Result;
 use crate::row::{Key, KeyRef, Keys};
-use crate::schema::{PARTITION_COLUMN, Schema};
+use crate::schema::{PARTITION_COLUMN, Schema, check_added};
 use crate::segment::{Segment, SegmentView, merge};
 
 /// Small chunks in memory are joined up to this many bytes: fewer segments to visit, bounded copying.
@@ -52,6 +52,15 @@ impl Snapshot {
         };
         let views = self.views.iter().map(adapt).collect::<Result<_>>()?;
         Ok(Self { schema: Arc::clone(schema), views })
+    }
+
+    /// Bytes that fields take in the rows which a later schema of the collection adds.
+    ///
+    /// # Errors
+    /// `InvalidParameter` when one takes more than a column may.
+    pub(crate) fn check_added(&self, schema: &Schema) -> Result<u64> {
+        let rows = self.views.iter().map(|view| view.segment.rows() as u64).sum();
+        check_added(&self.schema.arrow(), schema, rows)
     }
 
     /// Segments, oldest first.

@@ -268,7 +268,7 @@ impl Collection {
                 let first = writer.next_id;
                 let rows = batch.rows() as i64;
                 let schema = now.schema();
-                self.check_partition(batch.partition())?;
+                batch.partitions().into_iter().try_for_each(|id| self.check_partition(id))?;
                 let chunk = batch.under(schema)?.into_chunk(first, now_ms())?;
                 if fresh_keys {
                     writer.next_id = first.saturating_add(rows);

@@ -1,17 +1,21 @@
 //! Numbers over the rows that match, all together or by groups: count, sum, average, smallest and largest.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::rc::Rc;
+
+use arrow_array::Array;
 
 use super::matches::matches;
+use super::{Columns, RowAddress, check_once};
 use crate::collection::Snapshot;
 use crate::error::{EngineError, Result};
 use crate::filter::Filter;
-use crate::row::{OutputValue, value_at};
+use crate::row::Scalar;
 use crate::schema::{DataType, Field, Schema};
+use crate::segment::SegmentView;
 
-/// Groups of one answer at most (ours: each is held in memory).
-const MAX_GROUPS: usize = 1 << 20;
+/// Bytes of the groups of one answer at most (ours: all are held in memory).
+const MAX_GROUP_BYTES: usize = 256 << 20;
 
 /// What is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,158 +76,208 @@ pub struct Group {
     pub numbers: Vec<Cell>,
 }
 
-impl Cell {
-    fn of(value: &OutputValue<'_>) -> Self {
+impl From<Scalar<'_>> for Cell {
+    fn from(value: Scalar<'_>) -> Self {
         match value {
-            OutputValue::Bool(v) => Self::Bool(*v),
-            OutputValue::Int(v) | OutputValue::Int64(v) | OutputValue::Moment(v) => Self::Int(*v),
-            OutputValue::Float(v) => Self::Float((*v).into()),
-            OutputValue::Double(v) => Self::Float(*v),
-            OutputValue::Text(v) => Self::Text((*v).to_owned()),
-            _ => Self::Null,
-        }
-    }
-
-    /// Order of two values of one field; null comes first.
-    pub fn compare(&self, other: &Self) -> Ordering {
-        match (self, other) {
-            (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
-            (Self::Int(a), Self::Int(b)) => a.cmp(b),
-            (Self::Float(a), Self::Float(b)) => a.total_cmp(b),
-            (Self::Text(a), Self::Text(b)) => a.cmp(b),
-            (Self::Null, Self::Null) => Ordering::Equal,
-            (Self::Null, _) => Ordering::Less,
-            _ => Ordering::Greater,
+            Scalar::Null => Self::Null,
+            Scalar::Bool(v) => Self::Bool(v),
+            Scalar::Int(v) => Self::Int(v),
+            Scalar::Float(v) => Self::Float(v),
+            Scalar::Text(v) => Self::Text(v.into_owned()),
         }
     }
 }
 
-/// A value as part of a key: floats by their bits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Part {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Bits(u64),
-    Text(String),
+/// What is known of one number so far. Values are borrowed from their columns.
+#[derive(Debug, Clone)]
+enum Running<'a> {
+    Count(u64),
+    Ints { count: u64, sum: i128 },
+    Floats { count: u64, sum: f64 },
+    Least(Scalar<'a>),
+    Greatest(Scalar<'a>),
 }
 
-impl From<&Cell> for Part {
-    fn from(cell: &Cell) -> Self {
-        match cell {
-            Cell::Null => Self::Null,
-            Cell::Bool(v) => Self::Bool(*v),
-            Cell::Int(v) => Self::Int(*v),
-            // Two zeros are one value.
-            Cell::Float(v) => Self::Bits((v + 0.0).to_bits()),
-            Cell::Text(v) => Self::Text(v.clone()),
+impl<'a> Running<'a> {
+    fn new(kind: AggregateKind, input: &Input<'_>) -> Self {
+        match kind {
+            AggregateKind::Count => Self::Count(0),
+            AggregateKind::Least => Self::Least(Scalar::Null),
+            AggregateKind::Greatest => Self::Greatest(Scalar::Null),
+            _ if input.is_float() => Self::Floats { count: 0, sum: 0.0 },
+            _ => Self::Ints { count: 0, sum: 0 },
         }
     }
-}
 
-/// What is known of one number so far.
-#[derive(Debug, Clone, Default)]
-struct Running {
-    count: u64,
-    ints: i128,
-    floats: f64,
-    least: Option<Cell>,
-    greatest: Option<Cell>,
-}
-
-impl Running {
-    fn add(&mut self, kind: AggregateKind, value: Option<Cell>) {
-        let Some(value) = value else {
-            self.count += 1;
-            return;
+    fn add(&mut self, input: &Input<'a>, address: RowAddress) {
+        let value = match input {
+            Input::Rows => return self.count(),
+            Input::Present(nulls) => match nulls[address.view as usize].is_null(address.row as usize) {
+                true => return,
+                false => return self.count(),
+            },
+            Input::Values { columns, .. } => columns.get(address),
         };
-        if value == Cell::Null {
-            return;
-        }
-        self.count += 1;
-        match (kind, &value) {
-            (AggregateKind::Sum | AggregateKind::Average, Cell::Int(v)) => self.ints += i128::from(*v),
-            (AggregateKind::Sum | AggregateKind::Average, Cell::Float(v)) => self.floats += v,
-            (AggregateKind::Least, _)
-                if self.least.as_ref().is_none_or(|least| value.compare(least).is_lt()) =>
-            {
-                self.least = Some(value);
+        match (self, &value) {
+            (_, Scalar::Null) => {}
+            (Self::Ints { count, sum }, Scalar::Int(v)) => {
+                *count += 1;
+                *sum += i128::from(*v);
             }
-            (AggregateKind::Greatest, _)
-                if self.greatest.as_ref().is_none_or(|greatest| value.compare(greatest).is_gt()) =>
-            {
-                self.greatest = Some(value);
+            (Self::Floats { count, sum }, Scalar::Float(v)) => {
+                *count += 1;
+                *sum += v;
             }
+            (Self::Least(least), _) if *least == Scalar::Null || value < *least => *least = value,
+            (Self::Greatest(greatest), _) if value > *greatest => *greatest = value,
             _ => {}
         }
     }
 
-    fn finish(self, kind: AggregateKind, integers: bool) -> Cell {
-        match kind {
-            AggregateKind::Count => Cell::Int(self.count as i64),
-            AggregateKind::Least => self.least.unwrap_or(Cell::Null),
-            AggregateKind::Greatest => self.greatest.unwrap_or(Cell::Null),
-            _ if self.count == 0 => Cell::Null,
-            AggregateKind::Sum if integers => {
-                i64::try_from(self.ints).map_or(Cell::Float(self.ints as f64), Cell::Int)
-            }
-            AggregateKind::Sum => Cell::Float(self.floats),
-            AggregateKind::Average if integers => Cell::Float(self.ints as f64 / self.count as f64),
-            AggregateKind::Average => Cell::Float(self.floats / self.count as f64),
+    fn count(&mut self) {
+        if let Self::Count(count) = self {
+            *count += 1;
         }
+    }
+
+    fn finish(self, kind: AggregateKind) -> Cell {
+        let average = kind == AggregateKind::Average;
+        match self {
+            Self::Count(count) => Cell::Int(count as i64),
+            Self::Least(value) | Self::Greatest(value) => value.into(),
+            Self::Ints { count: 0, .. } | Self::Floats { count: 0, .. } => Cell::Null,
+            Self::Ints { count, sum } if average => Cell::Float(sum as f64 / count as f64),
+            Self::Ints { sum, .. } => i64::try_from(sum).map_or(Cell::Float(sum as f64), Cell::Int),
+            Self::Floats { count, sum } if average => Cell::Float(sum / count as f64),
+            Self::Floats { sum, .. } => Cell::Float(sum),
+        }
+    }
+
+    /// Bytes that its number takes on the heap.
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Least(value) | Self::Greatest(value) => value.heap_bytes(),
+            _ => 0,
+        }
+    }
+}
+
+/// Rows that agree in some values.
+struct Grouped<'a> {
+    values: Rc<[Scalar<'a>]>,
+    numbers: Box<[Running<'a>]>,
+}
+
+/// What the groups take, counted before it is taken.
+struct Room {
+    left: usize,
+}
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> Result<()> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
+            EngineError::invalid(format!(
+                "the groups would take more than {MAX_GROUP_BYTES} bytes: group fewer rows, or by fewer fields"
+            ))
+        })?;
+        Ok(())
     }
 }
 
 /// Groups in ascending order of their values.
 pub(crate) fn aggregate(snapshot: &Snapshot, request: &AggregateRequest) -> Result<Vec<Group>> {
-    let schema = snapshot.schema();
-    let keys: Vec<Place<'_>> =
-        request.group_by.iter().map(|name| groupable(schema, name)).collect::<Result<_>>()?;
-    let inputs: Vec<Option<Place<'_>>> =
-        request.aggregates.iter().map(|aggregate| input(schema, aggregate)).collect::<Result<_>>()?;
-    let mut places: HashMap<Vec<Part>, usize> = HashMap::new();
-    let mut groups: Vec<(Vec<Cell>, Vec<Running>)> = Vec::new();
+    check_once("group by", request.group_by.iter().map(String::as_str))?;
+    let keys = request.group_by.iter().map(|name| groupable(snapshot, name));
+    let keys: Vec<Columns<'_>> = keys.collect::<Result<_>>()?;
+    let inputs = request.aggregates.iter().map(|aggregate| Input::of(snapshot, aggregate));
+    let inputs: Vec<Input<'_>> = inputs.collect::<Result<_>>()?;
+    let numbers = || -> Box<[Running<'_>]> {
+        let kinds = request.aggregates.iter().map(|aggregate| aggregate.kind);
+        kinds.zip(&inputs).map(|(kind, input)| Running::new(kind, input)).collect()
+    };
+    let mut places: HashMap<Rc<[Scalar<'_>]>, usize> = HashMap::new();
+    let mut groups: Vec<Grouped<'_>> = Vec::new();
+    let mut room = Room { left: MAX_GROUP_BYTES };
+    let one = size_of::<Grouped<'_>>() + 2 * size_of::<(Rc<[Scalar<'_>]>, usize)>();
+    let one = one + keys.len() * size_of::<Scalar<'_>>() + inputs.len() * size_of::<Running<'_>>();
     if keys.is_empty() {
-        places.insert(Vec::new(), 0);
-        groups.push((Vec::new(), vec![Running::default(); inputs.len()]));
+        groups.push(Grouped { values: Rc::new([]), numbers: numbers() });
+        places.insert(Rc::new([]), 0);
     }
-    for (view, rows) in snapshot.views().iter().zip(matches(snapshot, request.filter.as_ref())?) {
-        let columns = view.segment.scalars().columns();
-        let cell = |place: &Place<'_>, row: usize| {
-            let array = columns[place.column].as_ref();
-            Cell::of(&value_at(array, place.field.data_type, None, row))
-        };
+    let mut values = Vec::with_capacity(keys.len());
+    for (view, rows) in (0..).zip(matches(snapshot, request.filter.as_ref())?) {
         for row in rows.iter() {
-            let values: Vec<Cell> = keys.iter().map(|place| cell(place, row)).collect();
-            let next = groups.len();
-            let place = *places.entry(values.iter().map(Part::from).collect()).or_insert(next);
-            if place == next {
-                if next >= MAX_GROUPS {
-                    return Err(EngineError::invalid(format!("more than {MAX_GROUPS} groups")));
+            let address = RowAddress { view, row: row as u32 };
+            values.clear();
+            values.extend(keys.iter().map(|column| column.get(address)));
+            let place = match places.get(values.as_slice()) {
+                Some(&place) => place,
+                None => {
+                    room.take(one + values.iter().map(Scalar::heap_bytes).sum::<usize>())?;
+                    let values: Rc<[Scalar<'_>]> = values.as_slice().into();
+                    places.insert(Rc::clone(&values), groups.len());
+                    groups.push(Grouped { values, numbers: numbers() });
+                    groups.len() - 1
                 }
-                groups.push((values, vec![Running::default(); inputs.len()]));
-            }
-            for ((running, input), aggregate) in
-                groups[place].1.iter_mut().zip(&inputs).zip(&request.aggregates)
-            {
-                running.add(aggregate.kind, input.as_ref().map(|input| cell(input, row)));
+            };
+            for (running, input) in groups[place].numbers.iter_mut().zip(&inputs) {
+                running.add(input, address);
             }
         }
     }
-    let finish = |(values, running): (Vec<Cell>, Vec<Running>)| {
-        let numbers = running.into_iter().zip(&inputs).zip(&request.aggregates);
-        let number = |((running, input), aggregate): ((Running, &Option<Place<'_>>), &Aggregate)| {
-            let integers = input.as_ref().is_none_or(|input| !is_float(input.field));
-            running.finish(aggregate.kind, integers)
-        };
-        Group { values, numbers: numbers.map(number).collect() }
+    drop(places);
+    groups.iter().flat_map(|group| &group.numbers).try_for_each(|number| room.take(number.heap_bytes()))?;
+    groups.sort_by(|a, b| a.values.cmp(&b.values));
+    let finish = |group: Grouped<'_>| {
+        let kinds = request.aggregates.iter().map(|aggregate| aggregate.kind);
+        Group {
+            values: group.values.iter().cloned().map(Cell::from).collect(),
+            numbers: group.numbers.into_iter().zip(kinds).map(|(number, kind)| number.finish(kind)).collect(),
+        }
     };
-    let mut groups: Vec<Group> = groups.into_iter().map(finish).collect();
-    groups.sort_by(|a, b| {
-        let orders = a.values.iter().zip(&b.values).map(|(a, b)| a.compare(b));
-        orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
-    });
-    Ok(groups)
+    Ok(groups.into_iter().map(finish).collect())
+}
+
+/// What a number is computed from.
+enum Input<'a> {
+    /// The rows themselves.
+    Rows,
+    /// Whether a field of any type has a value, in each segment.
+    Present(Vec<&'a dyn Array>),
+    Values {
+        columns: Columns<'a>,
+        float: bool,
+    },
+}
+
+impl<'a> Input<'a> {
+    fn of(snapshot: &'a Snapshot, aggregate: &Aggregate) -> Result<Self> {
+        let Some(name) = &aggregate.field else { return Ok(Self::Rows) };
+        let place = place(snapshot.schema(), name)?;
+        let data_type = place.field.data_type;
+        let fits = match aggregate.kind {
+            AggregateKind::Count => {
+                let column = |view: &'a SegmentView| view.segment.scalars().column(place.column).as_ref();
+                return Ok(Self::Present(snapshot.views().iter().map(column).collect()));
+            }
+            AggregateKind::Sum | AggregateKind::Average => data_type.is_numeric(),
+            AggregateKind::Least | AggregateKind::Greatest => {
+                data_type.is_numeric() || matches!(data_type, DataType::VarChar | DataType::Timestamptz)
+            }
+        };
+        if !fits {
+            return Err(EngineError::invalid(format!(
+                "aggregation {:?} is not supported on field {name}, which is {data_type}",
+                aggregate.kind
+            )));
+        }
+        let float = matches!(data_type, DataType::Float | DataType::Double);
+        Ok(Self::Values { columns: Columns::new(snapshot, place.column)?, float })
+    }
+
+    fn is_float(&self) -> bool {
+        matches!(self, Self::Values { float: true, .. })
+    }
 }
 
 /// A field with the position of its column.
@@ -241,36 +295,26 @@ fn place<'a>(schema: &'a Schema, name: &str) -> Result<Place<'a>> {
     Ok(Place { field, column: schema.column_of(name).ok_or_else(unknown)? })
 }
 
-fn is_float(field: &Field) -> bool {
-    matches!(field.data_type, DataType::Float | DataType::Double)
-}
-
-fn groupable<'a>(schema: &'a Schema, name: &str) -> Result<Place<'a>> {
-    let place = place(schema, name)?;
+fn groupable<'a>(snapshot: &'a Snapshot, name: &str) -> Result<Columns<'a>> {
+    let place = place(snapshot.schema(), name)?;
     match place.field.data_type {
         DataType::Json | DataType::Array | DataType::Float | DataType::Double => Err(EngineError::invalid(
             format!("group by field {name} has unsupported data type {}", place.field.data_type),
         )),
-        _ => Ok(place),
+        _ => Columns::new(snapshot, place.column),
     }
 }
 
-fn input<'a>(schema: &'a Schema, aggregate: &Aggregate) -> Result<Option<Place<'a>>> {
-    let Some(name) = &aggregate.field else { return Ok(None) };
-    let place = place(schema, name)?;
-    let data_type = place.field.data_type;
-    let fits = match aggregate.kind {
-        AggregateKind::Count => true,
-        AggregateKind::Sum | AggregateKind::Average => data_type.is_numeric(),
-        AggregateKind::Least | AggregateKind::Greatest => {
-            data_type.is_numeric() || matches!(data_type, DataType::VarChar | DataType::Timestamptz)
-        }
-    };
-    if fits {
-        return Ok(Some(place));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_take_no_more_room_than_there_is() {
+        let mut room = Room { left: 100 };
+        room.take(60).unwrap();
+        assert!(room.take(41).unwrap_err().to_string().contains("the groups would take more"));
+        room.take(40).unwrap();
+        room.take(1).unwrap_err();
     }
-    Err(EngineError::invalid(format!(
-        "aggregation {:?} is not supported on field {name}, which is {data_type}",
-        aggregate.kind
-    )))
 }

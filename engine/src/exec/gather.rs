@@ -1,6 +1,7 @@
 //! Collecting the columns of an answer from the segments that hold its rows, in the order of the answer.
 
 use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, new_empty_array};
 use arrow_select::interleave::interleave;
 
@@ -9,7 +10,7 @@ use crate::collection::Snapshot;
 use crate::error::{EngineError, Result};
 use crate::limits::MAX_ANSWER_BYTES;
 use crate::row::{ColumnData, DynamicKeys, OutputColumn, Projection, Rows};
-use crate::schema::{DYNAMIC_FIELD, Field, Schema};
+use crate::schema::{DYNAMIC_FIELD, Field, PARTITION_COLUMN, Schema};
 
 /// Columns of `rows`, in that order.
 ///
@@ -38,7 +39,15 @@ pub(crate) fn gather(snapshot: &Snapshot, projection: &Projection, rows: &[RowAd
         DynamicKeys::None => None,
         _ => Some(gather_scalars(snapshot, DYNAMIC_FIELD, rows)?),
     };
-    Ok(Rows { columns, dynamic, dynamic_keys: projection.dynamic.clone(), len: rows.len() })
+    let partitions = match schema.hidden_column(PARTITION_COLUMN).filter(|_| projection.partitions) {
+        Some(column) => {
+            let numbers = gather_column(snapshot, column, rows)?;
+            numbers.as_primitive_opt::<Int32Type>().map(|numbers| numbers.values().to_vec())
+        }
+        None => None,
+    };
+    let dynamic_keys = projection.dynamic.clone();
+    Ok(Rows { columns, dynamic, dynamic_keys, partitions, len: rows.len() })
 }
 
 /// Refuses an answer that would take too much memory, before anything is copied.
@@ -50,9 +59,7 @@ fn check_size(snapshot: &Snapshot, projection: &Projection, rows: &[RowAddress])
         if bytes <= MAX_ANSWER_BYTES {
             return Ok(());
         }
-        Err(EngineError::invalid(format!(
-            "the answer would have more than {MAX_ANSWER_BYTES} bytes: ask for fewer rows, queries or output fields"
-        )))
+        Err(EngineError::AnswerTooLarge { limit: MAX_ANSWER_BYTES })
     };
     let names = schema.fields().iter().filter(|field| projection.fields.contains(&field.id));
     for field in names.clone().filter(|field| field.data_type.is_dense()) {
@@ -82,23 +89,32 @@ fn value_bytes(column: &ArrayRef, row: usize) -> usize {
         A::FixedSizeBinary(width) => usize::try_from(*width).unwrap_or(0),
         A::List(_) => {
             let list = column.as_list::<i32>();
-            let inner = list.values();
-            // The values of all rows lie one behind the other: their mean size will do.
-            let mean = inner.get_buffer_memory_size() / inner.len().max(1);
-            list.value_length(row) as usize * mean.max(1) + 4
+            let ends = list.value_offsets();
+            elements_bytes(list.values(), ends[row] as usize, ends[row + 1] as usize) + 4
         }
         _ => 8,
     }
 }
 
-pub(super) fn gather_scalars(snapshot: &Snapshot, name: &str, rows: &[RowAddress]) -> Result<ArrayRef> {
+/// Bytes of some neighbouring elements of arrays. (What Arrow says of mapped buffers is the length of their file.)
+fn elements_bytes(elements: &ArrayRef, start: usize, end: usize) -> usize {
+    match elements.as_string_opt::<i32>() {
+        Some(texts) => {
+            let ends = texts.value_offsets();
+            (ends[end] - ends[start]) as usize + (end - start) * 4
+        }
+        None => (end - start) * elements.data_type().primitive_width().unwrap_or(1),
+    }
+}
+
+fn gather_scalars(snapshot: &Snapshot, name: &str, rows: &[RowAddress]) -> Result<ArrayRef> {
     let arrow = snapshot.schema().arrow();
     let index = arrow.index_of(name).map_err(|_| EngineError::FieldNotFound { name: name.to_owned() })?;
     gather_column(snapshot, index, rows)
 }
 
 /// Values of the column at a position in [`Schema::arrow`](crate::schema::Schema::arrow), nulls among them.
-pub(super) fn gather_column(snapshot: &Snapshot, index: usize, rows: &[RowAddress]) -> Result<ArrayRef> {
+fn gather_column(snapshot: &Snapshot, index: usize, rows: &[RowAddress]) -> Result<ArrayRef> {
     let arrow = snapshot.schema().arrow();
     let field = arrow.field(index);
     if rows.is_empty() {
@@ -148,4 +164,44 @@ pub(crate) fn vector_place<'a>(schema: &'a Schema, name: &str) -> Result<VectorP
     };
     let position = position.ok_or_else(unknown)?;
     Ok(VectorPlace { field, position, presence: schema.presence_column(field) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::builder::{BooleanBuilder, Int64Builder, ListBuilder, StringBuilder};
+    use arrow_array::{ListArray, StringArray};
+    use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+
+    use super::*;
+
+    #[test]
+    fn arrays_are_as_large_as_their_elements() {
+        let mut texts = ListBuilder::new(StringBuilder::new());
+        texts.append_value([Some("abc"), Some("de")]);
+        texts.append_value([None::<&str>; 0]);
+        let texts: ArrayRef = Arc::new(texts.finish());
+        assert_eq!((value_bytes(&texts, 0), value_bytes(&texts, 1)), (5 + 8 + 4, 4));
+        let mut numbers = ListBuilder::new(Int64Builder::new());
+        numbers.append_value([Some(1), Some(2), Some(3)]);
+        let numbers: ArrayRef = Arc::new(numbers.finish());
+        assert_eq!(value_bytes(&numbers, 0), 3 * 8 + 4);
+        let mut truths = ListBuilder::new(BooleanBuilder::new());
+        truths.append_value([Some(true), Some(false)]);
+        let truths: ArrayRef = Arc::new(truths.finish());
+        assert_eq!(value_bytes(&truths, 0), 2 + 4);
+    }
+
+    #[test]
+    fn arrays_of_a_mapped_file_are_not_as_large_as_the_file() {
+        // As in a segment: the buffers of two short values are windows onto a large file.
+        let file = Buffer::from(vec![b'a'; 1 << 20]);
+        let ends = OffsetBuffer::new(ScalarBuffer::from(vec![0, 1, 2]));
+        let texts = StringArray::new(ends.clone(), file.slice_with_length(0, 2), None);
+        let item = Arc::new(arrow_schema::Field::new("item", texts.data_type().clone(), false));
+        let lists: ArrayRef = Arc::new(ListArray::new(item, ends, Arc::new(texts), None));
+        assert_eq!(value_bytes(&lists, 0), 1 + 4 + 4);
+        assert!(lists.as_list::<i32>().values().get_buffer_memory_size() >= 1 << 20);
+    }
 }

@@ -1,8 +1,10 @@
 //! Which rows of a segment a request may return: alive and, if there is a filter, matching. The answer is a bitmap
 //! with its number of ones, or simply "all".
 
+use arrow_array::UInt32Array;
 use arrow_buffer::BooleanBufferBuilder;
 
+use super::RowAddress;
 use crate::collection::Snapshot;
 use crate::error::{EngineError, Result};
 use crate::filter::Filter;
@@ -56,11 +58,24 @@ pub(crate) fn check_rows(view: &SegmentView, mut rows: Vec<usize>, filter: &Filt
     if !rows.is_empty() {
         rows.sort_unstable();
         rows.dedup();
-        let indices = arrow_array::UInt32Array::from_iter_values(rows.iter().map(|&row| row as u32));
-        let few = arrow_select::take::take_record_batch(view.segment.scalars(), &indices)
-            .map_err(|e| EngineError::arrow(&e))?;
-        let matching = filter.evaluate(&few)?;
+        let indices = UInt32Array::from_iter_values(rows.iter().map(|&row| row as u32));
+        let matching = filter.evaluate_rows(view.segment.scalars(), &indices)?;
         rows.iter().zip(matching.iter()).filter(|(_, is)| *is).for_each(|(&row, _)| bits.set_bit(row, true));
     }
     Ok(RowSet::new(bits.finish()))
+}
+
+/// Those of some rows that match, in their order: the filter is evaluated on them alone.
+pub(crate) fn matching(
+    snapshot: &Snapshot,
+    filter: &Filter,
+    mut rows: Vec<RowAddress>,
+) -> Result<Vec<RowAddress>> {
+    let mut by_view = vec![Vec::new(); snapshot.views().len()];
+    rows.iter().for_each(|address| by_view[address.view as usize].push(address.row as usize));
+    let views = snapshot.views().iter().zip(by_view);
+    let matching: Vec<RowSet> =
+        views.map(|(view, rows)| check_rows(view, rows, filter)).collect::<Result<_>>()?;
+    rows.retain(|address| matching[address.view as usize].contains(address.row as usize));
+    Ok(rows)
 }

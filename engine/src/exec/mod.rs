@@ -4,14 +4,18 @@
 mod aggregate;
 mod gather;
 mod matches;
+mod order;
 mod query;
 mod queue;
 mod search;
 
+use std::collections::HashSet;
+
 pub(crate) use aggregate::aggregate;
 pub use aggregate::{Aggregate, AggregateKind, AggregateRequest, Cell, Group};
 pub(crate) use matches::{check_rows, matches};
-pub use query::{OrderBy, QueryRequest};
+pub use order::OrderBy;
+pub use query::QueryRequest;
 pub(crate) use query::{count, get, query, scan};
 pub use queue::Cancel;
 pub(crate) use queue::SearchQueue;
@@ -20,8 +24,11 @@ pub use search::{
 };
 pub(crate) use search::{hybrid_search, search};
 
+use crate::collection::Snapshot;
 use crate::error::{EngineError, Result};
 use crate::limits::MAX_RESULT_WINDOW;
+use crate::row::{Scalar, ScalarColumn};
+use crate::segment::SegmentView;
 
 /// Where a row of a snapshot is: segment by position, row by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,7 +37,37 @@ pub(crate) struct RowAddress {
     pub(crate) row: u32,
 }
 
-/// Checks a window of a query: `offset + limit` in 1..=16,384.
+/// A scalar column in each segment of a snapshot.
+struct Columns<'a>(Vec<ScalarColumn<'a>>);
+
+impl<'a> Columns<'a> {
+    /// That at a position in [`Schema::arrow`](crate::schema::Schema::arrow).
+    fn new(snapshot: &'a Snapshot, position: usize) -> Result<Self> {
+        let missing = || EngineError::Internal(format!("column {position} has no single values"));
+        let column = |view: &'a SegmentView| {
+            let array = view.segment.scalars().columns().get(position)?;
+            ScalarColumn::of(array.as_ref())
+        };
+        snapshot.views().iter().map(|view| column(view).ok_or_else(missing)).collect::<Result<_>>().map(Self)
+    }
+
+    fn get(&self, address: RowAddress) -> Scalar<'a> {
+        self.0[address.view as usize].get(address.row as usize)
+    }
+}
+
+/// Refuses a field that is named twice.
+fn check_once<'n>(what: &str, names: impl Iterator<Item = &'n str>) -> Result<()> {
+    let mut seen = HashSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(EngineError::invalid(format!("{what} field {name} is given more than once")));
+        }
+    }
+    Ok(())
+}
+
+/// Checks a window of rows: `offset + limit` in 1..=16,384.
 fn check_window(limit: usize, offset: usize) -> Result<usize> {
     let end = limit.saturating_add(offset);
     if limit == 0 || end > MAX_RESULT_WINDOW {

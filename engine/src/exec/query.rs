@@ -1,16 +1,14 @@
 //! Requests without vectors: rows by filter in key order, rows by key, counts, and full scans.
 
-use arrow_ord::sort::{SortColumn, SortOptions, lexsort_to_indices};
-
-use super::gather::{gather, gather_scalars};
-use super::matches::matches;
+use super::gather::gather;
+use super::matches::{matches, matching};
+use super::order::{OrderBy, first_in_order};
 use super::{RowAddress, check_window};
 use crate::collection::Snapshot;
-use crate::error::{EngineError, Result};
+use crate::error::Result;
 use crate::filter::Filter;
 use crate::row::{Keys, Projection, Rows};
 use crate::rowset::RowSet;
-use crate::schema::{DataType, Schema};
 use crate::segment::SegmentView;
 
 /// Rows a scan hands over at once.
@@ -31,22 +29,11 @@ pub struct QueryRequest {
     pub order_by: Vec<OrderBy>,
 }
 
-/// Order by one field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderBy {
-    /// A field of numbers, text, truth values or moments.
-    pub field: String,
-    /// Whether the largest come first.
-    pub descending: bool,
-    /// Whether rows without a value come first; unless said, they come last, or first when the order descends.
-    pub nulls_first: Option<bool>,
-}
-
 pub(crate) fn query(snapshot: &Snapshot, request: &QueryRequest) -> Result<Rows> {
     let end = check_window(request.limit, request.offset)?;
     let matching = matches(snapshot, request.filter.as_ref())?;
     if !request.order_by.is_empty() {
-        let rows = in_order(snapshot, &matching, &request.order_by, end)?;
+        let rows = first_in_order(snapshot, &matching, &request.order_by, end)?;
         let rows = rows.get(request.offset.min(rows.len())..).unwrap_or_default();
         return gather(snapshot, &request.projection, rows);
     }
@@ -58,49 +45,6 @@ pub(crate) fn query(snapshot: &Snapshot, request: &QueryRequest) -> Result<Rows>
     rows.sort_by(|a, b| key_of(snapshot, *a).cmp(&key_of(snapshot, *b)));
     let rows = rows.get(request.offset.min(rows.len())..end.min(rows.len())).unwrap_or_default();
     gather(snapshot, &request.projection, rows)
-}
-
-/// The first `end` matching rows in the order asked for; keys decide between equal ones.
-fn in_order(
-    snapshot: &Snapshot,
-    matching: &[RowSet],
-    order: &[OrderBy],
-    end: usize,
-) -> Result<Vec<RowAddress>> {
-    let schema = snapshot.schema();
-    let addresses: Vec<RowAddress> = matching
-        .iter()
-        .zip(0..)
-        .flat_map(|(rows, view)| rows.iter().map(move |row| RowAddress { view, row: row as u32 }))
-        .collect();
-    let mut columns = Vec::with_capacity(order.len() + 1);
-    for by in order {
-        check_sortable(schema, &by.field)?;
-        let nulls_first = by.nulls_first.unwrap_or(by.descending);
-        columns.push(SortColumn {
-            values: gather_scalars(snapshot, &by.field, &addresses)?,
-            options: Some(SortOptions { descending: by.descending, nulls_first }),
-        });
-    }
-    let keys = gather_scalars(snapshot, &schema.primary().name, &addresses)?;
-    columns.push(SortColumn { values: keys, options: None });
-    let sorted = lexsort_to_indices(&columns, Some(end)).map_err(|e| EngineError::arrow(&e))?;
-    Ok(sorted.values().iter().map(|&at| addresses[at as usize]).collect())
-}
-
-fn check_sortable(schema: &Schema, name: &str) -> Result<()> {
-    let Some((_, field)) = schema.field(name) else {
-        return Err(EngineError::invalid(format!(
-            "order by field '{name}' does not exist in collection schema"
-        )));
-    };
-    let data_type = field.data_type;
-    if data_type.is_vector() || matches!(data_type, DataType::Json | DataType::Array) {
-        return Err(EngineError::invalid(format!(
-            "order by field '{name}' has unsortable type {data_type}: it is not sortable"
-        )));
-    }
-    Ok(())
 }
 
 fn in_key_order<'a>(view: &'a SegmentView, matching: &'a RowSet) -> impl Iterator<Item = u32> + 'a {
@@ -126,11 +70,7 @@ pub(crate) fn get(
         .collect();
     let rows = match visible {
         None => rows,
-        Some(_) => {
-            let visible = matches(snapshot, visible)?;
-            let seen = |a: &RowAddress| visible[a.view as usize].contains(a.row as usize);
-            rows.into_iter().filter(seen).collect()
-        }
+        Some(filter) => matching(snapshot, filter, rows)?,
     };
     gather(snapshot, projection, &rows)
 }

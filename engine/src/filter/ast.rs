@@ -105,7 +105,7 @@ pub(super) struct FieldRef {
 }
 
 /// One step into a JSON value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Step {
     /// Member of an object.
     Key(String),

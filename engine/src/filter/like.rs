@@ -3,6 +3,10 @@
 
 use memchr::memmem::Finder;
 
+/// Longest piece between two `%` with a `_` in it, in bytes (ours): such a piece is tried at every place of a value, which
+/// takes the product of both lengths. Others are found in linear time whatever their length.
+const MAX_PIECE_BYTES: usize = 256;
+
 /// A compiled pattern: the pieces between the `%`s.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
@@ -56,7 +60,7 @@ enum Part {
 }
 
 impl Pattern {
-    /// Compiles; fails on a backslash with nothing behind it.
+    /// Compiles; fails on a backslash with nothing behind it, and on a piece that takes too long to find.
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
         let mut pieces = vec![Piece::default()];
         let mut chars = pattern.chars();
@@ -73,6 +77,12 @@ impl Pattern {
             if let Some(piece) = pieces.last_mut() {
                 piece.push(literal);
             }
+        }
+        let floating = pieces.iter().skip(1).rev().skip(1);
+        if floating.filter(|piece| piece.has_holes()).any(|piece| piece.bytes() > MAX_PIECE_BYTES) {
+            return Err(format!(
+                "like pattern has a part between two % that has _ and is longer than {MAX_PIECE_BYTES} bytes"
+            ));
         }
         let shape = Shape::of(&pieces);
         Ok(Self { pieces, shape })
@@ -107,6 +117,15 @@ impl Pattern {
 }
 
 impl Piece {
+    fn has_holes(&self) -> bool {
+        self.0.contains(&Part::AnyChar)
+    }
+
+    fn bytes(&self) -> usize {
+        let bytes = |part: &Part| if let Part::Text(text) = part { text.len() } else { 1 };
+        self.0.iter().map(bytes).sum()
+    }
+
     fn push(&mut self, literal: Option<char>) {
         match (self.0.last_mut(), literal) {
             (Some(Part::Text(text)), Some(c)) => text.push(c),
@@ -199,6 +218,16 @@ mod tests {
             assert!(!matches(pattern, value), "{pattern} {value}");
         }
         assert!(Pattern::new("a\\").unwrap_err().contains("dangling"));
+    }
+
+    #[test]
+    fn pieces_that_take_the_product_of_lengths_are_bounded() {
+        let holes = "a_".repeat(200);
+        assert!(Pattern::new(&format!("%{holes}b%")).unwrap_err().contains("256 bytes"));
+        // At an end there is one place to try, and plain text is found in linear time.
+        for pattern in [format!("{holes}b%"), format!("%{holes}b"), format!("%{}%", "a".repeat(5000))] {
+            assert!(!Pattern::new(&pattern).unwrap().matches("b"));
+        }
     }
 
     /// The definition, by exhaustion.

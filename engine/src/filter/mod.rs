@@ -15,6 +15,7 @@ mod condition;
 mod constant;
 mod eval;
 mod fault;
+mod join;
 mod json;
 mod like;
 mod literal;
@@ -37,9 +38,10 @@ mod verdict;
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, RecordBatch, UInt32Array};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use arrow_schema::SchemaRef;
+use arrow_select::take::take;
 use rand::Rng;
 
 pub(crate) use self::json::json_value_of;
@@ -135,11 +137,7 @@ impl Filter {
         columns: &RecordBatch,
         indexes: Option<&ScalarIndexes>,
     ) -> Result<BooleanBuffer> {
-        let found = columns.schema_ref();
-        // Rows of one collection share one layout: nearly always a comparison of pointers.
-        if !self.0.layouts.iter().all(|layout| Arc::ptr_eq(layout, found) || layout == found) {
-            return Err(EngineError::SchemaChanged);
-        }
+        self.check_layout(columns)?;
         let rows = Rows { count: columns.num_rows(), wanted: None };
         let matching =
             eval::evaluate(&self.0.predicate, eval::Columns { batch: columns, indexes }, rows)?.into_true();
@@ -147,6 +145,36 @@ impl Filter {
             Some(share) => thinned(&matching, share),
             None => matching,
         })
+    }
+
+    /// One bit for each of some different rows. Only what the filter reads of them is copied.
+    ///
+    /// # Errors
+    /// As [`Filter::evaluate`].
+    pub(crate) fn evaluate_rows(&self, columns: &RecordBatch, rows: &UInt32Array) -> Result<BooleanBuffer> {
+        self.check_layout(columns)?;
+        let mut read = vec![false; columns.num_columns()];
+        self.0.predicate.visit_columns(&mut |column| {
+            if let Some(read) = read.get_mut(column) {
+                *read = true;
+            }
+        });
+        let few = columns.columns().iter().zip(read).map(|(column, read)| match read {
+            true => take(column, rows, None).map_err(|e| EngineError::arrow(&e)),
+            // In its place for its position only.
+            false => Ok(column.slice(0, rows.len().min(column.len()))),
+        });
+        let few = RecordBatch::try_new(columns.schema(), few.collect::<Result<_>>()?);
+        self.evaluate(&few.map_err(|e| EngineError::arrow(&e))?)
+    }
+
+    fn check_layout(&self, columns: &RecordBatch) -> Result<()> {
+        let found = columns.schema_ref();
+        // Rows of one collection share one layout: nearly always a comparison of pointers.
+        match self.0.layouts.iter().all(|layout| Arc::ptr_eq(layout, found) || layout == found) {
+            true => Ok(()),
+            false => Err(EngineError::SchemaChanged),
+        }
     }
 }
 

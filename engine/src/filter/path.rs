@@ -6,7 +6,7 @@ use super::number::Number;
 use super::operand::{Operand, Place};
 use super::options::FilterOptions;
 use super::{bind, parse};
-use crate::index::scalar::Single;
+use crate::row::Scalar;
 use crate::schema::Schema;
 
 /// A column of JSON and the way to a value in it.
@@ -37,20 +37,20 @@ impl JsonPath {
         self.column
     }
 
-    /// The value in one row's JSON; null where there is none, `Other` for objects and arrays.
-    pub(crate) fn value(&self, json: &str) -> Single {
-        find(json, &self.steps).and_then(read).map_or(Single::Null, single)
+    /// The value in one row's JSON; null where there is none, or one that no column holds.
+    pub(crate) fn value<'a>(&self, json: &'a str) -> Scalar<'a> {
+        find(json, &self.steps).and_then(read).and_then(scalar).unwrap_or(Scalar::Null)
     }
 }
 
-/// A value as indexes and groups know it.
-pub(super) fn single(value: JsonValue<'_>) -> Single {
+/// A value as indexes and groups know it; none for objects, arrays and numbers beyond 64 bits.
+pub(super) fn scalar(value: JsonValue<'_>) -> Option<Scalar<'_>> {
     match value {
-        JsonValue::Null => Single::Null,
-        JsonValue::Bool(v) => Single::Bool(v),
-        JsonValue::Number(Number::Int(v)) => i64::try_from(v).map_or(Single::Other, Single::Int),
-        JsonValue::Number(Number::Float(v)) => Single::Float(v),
-        JsonValue::Text(text) => Single::Text(text.into_owned()),
-        JsonValue::Container => Single::Other,
+        JsonValue::Null => Some(Scalar::Null),
+        JsonValue::Bool(v) => Some(Scalar::Bool(v)),
+        JsonValue::Number(Number::Int(v)) => i64::try_from(v).ok().map(Scalar::Int),
+        JsonValue::Number(Number::Float(v)) => Some(Scalar::Float(v)),
+        JsonValue::Text(text) => Some(Scalar::Text(text)),
+        JsonValue::Container => None,
     }
 }

@@ -4,6 +4,7 @@
 use super::ast::{CompareOp, Step};
 use super::condition::{Arithmetic, ColumnTest, ValueTest};
 use super::constant::Constant;
+use super::join::join_equalities;
 use super::json::ValueSet;
 use super::number::NumberRange;
 use crate::row::Keys;
@@ -72,7 +73,7 @@ pub(super) enum Predicate {
 }
 
 /// Where declared values come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Source {
     /// A column as it is.
     Column(usize),
@@ -156,12 +157,20 @@ impl Predicate {
 
     /// Joins with `and`. A constant false decides, also against UNKNOWN.
     pub(super) fn all(parts: Vec<Self>) -> Self {
+        // No value is one of some constants when it is none of each.
+        let (mut denied, mut parts): (Vec<Self>, Vec<Self>) =
+            parts.into_iter().partition(|part| matches!(part, Self::Not(_)));
+        if denied.len() > 1 {
+            let inner = denied.into_iter().map(Self::negated).collect();
+            denied = join_equalities(inner).into_iter().map(Self::negated).collect();
+        }
+        parts.append(&mut denied);
         Self::join(parts, false, Self::And)
     }
 
     /// Joins with `or`. A constant true decides, also against UNKNOWN.
     pub(super) fn any(parts: Vec<Self>) -> Self {
-        Self::join(parts, true, Self::Or)
+        Self::join(join_equalities(parts), true, Self::Or)
     }
 
     fn join(mut parts: Vec<Self>, decisive: bool, make: fn(Vec<Self>) -> Self) -> Self {
@@ -175,6 +184,27 @@ impl Predicate {
             0 => Self::Constant(!decisive),
             1 => parts.remove(0),
             _ => make(parts),
+        }
+    }
+
+    /// Shows the position of each column that is read, perhaps more than once.
+    pub(super) fn visit_columns(&self, visit: &mut dyn FnMut(usize)) {
+        match self {
+            Self::Constant(_) => {}
+            Self::Not(inner) => inner.visit_columns(visit),
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.visit_columns(visit)),
+            Self::Column { source, .. }
+            | Self::Computed { source, .. }
+            | Self::Moved { source, .. }
+            | Self::IsNull { source } => visit(source.column()),
+            Self::Json { column, .. }
+            | Self::JsonList { column, .. }
+            | Self::List { column, .. }
+            | Self::Exists { column, .. } => visit(*column),
+            Self::Pair { left, right, .. } => {
+                visit(*left);
+                visit(*right);
+            }
         }
     }
 
@@ -203,32 +233,34 @@ impl Predicate {
                 parts.iter().filter_map(|p| p.key_candidates(key_column)).min_by_key(Keys::len)
             }
             Self::Or(parts) => {
-                let mut lists = parts.iter().map(|p| p.key_candidates(key_column));
-                let mut all = lists.next()??;
-                for list in lists {
-                    all = union(all, list?)?;
-                }
-                Some(all)
+                let lists = parts.iter().map(|p| p.key_candidates(key_column));
+                union(lists.collect::<Option<_>>()?)
             }
             _ => None,
         }
     }
 }
 
-fn union(a: Keys, b: Keys) -> Option<Keys> {
-    Some(match (a, b) {
-        (Keys::Int(mut a), Keys::Int(b)) => {
-            a.extend(b);
-            a.sort_unstable();
-            a.dedup();
-            Keys::Int(a)
+/// All keys of some lists, each once. They are sorted together: list by list it would take quadratic time.
+fn union(lists: Vec<Keys>) -> Option<Keys> {
+    let mut lists = lists.into_iter();
+    let mut all = lists.next()?;
+    for list in lists {
+        match (&mut all, list) {
+            (Keys::Int(all), Keys::Int(list)) => all.extend(list),
+            (Keys::Text(all), Keys::Text(list)) => all.extend(list),
+            _ => return None,
         }
-        (Keys::Text(mut a), Keys::Text(b)) => {
-            a.extend(b);
-            a.sort_unstable();
-            a.dedup();
-            Keys::Text(a)
+    }
+    match &mut all {
+        Keys::Int(keys) => {
+            keys.sort_unstable();
+            keys.dedup();
         }
-        _ => return None,
-    })
+        Keys::Text(keys) => {
+            keys.sort_unstable();
+            keys.dedup();
+        }
+    }
+    Some(all)
 }

@@ -1,5 +1,7 @@
 //! `text_match`, `phrase_match` and `text_match_fuzzy`: what is asked of the words of a text.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::text::Analyzer;
 use crate::text::matching::{PhraseMatch, TextMatch};
@@ -7,7 +9,7 @@ use crate::text::matching::{PhraseMatch, TextMatch};
 /// A question about the words of one field.
 #[derive(Debug)]
 pub(super) struct WordTest {
-    analyzer: Analyzer,
+    analyzer: Arc<Analyzer>,
     question: Question,
 }
 
@@ -23,19 +25,19 @@ enum Question {
 
 impl WordTest {
     /// At least `least` of the different words of `query`.
-    pub(super) fn some(analyzer: Analyzer, query: &str, least: usize) -> Result<Self> {
+    pub(super) fn some(analyzer: Arc<Analyzer>, query: &str, least: usize) -> Result<Self> {
         let question = Question::Some(TextMatch::new(&analyzer, query, least)?);
         Ok(Self { analyzer, question })
     }
 
     /// The words of `query` in their order. `slop`: how far they may be from their places, all distances added.
-    pub(super) fn phrase(analyzer: Analyzer, query: &str, slop: u32) -> Result<Self> {
+    pub(super) fn phrase(analyzer: Arc<Analyzer>, query: &str, slop: u32) -> Result<Self> {
         let question = Question::Phrase(PhraseMatch::new(&analyzer, query, slop)?);
         Ok(Self { analyzer, question })
     }
 
     /// A word of `query` with at most `edits` letters inserted, left out, replaced or exchanged with their neighbours.
-    pub(super) fn fuzzy(analyzer: Analyzer, query: &str, edits: usize) -> Self {
+    pub(super) fn fuzzy(analyzer: Arc<Analyzer>, query: &str, edits: usize) -> Self {
         let words = analyzer.analyze(query).iter().map(|token| token.text.chars().collect()).collect();
         Self { analyzer, question: Question::Fuzzy { words, edits } }
     }

@@ -1,6 +1,7 @@
 //! Building a batch from rows of any order of keys, checked value by value against the schema. A failed row fails the
 //! batch: nothing of it reaches a collection. The finished batch is columns, ready for the log and for a segment.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::builder::{BinaryBuilder, StringBuilder};
@@ -36,8 +37,15 @@ pub struct Batch {
     present: Vec<BooleanArray>,
     rows: usize,
     bytes: usize,
-    /// Number of the partition that all rows go to.
-    partition: i32,
+    partitions: Partitions,
+}
+
+/// Numbers of the partitions that rows go to.
+#[derive(Debug)]
+enum Partitions {
+    One(i32),
+    /// One for each row.
+    Each(Vec<i32>),
 }
 
 /// Complete columns of some rows: what the log records and segments are made of.
@@ -73,12 +81,31 @@ impl Batch {
     /// The same rows for another partition than the first.
     #[must_use]
     pub(crate) fn in_partition(self, partition: i32) -> Self {
-        Self { partition, ..self }
+        Self { partitions: Partitions::One(partition), ..self }
     }
 
-    /// Number of the partition that all rows go to.
-    pub(crate) fn partition(&self) -> i32 {
-        self.partition
+    /// The same with a partition for each row, by [`Rows::partition`](super::Rows::partition): rows that are changed stay
+    /// where they are.
+    ///
+    /// # Errors
+    /// `InvalidParameter` unless there are as many partitions as rows.
+    pub fn in_partitions(self, partitions: Vec<i32>) -> Result<Self> {
+        match partitions.len() == self.rows {
+            true => Ok(Self { partitions: Partitions::Each(partitions), ..self }),
+            false => Err(EngineError::invalid(format!(
+                "{} partitions are given for {} rows",
+                partitions.len(),
+                self.rows
+            ))),
+        }
+    }
+
+    /// Numbers of the partitions that rows go to, each once.
+    pub(crate) fn partitions(&self) -> BTreeSet<i32> {
+        match &self.partitions {
+            Partitions::One(partition) => BTreeSet::from([*partition]),
+            Partitions::Each(partitions) => partitions.iter().copied().collect(),
+        }
     }
 
     /// The batch under the schema that the collection has by now, if that only has gained hidden columns since.
@@ -107,7 +134,11 @@ impl Batch {
         let mut columns: Vec<ArrayRef> =
             self.scalars.iter().map(|c| c.clone().unwrap_or_else(|| generated(key))).collect();
         if self.schema.partitioned() {
-            columns.push(Arc::new(Int32Array::from(vec![self.partition; self.rows])));
+            let partitions = match self.partitions {
+                Partitions::One(partition) => vec![partition; self.rows],
+                Partitions::Each(partitions) => partitions,
+            };
+            columns.push(Arc::new(Int32Array::from(partitions)));
         }
         if self.schema.timed() {
             columns.push(Arc::new(Int64Array::from(vec![now; self.rows])));
@@ -335,7 +366,7 @@ impl BatchBuilder {
         }
         let (schema, rows) = (self.schema, self.rows);
         let bytes = self.bytes + compute(&schema, &mut scalars)?;
-        Ok(Batch { schema, scalars, vectors, present, rows, bytes, partition: 0 })
+        Ok(Batch { schema, scalars, vectors, present, rows, bytes, partitions: Partitions::One(0) })
     }
 
     fn claim(&mut self, field: usize) -> Result<()> {
@@ -361,7 +392,7 @@ impl BatchBuilder {
         }
         if let Some(default) = &field.default {
             self.bytes += append_default(&mut self.columns[index], field, row, default)?;
-            return Ok(());
+            return self.check_size();
         }
         if field.function_output {
             return Ok(());
@@ -401,8 +432,8 @@ fn compute(schema: &Schema, columns: &mut [Option<ArrayRef>]) -> Result<usize> {
         let missing = || EngineError::Internal(format!("function {} without its fields", function.name));
         let input = schema.column_of(&function.input).ok_or_else(missing)?;
         let output = schema.column_of(&function.output).ok_or_else(missing)?;
-        let analyzer =
-            schema.fields().iter().find(|f| f.name == function.input).ok_or_else(missing)?.analyzer()?;
+        let (_, field) = schema.field(&function.input).ok_or_else(missing)?;
+        let analyzer = schema.analyzer(field)?;
         let texts = columns.get(input).and_then(Option::as_ref).and_then(|c| c.as_string_opt::<i32>());
         let texts = texts.ok_or_else(missing)?;
         let mut terms = BinaryBuilder::new();

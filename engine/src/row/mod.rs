@@ -7,6 +7,7 @@ mod key;
 pub mod moment;
 mod output;
 pub mod packed;
+mod scalar;
 pub mod sparse;
 mod value;
 
@@ -14,5 +15,5 @@ pub use batch::{Batch, BatchBuilder, Chunk, KeySource};
 pub(crate) use column::{check_default, constant_column};
 pub use key::{Key, KeyRef, Keys};
 pub use output::{ColumnData, DynamicKeys, OutputColumn, Projection, Rows};
-pub(crate) use value::value_at;
+pub(crate) use scalar::{Scalar, ScalarColumn};
 pub use value::{ListValue, OutputValue, Value};

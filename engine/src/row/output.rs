@@ -27,6 +27,8 @@ pub struct Projection {
     pub fields: Vec<i64>,
     /// Undeclared keys.
     pub dynamic: DynamicKeys,
+    /// Whether the answer says which partition each row is in.
+    pub partitions: bool,
 }
 
 impl Projection {
@@ -67,7 +69,7 @@ impl Projection {
         }
         let chosen = schema.fields().iter().zip(wanted).filter(|(field, wanted)| *wanted || field.primary);
         let fields = chosen.map(|(field, _)| field.id).collect();
-        Ok(Self { fields, dynamic })
+        Ok(Self { fields, dynamic, partitions: false })
     }
 }
 
@@ -129,6 +131,8 @@ pub struct Rows {
     pub dynamic: Option<ArrayRef>,
     /// Which keys of those objects.
     pub dynamic_keys: DynamicKeys,
+    /// Number of the partition of each row; none where they were not asked for, and where all are in the first.
+    pub partitions: Option<Vec<i32>>,
     /// Number of rows.
     pub len: usize,
 }
@@ -148,6 +152,11 @@ impl Rows {
     pub fn dynamic_json(&self, row: usize) -> Option<&str> {
         let array = self.dynamic.as_ref()?.as_string_opt::<i32>()?;
         (row < array.len() && !array.is_null(row)).then(|| array.value(row))
+    }
+
+    /// Number of the partition that `row` is in, if that was asked for.
+    pub fn partition(&self, row: usize) -> i32 {
+        self.partitions.as_ref().and_then(|partitions| partitions.get(row)).copied().unwrap_or_default()
     }
 
     /// The primary key of `row`.

@@ -133,7 +133,7 @@ impl Field {
         self.is_on("enable_match")
     }
 
-    /// What cuts text of it into words.
+    /// What cuts text of it into words, built anew: [`super::Schema::analyzer`] keeps it.
     ///
     /// # Errors
     /// `InvalidParameter` when its parameters ask for none that there is.

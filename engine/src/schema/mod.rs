@@ -11,9 +11,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use arrow_array::{ArrayRef, BooleanArray, Int32Array, Int64Array};
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use adapt::adapt;
+pub(crate) use adapt::{adapt, added_bytes, check_added};
 pub use data_type::DataType;
 pub use field::Field;
 pub use function::Function;
@@ -21,6 +22,7 @@ pub use names::{check_alias_name, check_collection_name, check_database_name, ch
 
 use crate::error::{EngineError, Result};
 use crate::limits;
+use crate::text::Analyzer;
 
 /// Name of the hidden column that holds keys not declared in the schema.
 pub const DYNAMIC_FIELD: &str = "$meta";
@@ -59,10 +61,14 @@ pub struct Schema {
     layout: Layout,
 }
 
-/// The Arrow schema, made when it is first asked for. It follows from the fields: it takes no part in comparisons, and a
-/// copy, which may be about to change, makes its own.
+/// The Arrow schema, and what cuts the texts of a field into words: made when they are first asked for. They follow from
+/// the fields: they take no part in comparisons, and a copy, which may be about to change, makes its own.
 #[derive(Debug, Default)]
-struct Layout(OnceLock<arrow_schema::SchemaRef>);
+struct Layout {
+    arrow: OnceLock<arrow_schema::SchemaRef>,
+    /// By the number of the field.
+    analyzers: RwLock<HashMap<i64, Arc<Analyzer>>>,
+}
 
 impl Clone for Layout {
     fn clone(&self) -> Self {
@@ -300,7 +306,19 @@ impl Schema {
     /// (`$partition`, Int32), when the row was stored (`$stored`, Int64, milliseconds), and for each dense vector that
     /// may be null a Boolean of its name, which says whether the row has one.
     pub fn arrow(&self) -> arrow_schema::SchemaRef {
-        Arc::clone(self.layout.0.get_or_init(|| self.make_arrow()))
+        Arc::clone(self.layout.arrow.get_or_init(|| self.make_arrow()))
+    }
+
+    /// What cuts the texts of one of its fields into words. It is built once: its parameters may be long.
+    ///
+    /// # Errors
+    /// As [`Field::analyzer`].
+    pub fn analyzer(&self, field: &Field) -> Result<Arc<Analyzer>> {
+        if let Some(known) = self.layout.analyzers.read().get(&field.id) {
+            return Ok(Arc::clone(known));
+        }
+        let analyzer = Arc::new(field.analyzer()?);
+        Ok(Arc::clone(self.layout.analyzers.write().entry(field.id).or_insert(analyzer)))
     }
 
     fn make_arrow(&self) -> arrow_schema::SchemaRef {
@@ -459,6 +477,21 @@ mod tests {
         for bad in ["", "9", "a b", "../x", "ü", &"x".repeat(256)] {
             check_collection_name(bad).unwrap_err();
         }
+    }
+
+    #[test]
+    fn analyzers_are_built_once_and_anew_for_a_changed_field() {
+        let mut text = Field::new("t", DataType::VarChar).max_length(9);
+        text.params.insert("analyzer_params".into(), r#"{"tokenizer": "whitespace"}"#.into());
+        let schema = Schema::new(vec![key(), vector(), text], true, "").unwrap();
+        let field = &schema.fields()[2];
+        let first = schema.analyzer(field).unwrap();
+        assert!(Arc::ptr_eq(&first, &schema.analyzer(field).unwrap()));
+        let mut changed = field.clone();
+        changed.params.clear();
+        let next = schema.with_changed(changed).unwrap();
+        assert_eq!(next.analyzer(&next.fields()[2]).unwrap().analyze("A-b").len(), 2);
+        assert_eq!(first.analyze("A-b").len(), 1);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::vectors::VectorColumn;
 use super::{Segment, SegmentView, key_column, live_rows, merge_scalars};
 use crate::error::{EngineError, Result};
 use crate::ipc::guarded;
-use crate::schema::{Schema, adapt};
+use crate::schema::{Schema, adapt, added_bytes};
 
 const VECTORS: FileKind = FileKind { tag: *b"EVEC", version: 1 };
 const DELETES: FileKind = FileKind { tag: *b"EDEL", version: 1 };
@@ -191,6 +191,9 @@ pub(crate) fn open_segment(
     if scalars.num_rows() != entry.rows {
         return Err(corrupt(&paths.columns, "the number of rows is not that of the manifest".into()));
     }
+    // Added fields are in memory: what is merged from the segment is larger by them than its file.
+    let added = added_bytes(&scalars.schema(), schema, entry.rows as u64);
+    let bytes = usize::try_from(entry.columns_bytes.saturating_add(added)).unwrap_or(usize::MAX);
     let scalars = adapt(&scalars, schema).map_err(|e| corrupt(&paths.columns, e.to_string()))?;
     let container = Container::open(vfs, &paths.vectors, VECTORS)?;
     let mut vectors = Vec::new();
@@ -200,7 +203,7 @@ pub(crate) fn open_segment(
         vectors.push(VectorColumn::mapped(field.dim.unwrap_or(0), entry.rows, values, norms)?);
     }
     let keys = open_keys(vfs, &paths.keys, schema, &scalars, key_file)?;
-    Segment::assemble(entry.id, schema, scalars, vectors, keys, Some(entry.columns_bytes as usize))
+    Segment::assemble(entry.id, schema, scalars, vectors, keys, Some(bytes))
 }
 
 /// Reads all of a segment's truth and compares it with its checksums. Opening has checked the columns' already.

@@ -29,7 +29,7 @@ use crate::index::VectorIndex;
 use crate::index::scalar::ScalarIndexes;
 use crate::index::sparse::SparseIndex;
 use crate::row::{Chunk, KeyRef};
-use crate::schema::{DataType, Schema, adapt};
+use crate::schema::{DataType, Schema, adapt, added_bytes};
 
 /// Rows that never change, in memory or mapped from files.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Segment {
         Self::assemble(id, schema, chunk.scalars, vectors, keys, None)
     }
 
-    /// `file_bytes`: length of the file of the scalar columns, for a segment in files.
+    /// `file_bytes`: length of the file of the scalar columns, and of what was added to them, for a segment in files.
     pub(crate) fn assemble(
         id: u64,
         schema: &Arc<Schema>,
@@ -94,6 +94,7 @@ impl Segment {
 
     /// The same rows under a later schema of the collection.
     pub(crate) fn under(&self, schema: &Arc<Schema>) -> Result<Self> {
+        let added = added_bytes(&self.scalars.schema(), schema, self.rows() as u64);
         let scalars = adapt(&self.scalars, schema)?;
         Ok(Self {
             id: self.id,
@@ -102,7 +103,7 @@ impl Segment {
             vectors: Arc::clone(&self.vectors),
             keys: Arc::clone(&self.keys),
             sealed: self.sealed,
-            bytes: self.bytes,
+            bytes: self.bytes + added as usize,
             indexes: Arc::clone(&self.indexes),
             // A sparse field that came later has no index here; its rows are few, or none have a value.
             sparse: Arc::clone(&self.sparse),

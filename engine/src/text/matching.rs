@@ -136,22 +136,6 @@ impl PhraseMatch {
     }
 }
 
-/// [`TextMatch`] for one text.
-///
-/// # Errors
-/// As [`TextMatch::new`].
-pub fn text_match(analyzer: &Analyzer, query: &str, document: &str, least: usize) -> Result<bool> {
-    Ok(TextMatch::new(analyzer, query, least)?.matches(analyzer, document))
-}
-
-/// [`PhraseMatch`] for one text.
-///
-/// # Errors
-/// As [`PhraseMatch::new`].
-pub fn phrase_match(analyzer: &Analyzer, query: &str, document: &str, slop: u32) -> Result<bool> {
-    Ok(PhraseMatch::new(analyzer, query, slop)?.matches(analyzer, document))
-}
-
 /// A position as a signed number; texts are far shorter than its range.
 fn whole(position: usize) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
@@ -164,11 +148,13 @@ mod tests {
     use super::*;
 
     fn text(query: &str, document: &str, least: usize) -> bool {
-        text_match(&Analyzer::default(), query, document, least).unwrap()
+        let analyzer = Analyzer::default();
+        TextMatch::new(&analyzer, query, least).unwrap().matches(&analyzer, document)
     }
 
     fn phrase(query: &str, document: &str, slop: u32) -> bool {
-        phrase_match(&Analyzer::default(), query, document, slop).unwrap()
+        let analyzer = Analyzer::default();
+        PhraseMatch::new(&analyzer, query, slop).unwrap().matches(&analyzer, document)
     }
 
     #[test]
@@ -178,8 +164,8 @@ mod tests {
         assert!(text("red bird", "bird, red", 2));
         assert!(!text("red red", "red red", 2), "different terms count");
         assert!(!text("", "red", 1) && !text("...", "...", 1));
-        assert!(text_match(&Analyzer::default(), "a", "a", 0).is_err());
-        assert!(text_match(&Analyzer::default(), "a", "a", 1001).is_err());
+        assert!(TextMatch::new(&Analyzer::default(), "a", 0).is_err());
+        assert!(TextMatch::new(&Analyzer::default(), "a", 1001).is_err());
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Analyzer {
     ///
     /// # Errors
     /// `InvalidParameter` that names what is wrong: an unknown key, name or language, a value of the wrong kind, more
-    /// than [`MAX_FILTERS`] filters or [`MAX_PARAMS_BYTES`] bytes, or what this version does not have (Chinese).
+    /// than [`MAX_FILTERS`] filters or [`MAX_PARAMS_BYTES`] bytes, or what this version does not have.
     pub fn from_params(params: Option<&Value>) -> Result<Self> {
         let object = match params {
             None | Some(Value::Null) => return Ok(Self::default()),

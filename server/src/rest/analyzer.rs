@@ -1,5 +1,7 @@
 //! `common/run_analyzer`: how an analyzer cuts texts into words.
 
+use std::sync::Arc;
+
 use elanus_engine::text::Analyzer;
 use serde_json::{Value, json};
 
@@ -41,7 +43,7 @@ fn check_size(texts: &[String]) -> Result<(), ApiError> {
 }
 
 /// That of the parameters, or that of a field.
-fn analyzer(call: &Call<'_>, body: &Object<'_>) -> Result<Analyzer, ApiError> {
+fn analyzer(call: &Call<'_>, body: &Object<'_>) -> Result<Arc<Analyzer>, ApiError> {
     let field: String = body.get_or_default("fieldName")?;
     if field.is_empty() {
         let params = match body.raw("analyzerParams") {
@@ -49,13 +51,13 @@ fn analyzer(call: &Call<'_>, body: &Object<'_>) -> Result<Analyzer, ApiError> {
             Some(raw) if raw.get().starts_with('{') => raw.get().to_owned(),
             Some(_) => body.get_or_default("analyzerParams")?,
         };
-        return Ok(Analyzer::from_json(&params)?);
+        return Ok(Arc::new(Analyzer::from_json(&params)?));
     }
     let schema = call.collection(body)?.schema();
     let found = schema.field(&field).filter(|(_, field)| field.has_analyzer());
     let (_, field) = found
         .ok_or_else(|| ApiError::invalid(format!("field {field} has no analyzer: invalid parameter")))?;
-    Ok(field.analyzer()?)
+    Ok(schema.analyzer(field)?)
 }
 
 fn words(analyzer: &Analyzer, text: &str, detail: bool, hash: bool) -> Value {

@@ -1,39 +1,23 @@
 //! Grouping: of the rows with one value of a field only the best are hits, and groups are ordered by their best row. The
 //! nearest rows may all be of a few groups, so the search is repeated for more rows until there are groups enough.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int8Type, Int16Type, Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef};
-use arrow_schema::DataType as Type;
 
 use super::rank::Hits;
 use super::request::GroupBy;
 use crate::collection::Snapshot;
 use crate::error::{EngineError, Result};
-use crate::exec::RowAddress;
-use crate::exec::gather::gather_column;
+use crate::exec::{Columns, RowAddress};
 use crate::filter::JsonPath;
-use crate::index::scalar::Single;
 use crate::limits::MAX_GROUP_SIZE;
+use crate::row::Scalar;
 use crate::schema::{DataType, Schema};
 
 /// Rows looked at for each row wanted, at first.
 const FIRST_FACTOR: usize = 4;
 /// And how many times more each time they do not suffice.
 const NEXT_FACTOR: usize = 4;
-
-/// A value that makes a group. Rows without one are a group, too.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Value {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Text(String),
-    /// The bits of a number in JSON that is no integer.
-    Float(u64),
-}
 
 /// Where the values are.
 enum By {
@@ -119,59 +103,45 @@ fn group_hits(
     window: std::ops::Range<usize>,
     found: &Hits,
 ) -> Result<Grouped> {
-    let addresses: Vec<RowAddress> = found.iter().map(|(_, address)| *address).collect();
-    let column = match by {
-        By::Column(column) => *column,
-        By::Json(path) => path.column(),
-    };
-    let values = gather_column(snapshot, column, &addresses)?;
-    let mut places: HashMap<Value, usize> = HashMap::new();
+    let columns = Columns::new(snapshot, by.column())?;
+    let mut places: HashMap<Scalar<'_>, usize> = HashMap::new();
     let mut groups: Vec<Hits> = Vec::new();
-    for (row, hit) in found.iter().enumerate() {
-        let next = groups.len();
-        let place = *places.entry(by.value_at(&values, row)?).or_insert(next);
-        if place == next {
-            groups.push(Vec::with_capacity(group.size));
-        }
+    for hit in found {
+        let value = by.value(&columns, hit.1);
+        let place = match places.get(&value) {
+            Some(&place) => place,
+            // Groups are found best first: later ones are not asked for.
+            None if groups.len() == window.end => continue,
+            None => {
+                places.insert(value, groups.len());
+                groups.push(Vec::with_capacity(group.size));
+                groups.len() - 1
+            }
+        };
         if groups[place].len() < group.size {
             groups[place].push(*hit);
         }
     }
-    let enough = groups.len() >= window.end;
-    let full = groups.iter().take(window.end).all(|g| g.len() == group.size);
-    let kept = groups.into_iter().take(window.end).skip(window.start);
+    let enough = groups.len() == window.end;
+    let full = groups.iter().all(|group_hits| group_hits.len() == group.size);
+    let kept = groups.into_iter().skip(window.start);
     Ok(Grouped { hits: kept.flatten().collect(), complete: enough && (full || !group.strict) })
 }
 
 impl By {
-    fn value_at(&self, column: &ArrayRef, row: usize) -> Result<Value> {
-        if column.is_null(row) {
-            return Ok(Value::Null);
-        }
-        let unexpected = || EngineError::Internal(format!("grouping by a column of {}", column.data_type()));
-        let text = || column.as_string_opt::<i32>().map(|c| c.value(row)).ok_or_else(unexpected);
-        let int = |value: i64| Ok(Value::Int(value));
-        match (self, column.data_type()) {
-            (Self::Json(path), _) => Ok(json_value(path.value(text()?))),
-            (_, Type::Boolean) => {
-                column.as_boolean_opt().map(|c| Value::Bool(c.value(row))).ok_or_else(unexpected)
-            }
-            (_, Type::Int8) => int(column.as_primitive::<Int8Type>().value(row).into()),
-            (_, Type::Int16) => int(column.as_primitive::<Int16Type>().value(row).into()),
-            (_, Type::Int32) => int(column.as_primitive::<Int32Type>().value(row).into()),
-            (_, Type::Int64) => int(column.as_primitive::<Int64Type>().value(row)),
-            _ => text().map(|value| Value::Text(value.to_owned())),
+    fn column(&self) -> usize {
+        match self {
+            Self::Column(column) => *column,
+            Self::Json(path) => path.column(),
         }
     }
-}
 
-/// Objects, arrays and numbers beyond 64 bits make no groups: they are with the rows that have no value.
-fn json_value(value: Single) -> Value {
-    match value {
-        Single::Null | Single::Other => Value::Null,
-        Single::Bool(value) => Value::Bool(value),
-        Single::Int(value) => Value::Int(value),
-        Single::Float(value) => Value::Float(value.to_bits()),
-        Single::Text(value) => Value::Text(value),
+    /// The value that makes the group of a row. In JSON, objects, arrays and numbers beyond 64 bits make none: such rows are
+    /// with those that have no value.
+    fn value<'a>(&self, columns: &Columns<'a>, address: RowAddress) -> Scalar<'a> {
+        match (self, columns.get(address)) {
+            (Self::Json(path), Scalar::Text(Cow::Borrowed(json))) => path.value(json),
+            (_, value) => value,
+        }
     }
 }

@@ -8,10 +8,10 @@ use super::request::{Explained, GroupBy, SearchHits, SearchRequest, check, check
 use super::{finish, group};
 use crate::collection::{Searching, Snapshot};
 use crate::error::{EngineError, Result};
-use crate::exec::RowAddress;
 use crate::exec::gather::vector_place;
 use crate::exec::query::key_of;
-use crate::limits::{MAX_HITS, MAX_HYBRID_SEARCHES, MAX_RESULT_WINDOW};
+use crate::exec::{RowAddress, check_window};
+use crate::limits::{MAX_HITS, MAX_HYBRID_SEARCHES};
 use crate::metric::MetricType;
 use crate::row::Projection;
 
@@ -123,13 +123,7 @@ fn check_request(request: &HybridRequest) -> Result<usize> {
         )));
     }
     request.fusion.check(count)?;
-    let end = request.limit.saturating_add(request.offset);
-    if request.limit == 0 || end > MAX_RESULT_WINDOW {
-        return Err(EngineError::invalid(format!(
-            "invalid max query result window, (offset+limit) should be in range [1, {MAX_RESULT_WINDOW}], but got {end}"
-        )));
-    }
-    Ok(end)
+    check_window(request.limit, request.offset)
 }
 
 /// Queries of each search.

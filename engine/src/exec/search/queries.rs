@@ -1,5 +1,7 @@
 //! Query vectors of each kind: as a client gives them, and as they are compared after they were checked.
 
+use std::sync::Arc;
+
 use crate::error::{EngineError, Result};
 use crate::index::sparse::SparseVector;
 use crate::kernel;
@@ -113,11 +115,11 @@ impl Queries {
 }
 
 /// What cut the texts that fill a field into words.
-fn analyzer_of(schema: &Schema, field: &Field) -> Result<Analyzer> {
+fn analyzer_of(schema: &Schema, field: &Field) -> Result<Arc<Analyzer>> {
     let function = schema.functions().iter().find(|function| function.output == field.name);
     let input = function.and_then(|function| schema.field(&function.input));
     let missing = || EngineError::Internal(format!("field {} without its function", field.name));
-    input.ok_or_else(missing)?.1.analyzer()
+    schema.analyzer(input.ok_or_else(missing)?.1)
 }
 
 fn check_length(field: &Field, length: usize, one: usize) -> Result<()> {

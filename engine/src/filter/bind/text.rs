@@ -114,7 +114,8 @@ impl Binder<'_> {
             }
             Some(other) => return refuse(other.value.start, format!("{name} knows only {label}=N")),
         };
-        let analyzer = field.analyzer().map_err(|error| Fault::new(item.value.start, error.to_string()))?;
+        let analyzer =
+            self.schema.analyzer(field).map_err(|error| Fault::new(item.value.start, error.to_string()))?;
         let test = match function {
             // The ranges above keep the numbers small.
             Function::PhraseMatch => WordTest::phrase(analyzer, &text, number as u32),

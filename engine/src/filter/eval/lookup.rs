@@ -148,7 +148,8 @@ pub(super) fn key_column(array: &ArrayRef, test: &ValueTest, rows: Rows<'_>) -> 
                 column::test(array, &ColumnTest::IntRange(range.integers()), rows)
             }
             Some(NumberTest::Set(numbers)) => {
-                column::test(array, &ColumnTest::IntSet(IntegerSet::new(whole(numbers))), rows)
+                let members = numbers.iter().filter_map(|number| number.to_i64()).collect();
+                column::test(array, &ColumnTest::IntSet(IntegerSet::new(members)), rows)
             }
             None => unknown(),
         },
@@ -167,14 +168,4 @@ pub(super) fn key_column(array: &ArrayRef, test: &ValueTest, rows: Rows<'_>) -> 
             None => unknown(),
         },
     }
-}
-
-/// The 64-bit integers that equal one of these.
-fn whole(numbers: &[Number]) -> Vec<i64> {
-    let integer = |number: &Number| {
-        let (low, high) =
-            super::super::number::NumberRange::of(super::super::ast::CompareOp::Equal, *number).integers()?;
-        (low == high).then_some(low)
-    };
-    numbers.iter().filter_map(integer).collect()
 }

@@ -54,7 +54,7 @@ fn fields() -> Vec<Field> {
     ]
 }
 
-fn schema(dynamic: bool) -> Arc<Schema> {
+pub(super) fn schema(dynamic: bool) -> Arc<Schema> {
     Arc::new(Schema::new(fields(), dynamic, "").unwrap())
 }
 

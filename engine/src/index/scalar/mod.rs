@@ -5,12 +5,11 @@
 mod index;
 mod shred;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 
 pub(crate) use index::{ScalarIndex, between, bitmap};
-pub(crate) use shred::Single;
 use shred::shred;
 
 use crate::error::Result;
@@ -23,31 +22,34 @@ pub(crate) struct ScalarIndexes {
     indexes: HashMap<String, ScalarIndex>,
     /// Values of undeclared keys that are of one type.
     keys: HashMap<String, ArrayRef>,
-    /// Numbers of the fields that they were made for.
-    fields: BTreeSet<i64>,
+    /// The numbers of the fields that they were made for.
+    fields: Vec<i64>,
 }
 
 impl ScalarIndexes {
-    /// Makes them for the columns of the fields of these numbers that can have one, and for the undeclared keys that recur.
+    /// Makes them for the columns of these fields, known by their numbers, that can have one, and for the undeclared keys
+    /// that recur.
     ///
     /// # Errors
     /// Arrow's, which only a bug can cause.
-    pub(crate) fn build(columns: &RecordBatch, fields: BTreeSet<i64>) -> Result<Self> {
+    pub(crate) fn build(columns: &RecordBatch, fields: &[i64]) -> Result<Self> {
         let schema = columns.schema_ref();
         let mut indexes = HashMap::new();
         for (field, column) in schema.fields().iter().zip(columns.columns()) {
-            let wanted = |id: &&str| id.parse().is_ok_and(|number| fields.contains(&number));
-            let Some(id) = field_id(field).filter(wanted) else { continue };
+            let Some(id) = field_id(field) else { continue };
+            if !id.parse().is_ok_and(|number| fields.contains(&number)) {
+                continue;
+            }
             if let Some(index) = ScalarIndex::build(column)? {
                 indexes.insert(id.to_owned(), index);
             }
         }
         let keys = columns.column_by_name(DYNAMIC_FIELD).map(shred).unwrap_or_default();
-        Ok(Self { indexes, keys, fields })
+        Ok(Self { indexes, keys, fields: fields.to_vec() })
     }
 
-    /// Numbers of the fields that they were made for.
-    pub(crate) fn fields(&self) -> &BTreeSet<i64> {
+    /// The numbers of the fields that they were made for.
+    pub(crate) fn fields(&self) -> &[i64] {
         &self.fields
     }
 

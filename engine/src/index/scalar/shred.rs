@@ -10,6 +10,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 
 use crate::filter::json_value_of;
+use crate::row::Scalar;
 
 /// Keys of one segment that get a column at most: each takes memory.
 const MOST_KEYS: usize = 32;
@@ -17,18 +18,6 @@ const MOST_KEYS: usize = 32;
 const MOST_CANDIDATES: usize = 1024;
 /// A key gets a column when at least one of so many rows has it.
 const RECURS: usize = 16;
-
-/// A single value of a JSON object's member.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Single {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(String),
-    /// An object, an array, or a number beyond 64 bits: no column holds it.
-    Other,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -45,7 +34,7 @@ pub(super) fn shred(objects: &ArrayRef) -> HashMap<String, ArrayRef> {
     let mut seen: HashMap<String, (Kind, usize)> = HashMap::new();
     for object in objects.iter().flatten() {
         json_value_of(object, &mut |key, value| {
-            let Some(kind) = kind_of(&value) else { return };
+            let Some(kind) = kind_of(value.as_ref()) else { return };
             if let Some((known, count)) = seen.get_mut(key) {
                 *count += 1;
                 if *known != kind {
@@ -73,14 +62,15 @@ pub(super) fn shred(objects: &ArrayRef) -> HashMap<String, ArrayRef> {
     columns.into_iter().map(|(key, column)| (key, column.finish(objects.len()))).collect()
 }
 
-fn kind_of(value: &Single) -> Option<Kind> {
+/// What no column holds makes the key one of several types.
+fn kind_of(value: Option<&Scalar<'_>>) -> Option<Kind> {
     Some(match value {
-        Single::Null => return None,
-        Single::Bool(_) => Kind::Bool,
-        Single::Int(_) => Kind::Int,
-        Single::Float(_) => Kind::Float,
-        Single::Text(_) => Kind::Text,
-        Single::Other => Kind::Mixed,
+        Some(Scalar::Null) => return None,
+        Some(Scalar::Bool(_)) => Kind::Bool,
+        Some(Scalar::Int(_)) => Kind::Int,
+        Some(Scalar::Float(_)) => Kind::Float,
+        Some(Scalar::Text(_)) => Kind::Text,
+        None => Kind::Mixed,
     })
 }
 
@@ -120,17 +110,17 @@ impl Column {
         }
     }
 
-    fn set(&mut self, row: usize, value: Single) {
+    fn set(&mut self, row: usize, value: Option<Scalar<'_>>) {
         // Of members with the same key the first counts, as for a filter without this column.
         if row < self.rows {
             return;
         }
         self.fill(row);
         match (&mut self.builder, value) {
-            (Builder::Bool(b), Single::Bool(v)) => b.append_value(v),
-            (Builder::Int(b), Single::Int(v)) => b.append_value(v),
-            (Builder::Float(b), Single::Float(v)) => b.append_value(v),
-            (Builder::Text(b), Single::Text(v)) => b.append_value(v),
+            (Builder::Bool(b), Some(Scalar::Bool(v))) => b.append_value(v),
+            (Builder::Int(b), Some(Scalar::Int(v))) => b.append_value(v),
+            (Builder::Float(b), Some(Scalar::Float(v))) => b.append_value(v),
+            (Builder::Text(b), Some(Scalar::Text(v))) => b.append_value(v),
             _ => return self.fill(row + 1),
         }
         self.rows += 1;

@@ -88,15 +88,6 @@ impl Corpus {
         }
     }
 
-    /// Takes in what was gathered elsewhere for the same query.
-    pub fn merge(&mut self, other: &Self) {
-        self.documents += other.documents;
-        self.length += other.length;
-        for (&term, &frequency) in &other.frequencies {
-            *self.frequencies.entry(term).or_default() += frequency;
-        }
-    }
-
     /// How rare a term is, above 0.
     fn idf(&self, term: u32) -> f64 {
         let frequency = self.frequencies.get(&term).copied().unwrap_or(0) as f64;

@@ -49,13 +49,9 @@ impl SparseIndex {
         self.lengths.len()
     }
 
-    /// Dimensions that any row has.
-    pub fn dimensions(&self) -> usize {
-        self.dimensions.len()
-    }
-
     /// Values of all rows together.
-    pub fn postings(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn postings(&self) -> usize {
         self.places.len()
     }
 

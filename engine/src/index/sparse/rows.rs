@@ -145,7 +145,11 @@ impl<O: OffsetSizeTrait> SparseRows for GenericBinaryArray<O> {
     }
 
     fn row(&self, row: usize) -> SparseRow<'_> {
-        if row < self.len() && self.is_valid(row) { SparseRow(self.value(row)) } else { SparseRow(&[]) }
+        if row < self.len() && self.is_valid(row) {
+            SparseRow::stored(self.value(row))
+        } else {
+            SparseRow(&[])
+        }
     }
 }
 

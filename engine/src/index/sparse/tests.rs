@@ -147,9 +147,7 @@ proptest! {
         let (left, right) = packed.split_at(cut.min(packed.len()));
         let mut corpus = Corpus::of_query(packed_query.as_row());
         corpus.add_index(&SparseIndex::build(left).unwrap());
-        let mut other = Corpus::of_query(packed_query.as_row());
-        other.add_rows(right);
-        corpus.merge(&other);
+        corpus.add_rows(right);
 
         let length = |row: &Vector| row.values().map(|&v| f64::from(v)).sum::<f64>().min(f64::from(f32::MAX));
         let n = rows.len() as f64;

@@ -2,8 +2,8 @@
 
 use axum::http::StatusCode;
 use elanus_engine::limits::MAX_RESULT_WINDOW;
-use elanus_engine::row::Keys;
-use elanus_engine::schema::{DataType, Field};
+use elanus_engine::row::{Key, Keys};
+use elanus_engine::schema::Field;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -27,16 +27,23 @@ pub(super) fn read(field: &Field, raw: &RawValue) -> Result<Keys, ApiError> {
             format!("{} ids are given, at most {MAX_RESULT_WINDOW} can be: invalid parameter", items.len());
         return Err(ApiError::invalid(message));
     }
-    let mut ints = Vec::new();
-    let mut texts = Vec::new();
+    let mut keys = Keys::empty(field.data_type);
     for item in items {
-        match scalar::read_single(field.data_type, item.get()).map_err(|reason| wrong(&reason))? {
-            Scalar::Int(key) => ints.push(key),
-            Scalar::Text(key) => texts.push(key.into_owned()),
-            _ => return Err(wrong(&format!("cannot use {} as {}", item.get(), field.data_type))),
-        }
+        keys.push(read_one(field, item.get())?.as_ref());
     }
-    Ok(if field.data_type == DataType::VarChar { Keys::Text(texts) } else { Keys::Int(ints) })
+    Ok(keys)
+}
+
+/// Reads one key for this key field.
+///
+/// # Errors
+/// 1806 for a value that is no such key, as an array is.
+pub(super) fn read_one(field: &Field, json: &str) -> Result<Key, ApiError> {
+    match scalar::read_single(field.data_type, json).map_err(|reason| wrong(&reason))? {
+        Scalar::Int(key) => Ok(Key::Int(key)),
+        Scalar::Text(key) => Ok(Key::Text(key.into_owned())),
+        _ => Err(wrong(&format!("cannot use {json} as {}", field.data_type))),
+    }
 }
 
 /// The same keys in ascending order, each once: the order in which Milvus answers a get.
@@ -78,6 +85,8 @@ impl Serialize for KeysJson<'_> {
 
 #[cfg(test)]
 mod tests {
+    use elanus_engine::schema::DataType;
+
     use super::*;
 
     fn int(text: &str) -> Result<Keys, ApiError> {

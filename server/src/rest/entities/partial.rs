@@ -1,11 +1,11 @@
-//! Upserts of some fields only: what the stored rows have is taken for the fields that a request leaves out.
+//! Upserts of some fields only: what the stored rows have is taken for the fields that a request leaves out. They are read a
+//! few at a time, and no more of them than is needed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use elanus_engine::row::{BatchBuilder, Key, Keys, OutputValue, Projection, Rows, Value};
-use elanus_engine::schema::{DataType, Schema};
+use elanus_engine::schema::{DYNAMIC_FIELD, DataType, Field, Schema};
 use elanus_engine::{Collection, EngineError};
-use serde_json::value::RawValue;
 
 use super::keys;
 use crate::body::{Object, bad_json};
@@ -15,7 +15,7 @@ use crate::rest::spec;
 
 /// What a request does with the value of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operation {
+pub(super) enum Operation {
     /// Its value takes the place of the stored one.
     Replace,
     /// Its elements are added behind the stored ones.
@@ -80,44 +80,105 @@ impl Operations {
     }
 }
 
-/// The stored rows of the keys of a request, with all that they hold.
+/// Stored rows that are read at once.
+pub(super) const ROWS_AT_ONCE: usize = 256;
+
+/// Where the stored rows of a request are read, and what is done with their values.
+pub(super) struct Source<'c> {
+    pub(super) collection: &'c Collection,
+    pub(super) operations: Operations,
+}
+
+impl Source<'_> {
+    /// Reads what some rows of a request, JSON objects, leave out.
+    ///
+    /// # Errors
+    /// 1801 for what is no row, 1806 for a key that can be none, 1100 when the stored rows hold too much.
+    pub(super) fn read(&self, schema: &Schema, rows: &[&str]) -> Result<Stored, ApiError> {
+        let key_field = schema.primary();
+        let mut keys = Vec::with_capacity(rows.len());
+        let mut needed = Needed::new(schema, &self.operations);
+        for row in rows {
+            let members = json::members(row).ok_or_else(|| bad_json("expected a row as an object"))?;
+            let mut key = None;
+            let mut carried = HashSet::new();
+            for (name, value) in members {
+                let Some(name) = name else { continue };
+                if name == key_field.name.as_str() && key.is_none() {
+                    key = Some(keys::read_one(key_field, value)?);
+                }
+                carried.insert(name);
+            }
+            needed.add(|field| carried.contains(field.name.as_str()));
+            keys.push(key);
+        }
+        let mut wanted = Keys::empty(key_field.data_type);
+        keys.iter().flatten().for_each(|key| wanted.push(key.as_ref()));
+        let stored = self.collection.get(&wanted, &needed.projection()?).map_err(|error| match error {
+            EngineError::AnswerTooLarge { limit } => ApiError::invalid(format!(
+                "the fields that {} rows of a partial upsert leave out have more than {limit} bytes: upsert fewer rows at once",
+                rows.len()
+            )),
+            other => other.into(),
+        })?;
+        let places: HashMap<Key, usize> =
+            (0..stored.len).filter_map(|row| Some((stored.key(row)?.to_key(), row))).collect();
+        // A row without a key is refused when it is read.
+        let bases = keys.iter().map(|key| places.get(key.as_ref()?).copied()).collect();
+        Ok(Stored { rows: stored, bases })
+    }
+
+    /// The operation that a field is to get.
+    pub(super) fn operation(&self, name: &str) -> Option<Operation> {
+        self.operations.0.get(name).copied()
+    }
+}
+
+/// The fields that any of some rows leaves out, or that are changed in their place.
+struct Needed<'s> {
+    schema: &'s Schema,
+    fields: Vec<(&'s Field, bool)>,
+}
+
+impl<'s> Needed<'s> {
+    fn new(schema: &'s Schema, operations: &Operations) -> Self {
+        let changed = |field: &Field| {
+            matches!(operations.0.get(&field.name), Some(Operation::Append | Operation::Remove))
+        };
+        // What a function fills is made anew.
+        let stored = schema.fields().iter().filter(|field| !field.function_output);
+        Self { schema, fields: stored.map(|field| (field, changed(field))).collect() }
+    }
+
+    fn add(&mut self, carries: impl Fn(&Field) -> bool) {
+        self.fields.iter_mut().for_each(|(field, needed)| *needed |= !carries(field));
+    }
+
+    fn projection(&self) -> Result<Projection, EngineError> {
+        let fields = self.fields.iter().filter(|(_, needed)| *needed);
+        let mut names: Vec<&str> = fields.map(|(field, _)| field.name.as_str()).collect();
+        // Which undeclared keys a row has is known only when it is read.
+        names.extend(self.schema.dynamic().then_some(DYNAMIC_FIELD));
+        Ok(Projection { partitions: true, ..Projection::resolve(self.schema, &names)? })
+    }
+}
+
+/// Some stored rows, as far as the rows of a request leave them as they are.
 pub(super) struct Stored {
     rows: Rows,
-    by_key: HashMap<Key, usize>,
-    operations: Operations,
+    /// Which of them each row of the request changes.
+    bases: Vec<Option<usize>>,
 }
 
 impl Stored {
-    /// Reads the rows that a request is going to change.
-    ///
-    /// # Errors
-    /// 1801 and 1806 for rows without a key that can be one.
-    pub(super) fn read(
-        collection: &Collection,
-        schema: &Schema,
-        data: &RawValue,
-        operations: Operations,
-    ) -> Result<Self, ApiError> {
-        let field = schema.primary();
-        let mut wanted = Keys::empty(field.data_type);
-        let rows = json::elements(data.get()).ok_or_else(|| bad_json("expected data as an array of rows"))?;
-        for row in rows {
-            let mut members = json::members(row).ok_or_else(|| bad_json("expected a row as an object"))?;
-            // A row without a key is refused when it is read.
-            let Some((_, key)) = members.find(|(name, _)| name.as_deref() == Some(&field.name)) else {
-                continue;
-            };
-            let raw: &RawValue = serde_json::from_str(key).map_err(bad_json)?;
-            keys::read(field, raw)?.iter().for_each(|key| wanted.push(key));
-        }
-        let rows = collection.get(&wanted, &Projection::resolve(schema, &["*"])?)?;
-        let by_key = (0..rows.len).filter_map(|row| Some((rows.key(row)?.to_key(), row))).collect();
-        Ok(Self { rows, by_key, operations })
+    /// Which of the stored rows a row of the request changes, by its position among those that they were read for.
+    pub(super) fn base(&self, position: usize) -> Option<usize> {
+        self.bases.get(position).copied().flatten()
     }
 
-    /// The stored row of a key.
-    pub(super) fn find(&self, key: &Key) -> Option<usize> {
-        self.by_key.get(key).copied()
+    /// Number of the partition of a stored row.
+    pub(super) fn partition(&self, row: usize) -> i32 {
+        self.rows.partition(row)
     }
 
     /// Sets a field that the request leaves out.
@@ -145,9 +206,9 @@ impl Stored {
         &'v self,
         row: usize,
         name: &str,
+        operation: Operation,
         given: &[Value<'v>],
     ) -> Option<Vec<Value<'v>>> {
-        let operation = *self.operations.0.get(name)?;
         let before: Vec<Value<'v>> = match self.rows.column(name)?.value(row) {
             OutputValue::List(list) => list.iter().map(|item| item.as_value()).collect(),
             _ => Vec::new(),

@@ -11,10 +11,10 @@ use axum::http::StatusCode;
 use elanus_engine::EngineError;
 use elanus_engine::row::moment::Zone;
 use elanus_engine::row::{Batch, BatchBuilder, Key, KeySource, Value};
-use elanus_engine::schema::{DYNAMIC_FIELD, DataType, Field, Schema};
+use elanus_engine::schema::{DYNAMIC_FIELD, DataType, Schema};
 use serde_json::value::RawValue;
 
-use super::partial::Stored;
+use super::partial::{ROWS_AT_ONCE, Source, Stored};
 use super::scalar::{self, Scalar};
 use super::vector;
 use crate::body::bad_json;
@@ -32,7 +32,8 @@ pub(super) enum Write {
     Upsert,
 }
 
-/// Reads the array of rows. With `stored` rows, fields that are left out stay as they are.
+/// Reads the array of rows. With a source of stored rows, fields that are left out stay as they are, and rows stay in their
+/// partitions.
 ///
 /// # Errors
 /// 1801 when it is no array of objects, 1804 when a row does not fit the schema, 1100 for keys that must not be there.
@@ -41,15 +42,26 @@ pub(super) fn read(
     write: Write,
     zone: &Zone,
     data: &RawValue,
-    stored: Option<&Stored>,
+    source: Option<&Source<'_>>,
 ) -> Result<Batch, ApiError> {
-    let mut reader = Reader::new(schema, write, zone, stored);
-    let rows = json::elements(data.get()).ok_or_else(|| bad_json("expected data as an array of rows"))?;
-    rows.into_iter().try_for_each(|row| reader.row(row))?;
+    let mut reader = Reader::new(schema, write, zone, source);
+    let mut rows = json::elements(data.get()).ok_or_else(|| bad_json("expected data as an array of rows"))?;
+    match source {
+        None => rows.try_for_each(|row| reader.row(row))?,
+        Some(source) => loop {
+            let some: Vec<&str> = rows.by_ref().take(ROWS_AT_ONCE).collect();
+            if some.is_empty() {
+                break;
+            }
+            reader.stored = Some(source.read(schema, &some)?);
+            some.into_iter().enumerate().try_for_each(|(position, row)| reader.changed_row(position, row))?;
+        },
+    }
     if reader.builder.rows() == 0 {
         return Err(refused_rows("no rows are given: invalid parameter"));
     }
-    Ok(reader.builder.finish()?)
+    let batch = reader.builder.finish()?;
+    Ok(if source.is_some() { batch.in_partitions(reader.partitions)? } else { batch })
 }
 
 /// 1804 in Milvus's words.
@@ -68,9 +80,14 @@ pub(crate) struct Reader<'s> {
     positions: HashMap<String, usize>,
     write: Write,
     zone: Zone,
-    stored: Option<&'s Stored>,
+    /// Where stored rows are read that the rows change.
+    source: Option<&'s Source<'s>>,
+    /// Some of them.
+    stored: Option<Stored>,
     /// The stored row that the row under construction changes.
     base: Option<usize>,
+    /// Numbers of the partitions that changed rows are in.
+    partitions: Vec<i32>,
     /// Keys of the fields that the row under construction has carried, with null too.
     seen: Vec<bool>,
     /// Undeclared keys of the row under construction.
@@ -80,23 +97,33 @@ pub(crate) struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
-    fn new(schema: &Arc<Schema>, write: Write, zone: &Zone, stored: Option<&'s Stored>) -> Self {
+    fn new(schema: &Arc<Schema>, write: Write, zone: &Zone, source: Option<&'s Source<'s>>) -> Self {
         let generated = write == Write::Insert && schema.primary().auto_id;
-        let source = if generated { KeySource::Generated } else { KeySource::Given };
+        let keys = if generated { KeySource::Generated } else { KeySource::Given };
         let positions = schema.fields().iter().enumerate().map(|(i, f)| (f.name.clone(), i)).collect();
         Self {
-            builder: BatchBuilder::new(schema, source),
+            builder: BatchBuilder::new(schema, keys),
             before: 0,
             takes_meta: false,
             positions,
             write,
             zone: zone.clone(),
-            stored,
+            source,
+            stored: None,
             base: None,
+            partitions: Vec::new(),
             seen: vec![false; schema.fields().len()],
             undeclared: HashSet::new(),
             keys: HashSet::new(),
         }
+    }
+
+    /// Reads one row that changes a stored one, if there is one with its key; by its position among those that were read.
+    fn changed_row(&mut self, position: usize, row: &str) -> Result<(), ApiError> {
+        self.base = self.stored.as_ref().and_then(|stored| stored.base(position));
+        let place = self.stored.as_ref().zip(self.base);
+        self.partitions.push(place.map_or(0, |(stored, base)| stored.partition(base)));
+        self.row(row)
     }
 
     /// Reads one row, the text of a valid JSON value.
@@ -104,11 +131,8 @@ impl<'s> Reader<'s> {
     /// # Errors
     /// As [`read`].
     pub(crate) fn row(&mut self, row: &str) -> Result<(), ApiError> {
-        let members = || json::members(row).ok_or_else(|| bad_json("expected a row as an object"));
-        if let Some(stored) = self.stored {
-            self.base = stored_row(stored, self.builder.schema().primary(), members()?);
-        }
-        for (key, value) in members()? {
+        let members = json::members(row).ok_or_else(|| bad_json("expected a row as an object"))?;
+        for (key, value) in members {
             let key = key.ok_or_else(|| bad_json("a key of a row is no text"))?;
             match self.positions.get(key.as_ref()).copied() {
                 Some(position) if self.is_dense(position) => self.vector(position, value)?,
@@ -177,8 +201,9 @@ impl<'s> Reader<'s> {
         }
         let mut items = Vec::new();
         let value = scalar.value(&mut items);
-        if let (Some(stored), Some(base), Value::List(given)) = (self.stored, self.base, value)
-            && let Some(combined) = stored.combine(base, &field.name, given)
+        if let (Some(stored), Some(base), Value::List(given)) = (&self.stored, self.base, value)
+            && let Some(operation) = self.source.and_then(|source| source.operation(&field.name))
+            && let Some(combined) = stored.combine(base, &field.name, operation, given)
         {
             return self.builder.set(position, Value::List(&combined)).map_err(self.told());
         }
@@ -227,7 +252,7 @@ impl<'s> Reader<'s> {
 
     /// Takes what the request has left out from the stored row.
     fn keep_rest(&mut self) -> Result<(), ApiError> {
-        let (Some(stored), Some(base)) = (self.stored, self.base.take()) else { return Ok(()) };
+        let (Some(stored), Some(base)) = (&self.stored, self.base.take()) else { return Ok(()) };
         let schema = Arc::clone(self.builder.schema());
         for (position, field) in schema.fields().iter().enumerate() {
             let left_out = !self.seen.get(position).copied().unwrap_or(true);
@@ -262,21 +287,6 @@ impl<'s> Reader<'s> {
     }
 }
 
-/// The stored row that has the key of a row.
-fn stored_row<'a>(
-    stored: &Stored,
-    key_field: &Field,
-    mut members: impl Iterator<Item = (Option<std::borrow::Cow<'a, str>>, &'a str)>,
-) -> Option<usize> {
-    let (_, json) = members.find(|(name, _)| name.as_deref() == Some(&key_field.name))?;
-    let key = match scalar::read_single(key_field.data_type, json).ok()? {
-        Scalar::Int(v) => Key::Int(v),
-        Scalar::Text(v) => Key::Text(v.into_owned()),
-        _ => return None,
-    };
-    stored.find(&key)
-}
-
 /// Whether the first row of a request carries its key.
 pub(super) fn carries_keys(schema: &Schema, data: &RawValue) -> bool {
     let first = json::elements(data.get()).and_then(|mut rows| rows.next());
@@ -286,6 +296,8 @@ pub(super) fn carries_keys(schema: &Schema, data: &RawValue) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use elanus_engine::schema::Field;
+
     use super::*;
 
     fn schema(auto_id: bool, dynamic: bool) -> Arc<Schema> {

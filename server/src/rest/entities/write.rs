@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::keys::KeysJson;
-use super::partial::{Operations, Stored};
+use super::partial::{Operations, Source};
 use super::rows::{self, Write};
 use super::zone;
 use crate::body::bad_json;
@@ -60,11 +60,8 @@ pub(crate) fn upsert(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     operations.check(&schema)?;
     // What is read here must still be so when it is written.
     let turn = partial.then(|| collection.update_turn());
-    let stored = match partial {
-        true => Some(Stored::read(&collection, &schema, data, operations)?),
-        false => None,
-    };
-    let batch = rows::read(&schema, Write::Upsert, &zone(&collection), data, stored.as_ref())?;
+    let source = partial.then(|| Source { collection: &collection, operations });
+    let batch = rows::read(&schema, Write::Upsert, &zone(&collection), data, source.as_ref())?;
     let count = batch.rows();
     let keys = match &turn {
         Some(turn) => turn.upsert_into(batch, &partition)?,

@@ -390,11 +390,15 @@ proptest! {
         let skip = skip.min(rows.len() - 1);
         let columns = columns(&schema, &rows).slice(skip, rows.len() - skip);
         let bits = filter.evaluate(&columns).unwrap();
-        let fields = schema.fields().iter().map(|field| field.id).collect();
-        let indexes = ScalarIndexes::build(&columns, fields).unwrap();
+        let fields: Vec<i64> = schema.fields().iter().map(|field| field.id).collect();
+        let indexes = ScalarIndexes::build(&columns, &fields).unwrap();
         let prepared = filter.evaluate_with(&columns, Some(&indexes)).unwrap();
         prop_assert_eq!(&bits, &prepared, "with what is prepared of the columns: {}", text);
         prop_assert_eq!(bits.len(), rows.len() - skip);
+        let some: Vec<u32> = (0..bits.len() as u32).step_by(3).collect();
+        let few = filter.evaluate_rows(&columns, &some.clone().into()).unwrap();
+        let expected: Vec<bool> = some.iter().map(|&row| bits.value(row as usize)).collect();
+        prop_assert_eq!(few.iter().collect::<Vec<_>>(), expected, "on some rows: {}", text);
         for (row, matched) in rows[skip..].iter().zip(&bits) {
             let expected = interpret(&expr, row) == Some(true);
             prop_assert_eq!(matched, expected, "{} on {}", text, serde_json::to_string(row).unwrap());
