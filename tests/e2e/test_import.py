@@ -301,3 +301,31 @@ def test_aborting_and_stopping_end_an_import(start, tmp_path):
     again = start(data=tmp_path / "data")
     assert refused(again, "jobs/import/describe", {"jobId": last})[0] == 2100, "imports are forgotten"
     assert [file["name"] for file in again.get("/v1/imports").json()["data"]] == ["many.jsonl"], "files are not"
+
+
+def varint(value):
+    low, value = value & 127, value >> 7
+    return bytes([low | 128]) + varint(value) if value else bytes([low])
+
+
+def footer_only(footer):
+    return b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+def test_files_that_would_end_the_process_are_refused(shared_server, name):
+    """Schemas in Thrift that no writer makes; more of the kind are in `imports/source/hostile.rs`."""
+    server = shared_server
+    create(server, name)
+    group = b"\x48\x01g\x15" + varint(2) + b"\x00"  # the name g, one child
+    many = b"\x48\x01g\x15" + varint(2 * (2**31 - 1)) + b"\x00"
+    schema = lambda nodes, count: footer_only(b"\x15\x02\x19\xfc" + varint(count) + nodes + b"\x00")
+    for content, words in [
+        (schema(group * 200_000, 200_000), "footer is broken, or is larger"),
+        (schema(group * 4_000, 4_000), "levels deep"),
+        (schema(many, 1), "nodes"),
+        (footer_only(bytes(5 << 20)), "longer than 4194304 bytes"),
+    ]:
+        upload(server, f"{name}.parquet", content)
+        assert words in finish(server, begin(server, name, f"{name}.parquet"), "Failed")["reason"]
+    upload(server, f"{name}.json", json.dumps(rows(3)).encode())
+    assert finish(server, begin(server, name, f"{name}.json"))["importedRows"] == 3, "the same process goes on"

@@ -4,18 +4,22 @@
 //! ```text
 //!   .json .jsonl .ndjson ─ json ──────────┐
 //!   .npy, one for each field ─ npy ───────┼─► RowReader (the rules of inserts) ─► batches
-//!   .parquet ─ parquet (pages, levels) ───┘
+//!   .parquet ─ parquet (checks first) ────┘
 //! ```
 
 mod cell;
+mod contents;
 mod element;
+mod footer;
 mod header;
+#[cfg(test)]
+mod hostile;
 mod json;
-mod levels;
 mod npy;
 mod pages;
 mod parquet;
 mod scan;
+mod thrift;
 
 use std::collections::HashSet;
 use std::fs::File;
