@@ -127,7 +127,8 @@ impl<'a> Work<'a> {
             self.unchanged(index)?;
         }
         let paths = self.paths.get(index).map_or(&[][..], Vec::as_slice);
-        let mut source = group.format.open(paths).map_err(|fault| in_words(fault, 0))?;
+        let mut source =
+            group.format.open(paths, &|| self.job.is_stopped()).map_err(|fault| in_words(fault, 0))?;
         let mut total = 0;
         loop {
             let mut rows = RowReader::of_file(&self.schema, &self.zone, total);

@@ -11,8 +11,8 @@ use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescriptor;
 
-use super::Fault;
 use super::thrift::varint;
+use super::{Fault, Stopped};
 
 /// Most elements of one row: a sparse vector or a JSON text as bytes may have this many.
 const MAX_ELEMENTS: u64 = 65_536;
@@ -49,6 +49,7 @@ impl Sizes {
         file: &Arc<File>,
         group: &RowGroupMetaData,
         at: usize,
+        stopped: Stopped<'_>,
     ) -> Result<(), Fault> {
         let broken = |error: &dyn std::fmt::Display| Fault::File(format!("a column can't be read: {error}"));
         let rows = usize::try_from(group.num_rows()).map_err(|error| broken(&error))?;
@@ -57,6 +58,7 @@ impl Sizes {
         let mut pages = pages.map_err(|error| broken(&error))?;
         let mut count = Count::default();
         while let Some(page) = pages.get_next_page().map_err(|error| broken(&error))? {
+            Fault::unless(stopped)?;
             self.page(&page, chunk, &mut count).ok_or_else(|| broken(&"a page is not whole"))?;
             self.elements = self.elements.max(count.longest);
             if count.longest > MAX_ELEMENTS {

@@ -173,7 +173,7 @@ fn read(bytes: &[u8]) -> Result<usize, String> {
     file.write_all(bytes).unwrap();
     // As little stack as the thread of imports has.
     let thread = std::thread::Builder::new().stack_size(2 << 20);
-    let reading = thread.spawn(move || match Table::open(file) {
+    let reading = thread.spawn(move || match Table::open(file, &|| false) {
         Ok(mut table) => read_all(&mut table),
         Err(Fault::File(reason)) => Err(reason),
         Err(Fault::Row(error)) => Err(error.message),

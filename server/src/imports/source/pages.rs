@@ -9,8 +9,8 @@ use flate2::bufread::MultiGzDecoder;
 use parquet::basic::{Compression, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
-use super::Fault;
 use super::thrift::{Fields, Seen, Shape, Thrift};
+use super::{Fault, Stopped};
 
 /// Largest page in bytes, decompressed. Writers cut pages at about 1 MiB.
 pub(super) const MAX_PAGE: u64 = 64 << 20;
@@ -44,7 +44,11 @@ const HEADER: Fields = &[
 ///
 /// # Errors
 /// A page that is too large, or is not what its header or the file's footer says.
-pub(super) fn check(file: &File, metadata: &ParquetMetaData) -> Result<Vec<u64>, Fault> {
+pub(super) fn check(
+    file: &File,
+    metadata: &ParquetMetaData,
+    stopped: Stopped<'_>,
+) -> Result<Vec<u64>, Fault> {
     let columns = metadata.file_metadata().schema_descr().num_columns();
     let mut largest = vec![0; columns];
     let chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
@@ -58,7 +62,7 @@ pub(super) fn check(file: &File, metadata: &ParquetMetaData) -> Result<Vec<u64>,
     let mut input = BufReader::with_capacity(BUFFER, file);
     for group in metadata.row_groups() {
         for (chunk, largest) in group.columns().iter().zip(&mut largest) {
-            let found = walk(&mut input, chunk)?;
+            let found = walk(&mut input, chunk, stopped)?;
             *largest = (*largest).max(found.largest);
             let (said, rows) = (chunk.num_values(), group.num_rows());
             let flat = chunk.column_descr().max_rep_level() == 0;
@@ -82,7 +86,11 @@ struct Found {
     largest: u64,
 }
 
-fn walk(input: &mut (impl BufRead + Seek), chunk: &ColumnChunkMetaData) -> Result<Found, Fault> {
+fn walk(
+    input: &mut (impl BufRead + Seek),
+    chunk: &ColumnChunkMetaData,
+    stopped: Stopped<'_>,
+) -> Result<Found, Fault> {
     let column = chunk.column_path();
     let broken = || Fault::File(format!("the pages of the column {column} can't be read"));
     if matches!(chunk.compression(), Compression::LZ4) {
@@ -95,6 +103,7 @@ fn walk(input: &mut (impl BufRead + Seek), chunk: &ColumnChunkMetaData) -> Resul
     input.seek(SeekFrom::Start(start)).map_err(|error| Fault::io(&error))?;
     let mut found = Found::default();
     while left > 0 {
+        Fault::unless(stopped)?;
         let mut thrift = Thrift::new(input.by_ref().take(left));
         let page = Header::read(&mut thrift).ok_or_else(broken)?;
         left = thrift.into_rest().limit().checked_sub(page.compressed).ok_or_else(broken)?;

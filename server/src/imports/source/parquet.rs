@@ -16,7 +16,7 @@ use parquet::basic::Type;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::contents::Sizes;
-use super::{Fault, Source, cell, footer, pages};
+use super::{Fault, Source, Stopped, cell, footer, pages};
 use crate::rest::RowReader;
 
 /// Bytes that rows decoded at one time may become.
@@ -48,7 +48,7 @@ fn broken(error: &impl std::fmt::Display) -> Fault {
 }
 
 impl Table {
-    pub(super) fn open(file: File) -> Result<Self, Fault> {
+    pub(super) fn open(file: File, stopped: Stopped<'_>) -> Result<Self, Fault> {
         let len = file.metadata().map_err(|error| Fault::io(&error))?.len();
         let footer = footer::read(&file)?;
         let metadata = ParquetMetaDataReader::decode_metadata(&footer).map_err(|error| broken(&error))?;
@@ -66,7 +66,8 @@ impl Table {
             cell::check(field.data_type())
                 .map_err(|reason| Fault::File(format!("{}: {reason}", field.name())))?;
         }
-        let batch = batch_rows(&Arc::new(file.try_clone().map_err(|error| Fault::io(&error))?), &metadata)?;
+        let batch =
+            batch_rows(&Arc::new(file.try_clone().map_err(|error| Fault::io(&error))?), &metadata, stopped)?;
         let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file, loaded)
             .with_batch_size(batch)
             .build()
@@ -88,13 +89,13 @@ impl Table {
 }
 
 /// How many rows may be decoded at one time.
-fn batch_rows(file: &Arc<File>, metadata: &ParquetMetaData) -> Result<usize, Fault> {
-    let largest = pages::check(file, metadata)?;
+fn batch_rows(file: &Arc<File>, metadata: &ParquetMetaData, stopped: Stopped<'_>) -> Result<usize, Fault> {
+    let largest = pages::check(file, metadata, stopped)?;
     let (mut row_bytes, mut page_bytes) = (0u64, 0u64);
     for (at, column) in metadata.file_metadata().schema_descr().columns().iter().enumerate() {
         let mut sizes = Sizes::PLAIN;
         if Sizes::matter(column) {
-            metadata.row_groups().iter().try_for_each(|group| sizes.grow(file, group, at))?;
+            metadata.row_groups().iter().try_for_each(|group| sizes.grow(file, group, at, stopped))?;
         }
         let width = match column.physical_type() {
             Type::BYTE_ARRAY => sizes.value,
@@ -189,7 +190,7 @@ mod tests {
     fn read(bytes: &[u8]) -> Result<usize, String> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        match Table::open(file) {
+        match Table::open(file, &|| false) {
             Ok(mut table) => read_all(&mut table),
             Err(Fault::File(reason)) => Err(reason),
             Err(Fault::Row(error)) => Err(error.message),
@@ -249,6 +250,19 @@ mod tests {
                 let columns = vec![("id", ids(5000)), ("v", vectors(5000, 2)), ("name", texts(nulls))];
                 assert_eq!(read(&written(columns, properties.build())), Ok(5000), "{encoding}");
             }
+        }
+    }
+
+    #[test]
+    fn checks_end_when_somebody_asks_for_it() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&plain(vec![("id", ids(3)), ("v", vectors(3, 2))])).unwrap();
+        // At the first page, and at each one after it.
+        for pages in 0..4i64 {
+            let left = std::cell::Cell::new(pages);
+            let stopped = || left.replace(left.get() - 1) == 0;
+            let file = file.try_clone().unwrap();
+            assert!(matches!(Table::open(file, &stopped), Err(Fault::File(_))), "{pages}");
         }
     }
 
