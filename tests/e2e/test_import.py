@@ -301,3 +301,84 @@ def test_aborting_and_stopping_end_an_import(start, tmp_path):
     again = start(data=tmp_path / "data")
     assert refused(again, "jobs/import/describe", {"jobId": last})[0] == 2100, "imports are forgotten"
     assert [file["name"] for file in again.get("/v1/imports").json()["data"]] == ["many.jsonl"], "files are not"
+
+
+def varint(value):
+    low, value = value & 127, value >> 7
+    return bytes([low | 128]) + varint(value) if value else bytes([low])
+
+
+def footer_only(footer):
+    return b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+def test_files_that_would_end_the_process_are_refused(shared_server, name):
+    """Schemas in Thrift that no writer makes; more of the kind are in `imports/source/hostile.rs`."""
+    server = shared_server
+    create(server, name)
+    group = b"\x48\x01g\x15" + varint(2) + b"\x00"  # the name g, one child
+    many = b"\x48\x01g\x15" + varint(2 * (2**31 - 1)) + b"\x00"
+    schema = lambda nodes, count: footer_only(b"\x15\x02\x19\xfc" + varint(count) + nodes + b"\x00")
+    for content, words in [
+        (schema(group * 200_000, 200_000), "footer is broken, or is larger"),
+        (schema(group * 4_000, 4_000), "levels deep"),
+        (schema(many, 1), "nodes"),
+        (footer_only(bytes(5 << 20)), "longer than 4194304 bytes"),
+    ]:
+        upload(server, f"{name}.parquet", content)
+        assert words in finish(server, begin(server, name, f"{name}.parquet"), "Failed")["reason"]
+    upload(server, f"{name}.json", json.dumps(rows(3)).encode())
+    assert finish(server, begin(server, name, f"{name}.json"))["importedRows"] == 3, "the same process goes on"
+
+
+def test_uploaded_files_stay_while_an_import_names_them(start):
+    server = start()
+    create(server, "c")
+    upload(server, "many.jsonl", b"".join(json.dumps(row).encode() + b"\n" for row in rows(300_000)))
+    upload(server, "few.json", json.dumps(rows(3)).encode())
+    running, waiting = begin(server, "c", "many.jsonl"), begin(server, "c", "few.json")
+    for file in ("many.jsonl", "few.json"):
+        assert server.post(f"/v1/imports/{file}", data=b"[]").status_code == 409
+        assert server.session.delete(f"{server.url}/v1/imports/{file}").status_code == 409
+    server.ok("jobs/import/abort", {"jobId": running})
+    assert finish(server, waiting)["importedRows"] == 3
+    upload(server, "few.json", b"[]")
+    assert server.session.delete(f"{server.url}/v1/imports/few.json").status_code == 200
+
+
+def test_imports_belong_to_their_collections(start):
+    server = start(environment={"ELANUS_AUTH": "true"})
+    root, ann, bob = ({"Authorization": f"Bearer {user}"} for user in ("root:Milvus", "ann:secret1", "bob:secret1"))
+    as_root = lambda path, body: server.ok(path, body, **root)
+    as_root("databases/create", {"dbName": "d2"})
+    for database, name in [("default", "a"), ("d2", "x"), ("d2", "y")]:
+        as_root("collections/create", {"dbName": database, "collectionName": name, "dimension": 2})
+    as_root("aliases/create", {"dbName": "d2", "collectionName": "x", "aliasName": "now"})
+    # Ann may import into d2.x, Bob into everything of the default database.
+    for user, database, collection in [("ann", "d2", "x"), ("bob", "default", "*")]:
+        as_root("users/create", {"userName": user, "password": "secret1"})
+        as_root("roles/create", {"roleName": f"role_{user}"})
+        privilege = {"privilege": "Import", "dbName": database, "collectionName": collection}
+        as_root("roles/grant_privilege_v2", {"roleName": f"role_{user}", **privilege})
+        as_root("users/grant_role", {"userName": user, "roleName": f"role_{user}"})
+    content = json.dumps([{"id": 1, "vector": [1, 2]}])
+    assert server.post("/v1/imports/one.json", data=content, headers=root).status_code == 200
+    job = lambda who, database, name: server.ok(
+        "jobs/import/create", {"dbName": database, "collectionName": name, "files": [["one.json"]]}, **who
+    )["jobId"]
+    by_ann, by_bob, by_root = job(ann, "d2", "now"), job(bob, "default", "a"), job(root, "d2", "y")
+    assert server.ok("jobs/import/describe", {"jobId": by_ann}, **ann)["collectionName"] == "x"
+    # By the name and by the alias.
+    for collection in ("x", "now"):
+        listed = server.ok("jobs/import/list", {"dbName": "d2", "collectionName": collection}, **ann)["records"]
+        assert [record["jobId"] for record in listed] == [by_ann]
+    for action in ("describe", "get_progress", "commit", "abort"):
+        ask = lambda who, number: server.post(f"/v2/vectordb/jobs/import/{action}", json={"jobId": number}, headers=who)
+        for who, own, foreign in [(ann, by_ann, [by_bob, by_root]), (bob, by_bob, [by_ann, by_root])]:
+            assert ask(who, own).status_code == 200
+            unknown = ask(who, "12")
+            assert unknown.status_code == 403
+            # Who may not learns nothing: foreign ones and those that are not there answer alike.
+            for number in foreign:
+                assert (ask(who, number).status_code, ask(who, number).json()) == (403, unknown.json())
+        assert ask(root, by_ann).status_code == 200 and ask(root, "12").json()["code"] == 2100

@@ -2,7 +2,7 @@
 
 mod view;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -37,8 +37,6 @@ impl State {
 pub(super) struct Group {
     /// Names as the request gave them.
     pub(super) names: Vec<String>,
-    /// Where they really are.
-    pub(super) paths: Vec<PathBuf>,
     pub(super) format: Format,
     /// Bytes of all of them.
     pub(super) bytes: u64,
@@ -48,7 +46,10 @@ pub(super) struct Group {
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) database: String,
+    /// The collection's own name when the import was asked for, not an alias.
     pub(super) collection: String,
+    /// Tells that collection from another one that gets its name later.
+    pub(super) collection_id: u64,
     /// Empty for the default one.
     pub(super) partition: String,
     pub(super) groups: Vec<Group>,
@@ -59,6 +60,8 @@ pub(super) struct Task {
 pub(crate) struct Job {
     id: u64,
     task: Task,
+    /// Where the files of each group are. Forgotten at the end.
+    paths: Mutex<Vec<Vec<PathBuf>>>,
     created: i64,
     progress: Mutex<Progress>,
     stop: AtomicBool,
@@ -84,10 +87,11 @@ struct Part {
 }
 
 impl Job {
-    pub(super) fn new(id: u64, task: Task) -> Self {
+    pub(super) fn new(id: u64, task: Task, paths: Vec<Vec<PathBuf>>) -> Self {
         let groups = vec![Part::default(); task.groups.len()];
         let progress = Progress { state: State::Pending, completed: None, reason: None, groups };
-        Self { id, task, created: now(), progress: Mutex::new(progress), stop: AtomicBool::new(false) }
+        let (paths, progress) = (Mutex::new(paths), Mutex::new(progress));
+        Self { id, task, paths, created: now(), progress, stop: AtomicBool::new(false) }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -96,6 +100,34 @@ impl Job {
 
     pub(super) fn task(&self) -> &Task {
         &self.task
+    }
+
+    /// The database of its collection.
+    pub(crate) fn database(&self) -> &str {
+        &self.task.database
+    }
+
+    /// Its collection's own name when it was asked for.
+    pub(crate) fn collection(&self) -> &str {
+        &self.task.collection
+    }
+
+    /// Where the files of each group are; nowhere when it has ended.
+    pub(super) fn paths(&self) -> Vec<Vec<PathBuf>> {
+        self.paths.lock().clone()
+    }
+
+    /// Whether it is going to read a file.
+    pub(super) fn reads(&self, path: &Path) -> bool {
+        self.paths.lock().iter().flatten().any(|read| read == path)
+    }
+
+    /// About how many bytes it takes while it is remembered.
+    pub(super) fn bytes(&self) -> usize {
+        let names = self.task.groups.iter().flat_map(|group| &group.names).map(String::len);
+        let progress = self.progress.lock();
+        let reasons = progress.groups.iter().map(|part| &part.reason).chain([&progress.reason]);
+        names.sum::<usize>() + reasons.flatten().map(String::len).sum::<usize>()
     }
 
     pub(crate) fn state(&self) -> State {
@@ -131,6 +163,7 @@ impl Job {
         progress.completed = Some(now());
         progress.state = if outcome.is_ok() { State::Completed } else { State::Failed };
         progress.reason = outcome.err();
+        self.paths.lock().clear();
         self.interrupt();
         true
     }
@@ -178,25 +211,28 @@ mod tests {
     use super::*;
 
     fn job() -> Job {
-        let group =
-            |bytes| Group { names: vec!["a.json".into()], paths: vec![], format: Format::Json, bytes };
+        let group = |bytes| Group { names: vec!["a.json".into()], format: Format::Json, bytes };
         let task = Task {
             database: "default".into(),
             collection: "c".into(),
+            collection_id: 1,
             partition: String::new(),
             groups: vec![group(100), group(0)],
         };
-        Job::new(7, task)
+        Job::new(7, task, vec![vec!["/a.json".into()], vec!["/b.json".into()]])
     }
 
     #[test]
     fn states_move_in_one_direction() {
         let job = job();
         assert_eq!(job.state(), State::Pending);
+        assert!(job.reads(Path::new("/b.json")) && !job.reads(Path::new("/c.json")));
         assert!(job.begin() && !job.begin());
         assert!(job.end(Err("why".into())) && !job.end(Ok(())));
         assert!(job.is_stopped() && !job.begin());
         assert_eq!(job.view().reason.as_deref(), Some("why"));
+        assert!(!job.reads(Path::new("/b.json")), "what has ended reads nothing");
+        assert_eq!(job.bytes(), "a.json".len() * 2 + "why".len());
     }
 
     #[test]

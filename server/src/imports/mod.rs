@@ -27,7 +27,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::StatusCode;
 use elanus_engine::Engine;
-use parking_lot::Mutex;
+use elanus_engine::catalog::split;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::mpsc::Receiver;
 
 use job::State;
 pub(crate) use job::{Job, SummaryJson};
@@ -37,14 +39,17 @@ use crate::config::Config;
 use crate::error::{ApiError, code};
 use job::{Group, Task};
 use source::Format;
-use upload::Uploads;
+use upload::{Piece, Uploads};
 
 /// Jobs that wait; more are refused.
 const MAX_QUEUED: usize = 100;
-/// Ended jobs that are remembered.
+/// Ended jobs that are remembered, and the bytes that they may take together.
 const MAX_ENDED: usize = 1000;
+const MAX_ENDED_BYTES: usize = 16 << 20;
 /// Most files of one job (Milvus: 1,024).
 const MAX_FILES: usize = 1024;
+/// Most bytes of the names of all files of one job.
+const MAX_NAMES: usize = 256 << 10;
 
 /// What a request asks for.
 #[derive(Debug)]
@@ -67,6 +72,9 @@ pub struct Imports {
     /// The operator's folders.
     roots: Vec<PathBuf>,
     table: Mutex<Table>,
+    /// Held shared while an uploaded file is replaced or removed, and alone while a job is added, so that no job begins
+    /// to name a file that is just being replaced.
+    placing: RwLock<()>,
 }
 
 #[derive(Debug)]
@@ -96,7 +104,8 @@ impl Imports {
         let next_id = u64::try_from(now.as_millis()).unwrap_or(1).max(1);
         let table = Table { next_id, jobs: BTreeMap::new(), worker: None, working: false, closing: false };
         let roots = config.import_roots.clone();
-        Ok(Arc::new(Self { engine: Arc::clone(engine), uploads, roots, table: Mutex::new(table) }))
+        let (engine, table) = (Arc::clone(engine), Mutex::new(table));
+        Ok(Arc::new(Self { engine, uploads, roots, table, placing: RwLock::default() }))
     }
 
     /// Stops what runs and forgets what waits; returns when the thread has ended.
@@ -117,6 +126,43 @@ impl Imports {
         &self.uploads
     }
 
+    /// Writes an uploaded file from the pieces of a body; one that is there is replaced. Blocking.
+    ///
+    /// # Errors
+    /// 409 while an import that has not ended names it; those of [`Uploads::receive`].
+    fn receive(&self, name: &str, len: Option<u64>, pieces: Receiver<Piece>) -> Result<u64, ApiError> {
+        // Now, before the bytes come; and again when they have come.
+        self.unless_read(name, || Ok(()))?;
+        self.uploads
+            .receive(name, len, pieces, |file| self.unless_read(name, || Ok(file.finish().map(drop)?)))
+    }
+
+    /// Removes an uploaded file; false when there is none. Blocking.
+    ///
+    /// # Errors
+    /// As [`Imports::receive`].
+    fn remove(&self, name: &str) -> Result<bool, ApiError> {
+        self.unless_read(name, || self.uploads.remove(name))
+    }
+
+    /// Changes an uploaded file unless an import names it: its rows are checked first and stored later, so both must
+    /// find the same ones.
+    fn unless_read<T>(
+        &self,
+        name: &str,
+        change: impl FnOnce() -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let path = self.uploads.folder()?.join(name);
+        let _placing = self.placing.read();
+        let reader = self.table.lock().jobs.values().find(|job| job.reads(&path)).map(|job| job.id());
+        match reader {
+            Some(id) => {
+                Err(ApiError::conflict(format!("{name} is read by the import {id}: wait for its end")))
+            }
+            None => change(),
+        }
+    }
+
     /// Begins an import. Blocking.
     ///
     /// # Errors
@@ -127,9 +173,17 @@ impl Imports {
         if !request.partition.is_empty() {
             collection.within(None, std::slice::from_ref(&request.partition))?;
         }
-        let groups = self.groups(request.files)?;
-        let ImportRequest { database, collection, partition, .. } = request;
-        let job = self.enqueue(Task { database, collection, partition, groups })?;
+        let (groups, paths) = self.groups(request.files)?;
+        // Who may import into this collection was asked now; where an alias leads later is another question.
+        let (database, name) = split(collection.name());
+        let task = Task {
+            database: database.to_owned(),
+            collection: name.to_owned(),
+            collection_id: collection.id(),
+            partition: request.partition,
+            groups,
+        };
+        let job = self.enqueue(task, paths)?;
         if let Err(error) = self.schedule(&mut self.table.lock()) {
             job.end(Err(error.message.clone()));
             return Err(error);
@@ -137,13 +191,16 @@ impl Imports {
         Ok(job)
     }
 
-    /// Finds the files of a request.
-    fn groups(&self, files: Vec<Vec<String>>) -> Result<Vec<Group>, ApiError> {
+    /// Finds the files of a request, and says where those of each group are.
+    fn groups(&self, files: Vec<Vec<String>>) -> Result<(Vec<Group>, Vec<Vec<PathBuf>>), ApiError> {
         if files.is_empty() {
             return Err(refused("no files are given"));
         }
         if files.iter().map(Vec::len).sum::<usize>() > MAX_FILES {
             return Err(refused(format!("an import takes at most {MAX_FILES} files")));
+        }
+        if files.iter().flatten().map(String::len).sum::<usize>() > MAX_NAMES {
+            return Err(refused(format!("the names of an import's files have more than {MAX_NAMES} bytes")));
         }
         let canonical = self.roots.iter().filter_map(|root| root.canonicalize().ok());
         let roots: Vec<PathBuf> = std::iter::once(self.uploads.folder()?).chain(canonical).collect();
@@ -153,13 +210,15 @@ impl Imports {
                 names.iter().map(|name| place::resolve(name, &roots)).collect::<Result<Vec<_>, _>>()?;
             let len = |path: &PathBuf| path.metadata().map_or(0, |metadata| metadata.len());
             let bytes = paths.iter().map(len).sum();
-            Ok(Group { names, paths, format, bytes })
+            Ok((Group { names, format, bytes }, paths))
         };
         files.into_iter().map(|names| group(names).map_err(|reason: String| refused(reason))).collect()
     }
 
-    fn enqueue(&self, task: Task) -> Result<Arc<Job>, ApiError> {
+    fn enqueue(&self, task: Task, paths: Vec<Vec<PathBuf>>) -> Result<Arc<Job>, ApiError> {
+        let _alone = self.placing.write();
         let mut table = self.table.lock();
+        forget_old(&mut table);
         if table.closing {
             return Err(ApiError::unavailable("the server is stopping"));
         }
@@ -167,7 +226,7 @@ impl Imports {
             let message = format!("{MAX_QUEUED} imports are waiting already; try again later");
             return Err(ApiError::new(code::RATE_LIMIT, StatusCode::SERVICE_UNAVAILABLE, message));
         }
-        let job = Arc::new(Job::new(table.next_id, task));
+        let job = Arc::new(Job::new(table.next_id, task, paths));
         table.next_id += 1;
         table.jobs.insert(job.id(), Arc::clone(&job));
         Ok(job)
@@ -221,11 +280,11 @@ impl Imports {
         job.ok_or_else(|| refused(format!("there is no import job {id}; a restart forgets them")))
     }
 
-    /// The imports into collections of a database, newest first; into all of them, or into one.
-    pub(crate) fn list(&self, database: &str, collection: &str) -> Vec<Arc<Job>> {
+    /// The imports into collections of a database, newest first; into all of them, or into the one of a number.
+    pub(crate) fn list(&self, database: &str, collection: Option<u64>) -> Vec<Arc<Job>> {
         let wanted = |job: &&Arc<Job>| {
             let task = job.task();
-            task.database == database && (collection.is_empty() || task.collection == collection)
+            task.database == database && collection.is_none_or(|id| task.collection_id == id)
         };
         self.table.lock().jobs.values().rev().filter(wanted).cloned().collect()
     }
@@ -236,12 +295,18 @@ impl Imports {
     }
 }
 
-/// Forgets the oldest of too many ended jobs.
+/// Forgets the oldest of too many ended jobs, or of those that take too much memory.
 fn forget_old(table: &mut Table) {
-    let ended: Vec<u64> =
-        table.jobs.values().filter(|job| !job.state().is_active()).map(|job| job.id()).collect();
-    for id in ended.iter().take(ended.len().saturating_sub(MAX_ENDED)) {
-        table.jobs.remove(id);
+    let (mut count, mut bytes) = (0, 0);
+    let mut is_old = |job: &Arc<Job>| {
+        count += 1;
+        bytes += job.bytes();
+        count > MAX_ENDED || bytes > MAX_ENDED_BYTES
+    };
+    let newest_first = table.jobs.values().rev().filter(|job| !job.state().is_active());
+    let old: Vec<u64> = newest_first.filter(|&job| is_old(job)).map(|job| job.id()).collect();
+    for id in old {
+        table.jobs.remove(&id);
     }
 }
 

@@ -3,6 +3,9 @@
 
 use std::path::{Component, Path, PathBuf};
 
+/// Longest name of a file in bytes.
+const MAX_NAME: usize = 512;
+
 /// The real path of a file that a request names: absolute, or relative to one of the roots, which are canonical.
 ///
 /// # Errors
@@ -10,6 +13,9 @@ use std::path::{Component, Path, PathBuf};
 pub(super) fn resolve(name: &str, roots: &[PathBuf]) -> Result<PathBuf, String> {
     if name.trim().is_empty() || name.contains('\0') {
         return Err("a file has no name".to_owned());
+    }
+    if name.len() > MAX_NAME {
+        return Err(format!("a file's name has {} bytes, more than {MAX_NAME}", name.len()));
     }
     let given = Path::new(name);
     let places: Vec<PathBuf> = roots.iter().map(|root| root.join(given)).collect();
@@ -75,6 +81,8 @@ mod tests {
             let refused = ask(name).unwrap_err();
             assert!(refused.contains(words), "{name}: {refused}");
         }
+        assert_eq!(ask(&format!("{}a.json", "./".repeat(250))).unwrap(), top.join("uploads/a.json"));
+        assert!(ask(&format!("{}a.json", "./".repeat(260))).unwrap_err().contains("more than 512"));
         assert!(ask(&path("rootless/c.json")).unwrap_err().contains("not below"));
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
@@ -17,6 +18,7 @@ use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::{Instant, timeout};
 
 use super::source::Format;
 use crate::app::{App, blocking};
@@ -33,6 +35,10 @@ const MAX_FILES: usize = 10_000;
 const MAX_NAME: usize = 200;
 /// Bytes that the quota is asked for at a time.
 const STEP: u64 = 8 << 20;
+/// Bytes a second that a client must send, on the average of the time that it is waited for; and how long it may take
+/// before that counts. Whoever drips holds one of few places.
+const MIN_RATE: u64 = 16 << 10;
+const GRACE: Duration = Duration::from_secs(60);
 /// Pieces of a body between the network and the disk.
 const UNDERWAY: usize = 16;
 /// What uploads are called among the bytes of the data directory.
@@ -45,7 +51,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 
 /// A part of a body on its way to the disk. Without an end the client has broken off.
 #[derive(Debug)]
-enum Piece {
+pub(super) enum Piece {
     Bytes(Bytes),
     End,
 }
@@ -118,8 +124,18 @@ impl Uploads {
         Ok(Claim { uploads: self, name })
     }
 
-    /// Writes a file from the pieces of a body; one that is there is replaced. Blocking.
-    fn receive(&self, name: &str, len: Option<u64>, mut pieces: Receiver<Piece>) -> Result<u64, ApiError> {
+    /// Writes a file from the pieces of a body. `place` puts it where it belongs when it is whole. Blocking.
+    ///
+    /// # Errors
+    /// 503 and 409 for too many at a time, or two of one name; 409 for too many files; 400 for a body that breaks off;
+    /// 507 when the disk is full; those of `place`.
+    pub(super) fn receive(
+        &self,
+        name: &str,
+        len: Option<u64>,
+        mut pieces: Receiver<Piece>,
+        place: impl FnOnce(AtomicFile<'_>) -> Result<(), ApiError>,
+    ) -> Result<u64, ApiError> {
         let _claim = self.claim(name)?;
         if self.files()?.len() >= MAX_FILES {
             return Err(ApiError::conflict(format!("there are {MAX_FILES} files already: remove some")));
@@ -147,13 +163,13 @@ impl Uploads {
             })?;
             written += size;
         }
-        file.finish()?;
+        place(file)?;
         self.measure()?;
         Ok(written)
     }
 
     /// Removes a file; false when there is none. Blocking.
-    fn remove(&self, name: &str) -> Result<bool, ApiError> {
+    pub(super) fn remove(&self, name: &str) -> Result<bool, ApiError> {
         let _claim = self.claim(name)?;
         let path = self.folder.join(name);
         let there = self.vfs.exists(&path)?;
@@ -189,7 +205,7 @@ async fn upload(
     let len = body.size_hint().exact();
     let (sender, pieces) = channel(UNDERWAY);
     let (imports, file) = (Arc::clone(&app.imports), name.clone());
-    let writing = blocking(move || imports.uploads().receive(&file, len, pieces));
+    let writing = blocking(move || imports.receive(&file, len, pieces));
     let (fed, written) = tokio::join!(feed(body, sender), writing);
     fed?;
     Ok(own_data(FileJson { name, size: written? }))
@@ -197,12 +213,20 @@ async fn upload(
 
 /// Hands a body over piece by piece. Ends early when nobody takes it any more: whoever did says why.
 async fn feed(mut body: Body, pieces: Sender<Piece>) -> Result<(), ApiError> {
-    while let Some(frame) = body.frame().await {
+    let (mut received, mut waited) = (0, Duration::ZERO);
+    loop {
+        let (asked, allowed) = (Instant::now(), GRACE + Duration::from_secs(received / MIN_RATE));
+        let frame = timeout(allowed.saturating_sub(waited), body.frame()).await;
+        waited += asked.elapsed();
+        let too_slow =
+            |_| ApiError::invalid(format!("the request body came slower than {MIN_RATE} bytes a second"));
+        let Some(frame) = frame.map_err(too_slow)? else { break };
         let frame =
             frame.map_err(|error| ApiError::invalid(format!("the request body broke off: {error}")))?;
-        if let Ok(bytes) = frame.into_data()
-            && pieces.send(Piece::Bytes(bytes)).await.is_err()
-        {
+        let Ok(bytes) = frame.into_data() else { continue };
+        received += bytes.len() as u64;
+        // How long the disk takes is not the client's fault.
+        if pieces.send(Piece::Bytes(bytes)).await.is_err() {
             return Ok(());
         }
     }
@@ -221,7 +245,7 @@ async fn list(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
 async fn remove(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, ApiError> {
     check_name(&name)?;
     let file = name.clone();
-    if !blocking(move || app.imports.uploads().remove(&file)).await? {
+    if !blocking(move || app.imports.remove(&file)).await? {
         return Err(ApiError::not_found(format!("there is no file {name}")));
     }
     Ok(own_data(serde_json::Map::new()))
@@ -231,6 +255,7 @@ async fn remove(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result
 mod tests {
     use elanus_engine::EngineOptions;
     use elanus_storage::data_dir;
+    use futures_util::{StreamExt as _, stream};
 
     use super::*;
 
@@ -257,6 +282,32 @@ mod tests {
         }
     }
 
+    /// A body of pieces, one every so often, as long as somebody takes them.
+    fn dripped(piece: usize, every: Duration, pieces: usize) -> Body {
+        let pieces = stream::iter(0..pieces).then(move |_| async move {
+            tokio::time::sleep(every).await;
+            Ok::<_, std::convert::Infallible>(Bytes::from(vec![b' '; piece]))
+        });
+        Body::from_stream(pieces)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_is_refused_and_a_slow_one_is_not() {
+        let fed = |body: Body| async {
+            let (sender, mut pieces) = channel(UNDERWAY);
+            let taken = tokio::spawn(async move { while pieces.recv().await.is_some() {} });
+            let fed = feed(body, sender).await;
+            taken.await.unwrap();
+            fed
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(fed(dripped(32 << 10, second, 2000)).await, Ok(()));
+        assert_eq!(fed(dripped(1, second, 50)).await, Ok(()), "small ones have time to begin with");
+        let refused = fed(dripped(1, second, 2000)).await.unwrap_err();
+        assert!(refused.message.contains("slower"), "{}", refused.message);
+        assert!(fed(dripped(4 << 10, second, 2000)).await.is_err());
+    }
+
     #[test]
     fn a_file_appears_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
@@ -267,7 +318,7 @@ mod tests {
             let (sender, receiver) = channel(UNDERWAY);
             pieces.into_iter().for_each(|piece| sender.try_send(piece).unwrap());
             drop(sender);
-            uploads.receive(name, len, receiver)
+            uploads.receive(name, len, receiver, |file| Ok(file.finish().map(drop)?))
         };
         let bytes = || Piece::Bytes(Bytes::from_static(b"[]"));
         let before = engine.data_bytes();

@@ -39,10 +39,11 @@ pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body(&spec::LIST_IMPORT)?;
     let collection: String = body.get_or_default("collectionName")?;
     let database = call.database(&body)?;
-    if !collection.is_empty() {
-        call.app.engine.collection_in(&database, &collection)?;
-    }
-    let jobs = call.app.imports.list(&database, &collection);
+    let collection = match collection.as_str() {
+        "" => None,
+        name => Some(call.app.engine.collection_in(&database, name)?.id()),
+    };
+    let jobs = call.app.imports.list(&database, collection);
     Envelope::new(Listed { records: jobs.iter().map(|job| job.summary()).collect() }).into_bytes()
 }
 

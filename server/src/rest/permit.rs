@@ -2,6 +2,7 @@
 //! at when authorization is on and who asks may not do everything anyway.
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
 
@@ -12,6 +13,7 @@ use crate::app::App;
 use crate::auth::{Asker, DEFAULT_DATABASE, Privilege, Target};
 use crate::body::Object;
 use crate::error::ApiError;
+use crate::imports::Job;
 
 /// A privilege on what a body names.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +29,7 @@ enum On {
     Cluster,
     User,
     Role,
+    Import,
 }
 
 /// In words: `Search on the collection`.
@@ -38,6 +41,7 @@ impl fmt::Display for Need {
             On::Cluster => "the whole server",
             On::User => "the user, unless it is who asks",
             On::Role => "the whole server, unless who asks has the role",
+            On::Import => "the collection of the import",
         };
         write!(f, "{} on {on}", self.privilege.name())
     }
@@ -68,6 +72,11 @@ pub(super) const fn on_role(privilege: Privilege) -> Need {
     Need { privilege, on: On::Role }
 }
 
+/// On the collection of the import of `jobId`. Whoever may not is not told whether there is such an import.
+pub(super) const fn on_import(privilege: Privilege) -> Need {
+    Need { privilege, on: On::Import }
+}
+
 impl Need {
     /// The key of a body that names what it is about.
     #[cfg(test)]
@@ -78,6 +87,7 @@ impl Need {
             On::Cluster => None,
             On::User => Some("userName"),
             On::Role => Some("roleName"),
+            On::Import => Some("jobId"),
         }
     }
 
@@ -113,6 +123,15 @@ impl Need {
             },
             On::Role if app.auth.has_role(asker, &text("roleName")?) => Ok(()),
             On::Role => authorize(Target::Cluster),
+            On::Import => {
+                let job = app.imports.get(&text("jobId")?);
+                let may = |job: Arc<Job>| {
+                    let (db, name) = (job.database(), job.collection());
+                    authorize(Target::Collection { db, name }).is_ok()
+                };
+                // To know of an import that is not there takes the right to all that could be.
+                if job.is_ok_and(may) { Ok(()) } else { authorize(Target::Collection { db: "*", name: "*" }) }
+            }
         }
     }
 }

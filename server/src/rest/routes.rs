@@ -2,7 +2,7 @@
 //! takes, and what clients are told of it.
 
 use super::call::Action;
-use super::permit::{Need, on_cluster, on_collection, on_database, on_role, on_user};
+use super::permit::{Need, on_cluster, on_collection, on_database, on_import, on_role, on_user};
 use super::spec::{self, Spec};
 use super::{
     aliases, analyzer, collections, databases, entities, imports, indexes, partitions, privilege_groups,
@@ -123,10 +123,10 @@ pub(super) static ROUTES: &[Route] = &[
     route("privilege_groups/remove_privileges_from_group", privilege_groups::remove, on_cluster(P::OperatePrivilegeGroup), &spec::privileges::REMOVE),
     route("jobs/import/create", imports::create, on_collection(P::Import), &spec::jobs::CREATE),
     route("jobs/import/list", imports::list, on_collection(P::Import), &spec::jobs::LIST),
-    route("jobs/import/describe", imports::describe, on_cluster(P::Import), &spec::jobs::DESCRIBE),
-    route("jobs/import/get_progress", imports::describe, on_cluster(P::Import), &spec::jobs::DESCRIBE),
-    route("jobs/import/commit", imports::commit, on_cluster(P::Import), &spec::jobs::COMMIT),
-    route("jobs/import/abort", imports::abort, on_cluster(P::Import), &spec::jobs::ABORT),
+    route("jobs/import/describe", imports::describe, on_import(P::Import), &spec::jobs::DESCRIBE),
+    route("jobs/import/get_progress", imports::describe, on_import(P::Import), &spec::jobs::DESCRIBE),
+    route("jobs/import/commit", imports::commit, on_import(P::Import), &spec::jobs::COMMIT),
+    route("jobs/import/abort", imports::abort, on_import(P::Import), &spec::jobs::ABORT),
     route("common/run_analyzer", analyzer::run, on_cluster(P::RunAnalyzer), &spec::analyzer::RUN),
     route("jobs/snapshot/create", unimplemented::refuse, on_cluster(P::ListResourceGroups), &spec::unimplemented::REFUSED),
     route("jobs/snapshot/drop", unimplemented::refuse, on_cluster(P::ListResourceGroups), &spec::unimplemented::REFUSED),

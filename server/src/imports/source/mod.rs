@@ -4,18 +4,22 @@
 //! ```text
 //!   .json .jsonl .ndjson ─ json ──────────┐
 //!   .npy, one for each field ─ npy ───────┼─► RowReader (the rules of inserts) ─► batches
-//!   .parquet ─ parquet (pages, levels) ───┘
+//!   .parquet ─ parquet (checks first) ────┘
 //! ```
 
 mod cell;
+mod contents;
 mod element;
+mod footer;
 mod header;
+#[cfg(test)]
+mod hostile;
 mod json;
-mod levels;
 mod npy;
 mod pages;
 mod parquet;
 mod scan;
+mod thrift;
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -36,6 +40,9 @@ pub(super) trait Source {
     fn position(&self) -> u64;
 }
 
+/// Whether somebody asked for the end: what may take long looks now and then.
+pub(super) type Stopped<'a> = &'a dyn Fn() -> bool;
+
 /// Why a row can't be had.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -46,6 +53,11 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// Ends what may take long when somebody asked for it.
+    fn unless(stopped: Stopped<'_>) -> Result<(), Self> {
+        if stopped() { Err(Self::File("it was not read to its end".to_owned())) } else { Ok(()) }
+    }
+
     fn io(error: &std::io::Error) -> Self {
         Self::File(format!("it can't be read: {error}"))
     }
@@ -111,14 +123,14 @@ impl Format {
     /// Opens a group of files at their first row.
     ///
     /// # Errors
-    /// What is wrong with a file, with its name.
-    pub(super) fn open(self, paths: &[PathBuf]) -> Result<Box<dyn Source>, Fault> {
+    /// What is wrong with a file, with its name; that it was stopped.
+    pub(super) fn open(self, paths: &[PathBuf], stopped: Stopped<'_>) -> Result<Box<dyn Source>, Fault> {
         let first = || paths.first().ok_or_else(|| Fault::File("a group of files is empty".into()));
         Ok(match self {
             Self::Json => Box::new(json::Rows::new(open(first()?)?, json::Layout::Array)),
             Self::Lines => Box::new(json::Rows::new(open(first()?)?, json::Layout::Lines)),
             Self::Npy => Box::new(npy::Columns::open(paths)?),
-            Self::Parquet => Box::new(parquet::Table::open(open(first()?)?)?),
+            Self::Parquet => Box::new(parquet::Table::open(open(first()?)?, stopped)?),
         })
     }
 }

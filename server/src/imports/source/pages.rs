@@ -1,34 +1,68 @@
 //! The pages of a Parquet file, as their headers describe them: walked before anything is decoded, because the decoder
-//! makes room for whatever a header says. A header is a Thrift struct in the compact protocol:
+//! makes room for whatever a header says, and for whatever gzip unpacks to. What the fields of a header mean:
 //! <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
+use flate2::bufread::MultiGzDecoder;
+use parquet::basic::{Compression, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
-use super::Fault;
+use super::thrift::{Fields, Seen, Shape, Thrift};
+use super::{Fault, Stopped};
 
 /// Largest page in bytes, decompressed. Writers cut pages at about 1 MiB.
 pub(super) const MAX_PAGE: u64 = 64 << 20;
-/// Most bytes that the largest pages of all columns may have together: one of each is held at a time.
-const MAX_PAGES_AT_ONCE: u64 = 512 << 20;
-/// Deepest nesting of a header; the real ones have three levels.
-const MAX_DEPTH: usize = 8;
 const BUFFER: usize = 64 << 10;
+
+const NOTHING: Shape = Shape::Struct(&[]);
+const DATA: Fields = &[(1, Shape::I32), (2, Shape::I32), (3, Shape::I32), (4, Shape::I32), (5, NOTHING)];
+const DICTIONARY: Fields = &[(1, Shape::I32), (2, Shape::I32), (3, Shape::Bool)];
+const DATA_V2: Fields = &[
+    (1, Shape::I32),
+    (2, Shape::I32),
+    (3, Shape::I32),
+    (4, Shape::I32),
+    (5, Shape::I32),
+    (6, Shape::I32),
+    (7, Shape::Bool),
+    (8, NOTHING),
+];
+const HEADER: Fields = &[
+    (1, Shape::I32),
+    (2, Shape::I32),
+    (3, Shape::I32),
+    (4, Shape::I32),
+    (5, Shape::Struct(DATA)),
+    (6, NOTHING),
+    (7, Shape::Struct(DICTIONARY)),
+    (8, Shape::Struct(DATA_V2)),
+];
 
 /// Checks all pages; says how large the largest one of each column is.
 ///
 /// # Errors
-/// A page that is too large, or is not what the file's footer says.
-pub(super) fn check(file: &File, metadata: &ParquetMetaData) -> Result<Vec<u64>, Fault> {
+/// A page that is too large, or is not what its header or the file's footer says.
+pub(super) fn check(
+    file: &File,
+    metadata: &ParquetMetaData,
+    stopped: Stopped<'_>,
+) -> Result<Vec<u64>, Fault> {
     let columns = metadata.file_metadata().schema_descr().num_columns();
     let mut largest = vec![0; columns];
+    let chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let sizes = chunks.map(|chunk| u64::try_from(chunk.compressed_size()).unwrap_or(u64::MAX));
+    let len = file.metadata().map_err(|error| Fault::io(&error))?.len();
+    // A small file could say so often that the same pages are other ones that reading it never ends.
+    if sizes.fold(0, u64::saturating_add) > len {
+        return Err(Fault::File("its columns have more bytes together than the file has".to_owned()));
+    }
     let file = file.try_clone().map_err(|error| Fault::io(&error))?;
     let mut input = BufReader::with_capacity(BUFFER, file);
     for group in metadata.row_groups() {
         for (chunk, largest) in group.columns().iter().zip(&mut largest) {
-            let found = walk(&mut input, chunk)?;
+            let found = walk(&mut input, chunk, stopped)?;
             *largest = (*largest).max(found.largest);
             let (said, rows) = (chunk.num_values(), group.num_rows());
             let flat = chunk.column_descr().max_rep_level() == 0;
@@ -42,10 +76,6 @@ pub(super) fn check(file: &File, metadata: &ParquetMetaData) -> Result<Vec<u64>,
             }
         }
     }
-    let together: u64 = largest.iter().sum();
-    if together > MAX_PAGES_AT_ONCE {
-        return Err(Fault::File(format!("its columns have pages of {together} bytes together: too large")));
-    }
     Ok(largest)
 }
 
@@ -56,151 +86,132 @@ struct Found {
     largest: u64,
 }
 
-fn walk(input: &mut (impl Read + Seek), chunk: &ColumnChunkMetaData) -> Result<Found, Fault> {
-    let broken = || Fault::File(format!("the pages of the column {} can't be read", chunk.column_path()));
+fn walk(
+    input: &mut (impl BufRead + Seek),
+    chunk: &ColumnChunkMetaData,
+    stopped: Stopped<'_>,
+) -> Result<Found, Fault> {
+    let column = chunk.column_path();
+    let broken = || Fault::File(format!("the pages of the column {column} can't be read"));
+    if matches!(chunk.compression(), Compression::LZ4) {
+        let reason = "is compressed with LZ4 in Hadoop's frames: write LZ4_RAW, SNAPPY, ZSTD or GZIP";
+        return Err(Fault::File(format!("the column {column} {reason}")));
+    }
     let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
     let start = u64::try_from(start).map_err(|_| broken())?;
-    let len = u64::try_from(chunk.compressed_size()).map_err(|_| broken())?;
+    let mut left = u64::try_from(chunk.compressed_size()).map_err(|_| broken())?;
     input.seek(SeekFrom::Start(start)).map_err(|error| Fault::io(&error))?;
     let mut found = Found::default();
-    let mut left = len;
     while left > 0 {
-        let mut thrift = Thrift { input: input.by_ref().take(left) };
-        let page = thrift.page().ok_or_else(broken)?;
-        let compressed = u64::try_from(page.compressed).map_err(|_| broken())?;
-        let size = u64::try_from(page.uncompressed).map_err(|_| broken())?;
-        left = thrift.input.limit().checked_sub(compressed).ok_or_else(broken)?;
+        Fault::unless(stopped)?;
+        let mut thrift = Thrift::new(input.by_ref().take(left));
+        let page = Header::read(&mut thrift).ok_or_else(broken)?;
+        left = thrift.into_rest().limit().checked_sub(page.compressed).ok_or_else(broken)?;
+        let size = page.uncompressed.max(page.compressed);
         if size > MAX_PAGE {
-            return Err(Fault::File(format!(
-                "a page of the column {} has {size} bytes, more than {MAX_PAGE}",
-                chunk.column_path()
-            )));
+            let reason = format!("a page of the column {column} has {size} bytes, more than {MAX_PAGE}");
+            return Err(Fault::File(reason));
+        }
+        if page.kind == Kind::Dictionary && page.values.saturating_mul(smallest(chunk)) > page.uncompressed {
+            return Err(Fault::File(format!("a dictionary of the column {column} is not whole")));
+        }
+        if page.kind == Kind::Data {
+            found.values = found.values.saturating_add(page.values);
         }
         found.largest = found.largest.max(size);
-        found.values = found.values.saturating_add(u64::try_from(page.values).map_err(|_| broken())?);
-        let skip = i64::try_from(compressed).map_err(|_| broken())?;
+        let mut body = input.by_ref().take(page.compressed);
+        if matches!(chunk.compression(), Compression::GZIP(_)) && page.is_compressed {
+            unpack(&mut body, &page).ok_or_else(broken)?;
+        }
+        let skip = i64::try_from(body.limit()).map_err(|_| broken())?;
         input.seek_relative(skip).map_err(|error| Fault::io(&error))?;
     }
     Ok(found)
 }
 
-/// What matters of a page's header. Only pages of data have values.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Page {
-    uncompressed: i64,
-    compressed: i64,
-    values: i64,
+/// The fewest bytes that a value of a dictionary takes.
+fn smallest(chunk: &ColumnChunkMetaData) -> u64 {
+    match chunk.column_type() {
+        Type::BOOLEAN => 1,
+        Type::INT32 | Type::FLOAT | Type::BYTE_ARRAY => 4,
+        Type::INT64 | Type::DOUBLE => 8,
+        Type::INT96 => 12,
+        Type::FIXED_LEN_BYTE_ARRAY => u64::try_from(chunk.column_descr().type_length()).unwrap_or(0).max(1),
+    }
 }
 
-/// Numbers of the fields of a header.
-const UNCOMPRESSED: i64 = 2;
-const COMPRESSED: i64 = 3;
-const DATA: i64 = 5;
-const DATA_V2: i64 = 8;
-/// Types of Thrift's compact protocol.
-const STOP: u8 = 0;
-const STRUCT: u8 = 12;
-
-/// A reader of Thrift's compact protocol; `None` is what it gives for anything that is none.
-struct Thrift<R> {
-    input: R,
+/// Unpacks a page into nothing, to see that it has the size that its header says: the decoder would go on for as long as
+/// something comes out. `None` when it has another.
+fn unpack(body: &mut impl BufRead, page: &Header) -> Option<()> {
+    // The levels of pages of the second version are never compressed.
+    let levels = page.levels;
+    let passed = std::io::copy(&mut body.by_ref().take(levels), &mut std::io::sink()).ok()?;
+    let expected = page.uncompressed.checked_sub(levels)?;
+    if passed < levels {
+        return None;
+    }
+    // A page without values may have nothing compressed at all: the decoder does not look.
+    if expected == 0 {
+        return Some(());
+    }
+    let mut unpacked = MultiGzDecoder::new(body).take(expected + 1);
+    (std::io::copy(&mut unpacked, &mut std::io::sink()).ok()? == expected).then_some(())
 }
 
-impl<R: Read> Thrift<R> {
-    fn page(&mut self) -> Option<Page> {
-        let mut page = Page::default();
-        let mut id = 0;
-        loop {
-            let kind = self.field(&mut id)?;
-            match (kind, id) {
-                (STOP, _) => return Some(page),
-                (4..=6, UNCOMPRESSED) => page.uncompressed = self.integer()?,
-                (4..=6, COMPRESSED) => page.compressed = self.integer()?,
-                (STRUCT, DATA | DATA_V2) => page.values = self.values()?,
-                _ => self.skip(kind, MAX_DEPTH)?,
-            }
-        }
-    }
+/// What a page holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Data,
+    Dictionary,
+}
 
-    /// The first field of the header of a page of data.
-    fn values(&mut self) -> Option<i64> {
-        let (mut id, mut values) = (0, 0);
-        loop {
-            match (self.field(&mut id)?, id) {
-                (STOP, _) => return Some(values),
-                (4..=6, 1) => values = self.integer()?,
-                (kind, _) => self.skip(kind, MAX_DEPTH)?,
-            }
-        }
-    }
+/// What matters of a page's header.
+#[derive(Debug, PartialEq, Eq)]
+struct Header {
+    kind: Kind,
+    uncompressed: u64,
+    compressed: u64,
+    values: u64,
+    /// Bytes of levels that stand before everything that is compressed.
+    levels: u64,
+    /// Whether the rest is compressed, if the column is.
+    is_compressed: bool,
+}
 
-    /// The type of the next field; its number goes into `id`.
-    fn field(&mut self, id: &mut i64) -> Option<u8> {
-        let byte = self.byte()?;
-        *id = match byte >> 4 {
-            0 if byte != STOP => self.integer()?,
-            step => *id + i64::from(step),
-        };
-        Some(byte & 15)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        let mut byte = [0];
-        self.input.read_exact(&mut byte).ok()?;
-        Some(byte[0])
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 127) << shift;
-            if byte < 128 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn integer(&mut self) -> Option<i64> {
-        let value = self.varint()?;
-        Some((value >> 1) as i64 ^ -((value & 1) as i64))
-    }
-
-    fn pass(&mut self, bytes: u64) -> Option<()> {
-        let passed = std::io::copy(&mut self.input.by_ref().take(bytes), &mut std::io::sink()).ok()?;
-        (passed == bytes).then_some(())
-    }
-
-    fn skip(&mut self, kind: u8, depth: usize) -> Option<()> {
-        let depth = depth.checked_sub(1)?;
-        match kind {
-            1 | 2 => Some(()),
-            3 => self.pass(1),
-            4..=6 => self.varint().map(drop),
-            7 => self.pass(8),
-            8 => {
-                let len = self.varint()?;
-                self.pass(len)
-            }
-            9 | 10 => {
-                let byte = self.byte()?;
-                let len = if byte >> 4 == 15 { self.varint()? } else { u64::from(byte >> 4) };
-                // In lists a truth value is a byte.
-                let element = if matches!(byte & 15, 1 | 2) { 3 } else { byte & 15 };
-                (0..len).try_for_each(|_| self.skip(element, depth))
-            }
-            STRUCT => {
-                let mut id = 0;
-                loop {
-                    match self.field(&mut id)? {
-                        STOP => return Some(()),
-                        kind => self.skip(kind, depth)?,
-                    }
+impl Header {
+    /// `None` for what is no header, or one of an unknown kind of page, or of two kinds at once.
+    fn read(thrift: &mut Thrift<impl Read>) -> Option<Self> {
+        let (mut kind, mut uncompressed, mut compressed) = (-1, -1, -1);
+        // The number of the field that describes the page.
+        let mut described = None;
+        let (mut values, mut levels, mut is_compressed) = (-1, 0i64, true);
+        let mut visit = |path: &[i16], seen: Seen| {
+            match (path, seen) {
+                ([1], Seen::Number(number)) => kind = number,
+                ([2], Seen::Number(number)) => uncompressed = number,
+                ([3], Seen::Number(number)) => compressed = number,
+                ([5 | 7 | 8, 1], Seen::Number(number)) => values = number,
+                // The decoder adds up before it looks.
+                ([8, 5 | 6], Seen::Number(number)) if number < 0 => return Err(String::new()),
+                ([8, 5 | 6], Seen::Number(number)) => levels += number,
+                ([8, 7], Seen::Number(number)) => is_compressed = number == 1,
+                ([field @ 5..=8], Seen::End) if described.replace(*field).is_some() => {
+                    return Err(String::new());
                 }
+                _ => {}
             }
-            _ => None,
-        }
+            Ok(())
+        };
+        thrift.read(HEADER, &mut visit).ok()?;
+        let kind = match (kind, described) {
+            (0, Some(5)) | (3, Some(8)) => Kind::Data,
+            (2, Some(7)) => Kind::Dictionary,
+            _ => return None,
+        };
+        let bytes = |number: i64| u64::try_from(number).ok();
+        let (uncompressed, compressed) = (bytes(uncompressed)?, bytes(compressed)?);
+        let levels = bytes(levels).filter(|&levels| levels <= uncompressed)?;
+        Some(Self { kind, uncompressed, compressed, values: bytes(values)?, levels, is_compressed })
     }
 }
 
@@ -208,30 +219,53 @@ impl<R: Read> Thrift<R> {
 mod tests {
     use super::*;
 
-    fn page(bytes: &[u8]) -> Option<Page> {
-        Thrift { input: bytes }.page()
+    fn header(bytes: &[u8]) -> Option<Header> {
+        Header::read(&mut Thrift::new(bytes))
     }
 
     #[test]
     fn headers_are_read_and_what_does_not_matter_is_passed() {
         // type 0, sizes 100 and 50, crc, a data page of 7 values with statistics.
-        let header = [
+        let bytes = [
             0x15, 0, 0x15, 200, 1, 0x15, 100, 0x15, 2, 0x1c, 0x15, 14, 0x15, 0, 0x15, 6, 0x15, 6, 0x1c, 0x18,
             2, 9, 9, 0, 0, 0,
         ];
-        assert_eq!(page(&header), Some(Page { uncompressed: 100, compressed: 50, values: 7 }));
-        for cut in 0..header.len() {
-            assert_eq!(page(&header[..cut]), None, "{cut}");
+        let expected = Header {
+            kind: Kind::Data,
+            uncompressed: 100,
+            compressed: 50,
+            values: 7,
+            levels: 0,
+            is_compressed: true,
+        };
+        assert_eq!(header(&bytes), Some(expected));
+        for cut in 0..bytes.len() {
+            assert_eq!(header(&bytes[..cut]), None, "{cut}");
         }
+        // The second version: 3 and 4 bytes of levels, not compressed.
+        let second = [
+            0x15, 6, 0x15, 20, 0x15, 20, 0x5c, 0x15, 14, 0x15, 0, 0x15, 14, 0x15, 0, 0x15, 6, 0x15, 8, 0x12,
+            0, 0,
+        ];
+        let found = header(&second).unwrap();
+        assert_eq!((found.kind, found.values, found.levels, found.is_compressed), (Kind::Data, 7, 7, false));
     }
 
     #[test]
-    fn hostile_headers_end() {
-        let nested = [0x1c; 1000];
-        assert_eq!(page(&nested), None);
-        assert_eq!(page(&[0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]), None);
-        assert_eq!(page(&[0x19, 0xf5, 0xff, 0xff, 0xff, 0xff, 0x0f]), None);
-        assert_eq!(page(&[0xff; 64]), None);
-        assert_eq!(page(&[0x1b, 1, 0x55]), None);
+    fn headers_of_two_kinds_or_none_are_refused() {
+        let data = [0x2c, 0x15, 14, 0x15, 0, 0x15, 6, 0x15, 6, 0];
+        let dictionary = [0x15, 14, 0x15, 0, 0];
+        let sizes = |kind: u8| vec![0x15, kind, 0x15, 20, 0x15, 20];
+        assert!(header(&[&sizes(0)[..], &data, &[0]].concat()).is_some());
+        assert!(header(&[&sizes(4)[..], &[0x4c], &dictionary, &[0]].concat()).is_some());
+        assert_eq!(header(&[&sizes(4)[..], &data, &[0]].concat()), None, "a dictionary described as data");
+        assert_eq!(header(&[&sizes(0)[..], &data, &[0x2c], &dictionary, &[0]].concat()), None, "both");
+        assert_eq!(header(&[&sizes(2)[..], &[0x3c, 0, 0]].concat()), None, "an index");
+        assert_eq!(header(&[&sizes(0)[..], &[0]].concat()), None, "nothing");
+        assert_eq!(
+            header(&[&[0x15, 0, 0x15, 20, 0x15, 1][..], &data, &[0]].concat()),
+            None,
+            "a negative size"
+        );
     }
 }

@@ -1,8 +1,11 @@
-//! Rows as columns of a Parquet file. Pages and levels are checked first; then rows are decoded a few at a time, so few
-//! that what they may become in memory is bounded.
+//! Rows as columns of a Parquet file. Footer, pages and what is inside of them are checked first; then rows are decoded a
+//! few at a time, so few that what they may become in memory is bounded.
+//!
+//! ```text
+//!   thrift ─► footer ─► pages ─► contents ─► the decoder of the `parquet` crate, which trusts all of them
+//! ```
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -10,19 +13,20 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::basic::Type;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use super::{Fault, Source, cell, levels, pages};
+use super::contents::Sizes;
+use super::{Fault, Source, Stopped, cell, footer, pages};
 use crate::rest::RowReader;
 
 /// Bytes that rows decoded at one time may become.
 const BUDGET: u64 = 64 << 20;
+/// Bytes that one row may become: it can't be decoded in parts.
+const MAX_ROW: u64 = 256 << 20;
 /// Most rows decoded at one time.
 const MAX_BATCH: u64 = 1024;
-/// Largest footer: it describes every column of every group of rows.
-const MAX_FOOTER: u64 = 32 << 20;
-/// Most columns; collections have at most 256 fields.
-const MAX_COLUMNS: usize = 1024;
+/// Most bytes that the largest pages of all columns may have together: one of each is held at a time.
+const MAX_PAGES_AT_ONCE: u64 = 512 << 20;
 /// Most rows of one file.
 const MAX_ROWS: u64 = 1 << 32;
 /// The index of a pandas table, which is no field.
@@ -44,26 +48,26 @@ fn broken(error: &impl std::fmt::Display) -> Fault {
 }
 
 impl Table {
-    pub(super) fn open(file: File) -> Result<Self, Fault> {
+    pub(super) fn open(file: File, stopped: Stopped<'_>) -> Result<Self, Fault> {
         let len = file.metadata().map_err(|error| Fault::io(&error))?.len();
-        check_footer(&file, len)?;
+        let footer = footer::read(&file)?;
+        let metadata = ParquetMetaDataReader::decode_metadata(&footer).map_err(|error| broken(&error))?;
+        let metadata = Arc::new(metadata);
         // The types that some writers add are left aside: they say how to hold values in memory, and that is for us.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let loaded = ArrowReaderMetadata::load(&file, options).map_err(|error| broken(&error))?;
-        let metadata = Arc::clone(loaded.metadata());
+        let loaded = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options);
+        let loaded = loaded.map_err(|error| broken(&error))?;
         let rows = metadata.row_groups().iter().try_fold(0u64, |rows, group| {
             u64::try_from(group.num_rows()).ok().and_then(|more| rows.checked_add(more))
         });
         let rows = rows.filter(|&rows| rows <= MAX_ROWS);
         let rows = rows.ok_or_else(|| Fault::File(format!("a file holds at most {MAX_ROWS} rows")))?;
-        if metadata.file_metadata().schema_descr().num_columns() > MAX_COLUMNS {
-            return Err(Fault::File(format!("it has more than {MAX_COLUMNS} columns")));
-        }
         for field in loaded.schema().fields() {
             cell::check(field.data_type())
                 .map_err(|reason| Fault::File(format!("{}: {reason}", field.name())))?;
         }
-        let batch = batch_rows(&Arc::new(file.try_clone().map_err(|error| Fault::io(&error))?), &metadata)?;
+        let batch =
+            batch_rows(&Arc::new(file.try_clone().map_err(|error| Fault::io(&error))?), &metadata, stopped)?;
         let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file, loaded)
             .with_batch_size(batch)
             .build()
@@ -84,40 +88,32 @@ impl Table {
     }
 }
 
-/// Checks what stands at the end: the length of the footer.
-fn check_footer(file: &File, len: u64) -> Result<(), Fault> {
-    let mut end = [0; 8];
-    let at = len.checked_sub(8).ok_or_else(|| Fault::File("it is no Parquet file".into()))?;
-    file.read_exact_at(&mut end, at).map_err(|error| Fault::io(&error))?;
-    let [footer @ .., _, _, _, _] = end;
-    if !end.ends_with(b"PAR1") {
-        return Err(Fault::File("it is no Parquet file, is cut off, or is encrypted".into()));
-    }
-    if u64::from(u32::from_le_bytes(footer)) > MAX_FOOTER.min(at) {
-        return Err(Fault::File(format!("its footer is longer than {} bytes", MAX_FOOTER.min(at))));
-    }
-    Ok(())
-}
-
 /// How many rows may be decoded at one time.
-fn batch_rows(file: &Arc<File>, metadata: &ParquetMetaData) -> Result<usize, Fault> {
-    let largest = pages::check(file, metadata)?;
-    let mut row_bytes = 0u64;
+fn batch_rows(file: &Arc<File>, metadata: &ParquetMetaData, stopped: Stopped<'_>) -> Result<usize, Fault> {
+    let largest = pages::check(file, metadata, stopped)?;
+    let (mut row_bytes, mut page_bytes) = (0u64, 0u64);
     for (at, column) in metadata.file_metadata().schema_descr().columns().iter().enumerate() {
-        let mut elements = 1;
-        if column.max_rep_level() > 0 {
-            for group in metadata.row_groups() {
-                elements = levels::longest(file, group, at)?.max(elements);
-            }
+        let mut sizes = Sizes::PLAIN;
+        if Sizes::matter(column) {
+            metadata.row_groups().iter().try_for_each(|group| sizes.grow(file, group, at, stopped))?;
         }
         let width = match column.physical_type() {
-            // A value is no longer than its page; by way of a dictionary it can come any number of times.
-            Type::BYTE_ARRAY => largest.get(at).copied().unwrap_or(0),
+            Type::BYTE_ARRAY => sizes.value,
             Type::FIXED_LEN_BYTE_ARRAY => u64::try_from(column.type_length()).unwrap_or(0),
+            Type::INT96 => 12,
             _ => 8,
         };
         // Eight more for offsets and levels.
-        row_bytes = row_bytes.saturating_add(elements.saturating_mul(width.saturating_add(8)));
+        row_bytes = row_bytes.saturating_add(sizes.elements.saturating_mul(width.saturating_add(8)));
+        let page = largest.get(at).copied().unwrap_or(0);
+        page_bytes = page_bytes.saturating_add(page).saturating_add(sizes.lengths);
+    }
+    if page_bytes > MAX_PAGES_AT_ONCE {
+        return Err(Fault::File(format!("its columns have pages of {page_bytes} bytes together: too large")));
+    }
+    if row_bytes > MAX_ROW {
+        let reason = "the longest lists of the longest values of all columns together";
+        return Err(Fault::File(format!("its rows are too large: {reason} are more than {MAX_ROW} bytes")));
     }
     Ok((BUDGET / row_bytes.max(1)).clamp(1, MAX_BATCH) as usize)
 }
@@ -159,7 +155,7 @@ mod tests {
     use arrow_array::builder::{Float32Builder, ListBuilder, UInt8Builder};
     use arrow_array::{ArrayRef, Int64Array, StringArray};
     use parquet::arrow::ArrowWriter;
-    use parquet::basic::Compression;
+    use parquet::basic::{Compression, Encoding, GzipLevel};
     use parquet::file::properties::{WriterProperties, WriterVersion};
 
     use super::super::test_rows::read_all;
@@ -194,7 +190,7 @@ mod tests {
     fn read(bytes: &[u8]) -> Result<usize, String> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        match Table::open(file) {
+        match Table::open(file, &|| false) {
             Ok(mut table) => read_all(&mut table),
             Err(Fault::File(reason)) => Err(reason),
             Err(Fault::Row(error)) => Err(error.message),
@@ -222,13 +218,52 @@ mod tests {
             ]
         };
         for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
-            for compression in [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::LZ4_RAW] {
-                let properties =
-                    WriterProperties::builder().set_writer_version(version).set_compression(compression);
-                assert_eq!(read(&written(columns(), properties.build())), Ok(3000), "{compression}");
+            let gzip = Compression::GZIP(GzipLevel::default());
+            for compression in [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::LZ4_RAW, gzip] {
+                for dictionary in [true, false] {
+                    let properties = WriterProperties::builder()
+                        .set_writer_version(version)
+                        .set_compression(compression)
+                        .set_dictionary_enabled(dictionary);
+                    assert_eq!(read(&written(columns(), properties.build())), Ok(3000), "{compression}");
+                }
             }
         }
         assert_eq!(read(&plain(vec![("id", ids(0)), ("v", vectors(0, 2))])), Ok(0));
+    }
+
+    #[test]
+    fn texts_with_lengths_in_front_become_rows() {
+        let texts = |nulls: bool| -> ArrayRef {
+            let text =
+                |row: usize| (!nulls || !row.is_multiple_of(3)).then(|| "abcdefgh"[..row * 7 % 9].to_owned());
+            Arc::new((0..5000).map(text).collect::<StringArray>())
+        };
+        for encoding in [Encoding::DELTA_LENGTH_BYTE_ARRAY, Encoding::DELTA_BYTE_ARRAY] {
+            for (version, nulls) in [(WriterVersion::PARQUET_1_0, true), (WriterVersion::PARQUET_2_0, false)]
+            {
+                let properties = WriterProperties::builder()
+                    .set_writer_version(version)
+                    .set_dictionary_enabled(false)
+                    .set_data_page_size_limit(1000)
+                    .set_column_encoding("name".into(), encoding);
+                let columns = vec![("id", ids(5000)), ("v", vectors(5000, 2)), ("name", texts(nulls))];
+                assert_eq!(read(&written(columns, properties.build())), Ok(5000), "{encoding}");
+            }
+        }
+    }
+
+    #[test]
+    fn checks_end_when_somebody_asks_for_it() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&plain(vec![("id", ids(3)), ("v", vectors(3, 2))])).unwrap();
+        // At the first page, and at each one after it.
+        for pages in 0..4i64 {
+            let left = std::cell::Cell::new(pages);
+            let stopped = || left.replace(left.get() - 1) == 0;
+            let file = file.try_clone().unwrap();
+            assert!(matches!(Table::open(file, &stopped), Err(Fault::File(_))), "{pages}");
+        }
     }
 
     #[test]
