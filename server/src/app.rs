@@ -7,10 +7,10 @@ use axum::Router;
 use elanus_engine::Engine;
 use tokio::sync::Semaphore;
 
-use crate::auth::Auth;
+use crate::auth::{Asker, Auth, DEFAULT_DATABASE, Privilege, Target};
 use crate::config::Config;
 use crate::error::ApiError;
-use crate::images::ImageService;
+use crate::images::{ImageService, Permission};
 use crate::imports::Imports;
 use crate::jobs::Jobs;
 use crate::net::Shutdown;
@@ -44,10 +44,18 @@ impl std::fmt::Debug for App {
     }
 }
 
+impl App {
+    /// Whether who asks may make collections of the default database: in it are all that hold images.
+    pub(crate) fn may_create(&self, asker: &Asker) -> Permission {
+        let target = Target::Database { db: DEFAULT_DATABASE };
+        Ok(self.auth.authorize(asker, Privilege::CreateCollection, target)?)
+    }
+}
+
 /// All routes of the main port.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let limits = app.config.limits.clone();
-    let (auth, metrics) = (Arc::clone(&app.auth), Arc::clone(&app.metrics));
+    let (auth, engine, metrics) = (Arc::clone(&app.auth), Arc::clone(&app.engine), Arc::clone(&app.metrics));
     let routes = Router::new()
         .merge(crate::rest::routes())
         .merge(crate::status::routes())
@@ -59,8 +67,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(crate::reply::no_such_page)
         .with_state(app);
     // Whoever is not let in takes no room for a body.
-    let routes =
-        crate::auth::checked(crate::net::admitted(routes, &limits, &[crate::imports::UPLOAD_ROUTE]), auth);
+    let routes = crate::net::admitted(routes, &limits, &[crate::imports::UPLOAD_ROUTE]);
+    let routes = crate::auth::checked(routes, auth, engine);
     crate::net::guarded(routes, &metrics)
 }
 
@@ -77,8 +85,18 @@ pub async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let permit = BLOCKING.acquire().await.map_err(|_| ApiError::unavailable("the server is stopping"))?;
+    holding(permit, call).await
+}
+
+/// The same for a call that has a permit of another kind. It gives it back when it ends, not when the waiting ends.
+///
+/// # Errors
+/// As [`blocking`].
+pub(crate) async fn holding<P: Send + 'static, T: Send + 'static>(
+    permit: P,
+    call: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
     let run = move || {
-        // Given back when the call ends, not when the waiting ends.
         let _permit = permit;
         call()
     };

@@ -22,18 +22,27 @@ use crate::rest::spec::{Kind, Presence, Request};
 /// The members of a JSON object in their order, names unescaped, values raw.
 pub(crate) type Members<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
+/// Most members of an object of a request. Each costs many times its bytes; no request has reason for so many.
+const MAX_MEMBERS: usize = 10_000;
+
 /// Splits the text of a JSON object into its members.
 ///
 /// # Errors
 /// The parser's, also when the text is another JSON value.
 pub(crate) fn members(text: &str) -> serde_json::Result<Members<'_>> {
+    at_most(usize::MAX, text)
+}
+
+fn at_most(most: usize, text: &str) -> serde_json::Result<Members<'_>> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let members = deserializer.deserialize_map(MembersVisitor)?;
+    let members = deserializer.deserialize_map(MembersVisitor { most })?;
     deserializer.end()?;
     Ok(members)
 }
 
-struct MembersVisitor;
+struct MembersVisitor {
+    most: usize,
+}
 
 impl<'de> Visitor<'de> for MembersVisitor {
     type Value = Members<'de>;
@@ -45,6 +54,10 @@ impl<'de> Visitor<'de> for MembersVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Members::new();
         while let Some(Name(name)) = map.next_key()? {
+            if members.len() == self.most {
+                let message = format!("an object with more than {} keys", self.most);
+                return Err(serde::de::Error::custom(message));
+            }
             members.push((name, map.next_value()?));
         }
         Ok(members)
@@ -67,7 +80,7 @@ impl<'a> Object<'a> {
     /// Reads a whole body.
     ///
     /// # Errors
-    /// 1801 when it is empty, no JSON, no object, or has a key twice.
+    /// 1801 when it is empty, no JSON, no object, or has a key twice or too many keys.
     pub(crate) fn parse(request: &'static Request, body: &'a [u8]) -> Result<Self, ApiError> {
         if body.is_empty() {
             let message =
@@ -87,7 +100,7 @@ impl<'a> Object<'a> {
     }
 
     fn from_text(request: &'static Request, text: &'a str) -> Result<Self, ApiError> {
-        let members = members(text).map_err(bad_json)?;
+        let members = at_most(MAX_MEMBERS, text).map_err(bad_json)?;
         let mut seen = HashSet::with_capacity(members.len());
         if let Some((name, _)) = members.iter().find(|(name, _)| !seen.insert(name.to_ascii_lowercase())) {
             return Err(bad_json(format!("the key \"{name}\" appears twice")));
@@ -288,6 +301,24 @@ mod tests {
         }
         assert_eq!(Object::parse(&REQUEST, b"{\"a\":\"\xff\"}").unwrap_err().code, 1801);
         assert_eq!(refused(&"{\"a\":".repeat(100_000)).0, 1801);
+    }
+
+    #[test]
+    fn an_object_has_a_bounded_number_of_keys() {
+        let with = |keys: usize| {
+            let keys: Vec<String> = (0..keys).map(|n| format!("\"k{n}\":0")).collect();
+            format!("{{{}}}", keys.join(","))
+        };
+        assert_eq!(object(&with(MAX_MEMBERS)).members().len(), MAX_MEMBERS);
+        let (code, message) = refused(&with(MAX_MEMBERS + 1));
+        assert!(code == 1801 && message.contains("more than 10000 keys"), "{message}");
+        // Nothing after the last one that may be there is read.
+        assert!(refused(&with(MAX_MEMBERS + 1).replace('}', ",")).1.contains("more than 10000 keys"));
+        assert_eq!(
+            members(&with(MAX_MEMBERS + 1)).unwrap().len(),
+            MAX_MEMBERS + 1,
+            "what is stored has no such limit"
+        );
     }
 
     #[test]

@@ -230,7 +230,7 @@ impl RowJson<'_> {
             }
         };
         let wanted = |key: &str| match &self.rows.dynamic_keys {
-            DynamicKeys::All => true,
+            DynamicKeys::AllBut(declared) => declared.iter().all(|name| name != key),
             DynamicKeys::None => false,
             DynamicKeys::Only(keys) => keys.iter().any(|k| k == key),
         };
@@ -346,12 +346,19 @@ mod tests {
 
     #[test]
     fn a_row_is_key_distance_fields_undeclared_keys() {
-        let rows = rows(DynamicKeys::All);
+        let rows = rows(DynamicKeys::AllBut(vec!["id".into(), "v".into()]));
         let json = RowsJson { rows: &rows, distances: Some(&[0.5, 0.25]), form: Form::default() };
         assert_eq!(
             serde_json::to_string(&json).unwrap(),
             r#"[{"id":[7.0],"distance":0.5,"v":[0.1,1.0],"big":1152921504606846977,"o":{"a":[1,null]}},{"id":[8.0],"distance":0.25,"v":[2.0,3.5]}]"#
         );
+    }
+
+    #[test]
+    fn a_key_that_was_declared_later_is_the_field_alone() {
+        let map =
+            hit_json(&rows(DynamicKeys::AllBut(vec!["id".into(), "v".into(), "o".into()])), 0, None, false);
+        assert_eq!(map.keys().collect::<Vec<_>>(), ["id", "v", "big", "distance"]);
     }
 
     #[test]

@@ -220,6 +220,56 @@ def test_slow_bodies_hold_few_bytes_and_nobody_up(server, unharmed):
         assert all(closed_within(connection, BODY_TIMEOUT + 20) for connection in slow)
 
 
+@pytest.fixture
+def narrow(tmp_path):
+    """A server with room for two bodies of full size."""
+    server = started(tmp_path, max_body_bytes=4 * MIB, max_bodies_bytes=8 * MIB)
+    yield server
+    server.kill()
+
+
+def large_insert(first):
+    text = "x" * 50_000
+    rows = [{"id": first + i, "vector": [0, 0, 0, 0], "text": text} for i in range(70)]
+    return json.dumps({"collectionName": "victim", "data": rows}).encode()
+
+
+def send_most(connection, body):
+    with contextlib.suppress(OSError):
+        connection.sendall(request(body, "entities/insert")[:-100])
+
+
+def test_bodies_that_stop_before_their_end_keep_nobody_out(narrow):
+    body = large_insert(1_000)
+    assert 3 * MIB < len(body) < 4 * MIB
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            connection = stack.enter_context(connect(narrow))
+            # Most of them have to wait until there is room for what they send.
+            threading.Thread(target=send_most, args=[connection, body], daemon=True).start()
+        for _ in range(50):
+            is_well(narrow)
+        assert narrow.post("/v2/vectordb/entities/insert", data=body).json()["code"] == 0
+
+
+def test_many_large_bodies_in_little_room_all_succeed(narrow):
+    def load(number):
+        answer = requests.post(
+            f"{narrow.url}/v2/vectordb/entities/insert", data=large_insert(1_000 * (number + 1)), timeout=PATIENCE
+        )
+        return answer.status_code, answer.json()["code"]
+
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        assert set(pool.map(load, range(48))) == {(200, 0)}
+    assert narrow.count("victim") == ROWS + 48 * 70
+
+
+def test_an_object_with_very_many_keys(server, unharmed):
+    unharmed(256)
+    body = b"{" + b",".join(b'"%x":0' % i for i in range(4_000_000)) + b"}"
+    refused(post(server, body), 1801)
+
+
 def test_slow_readers_hold_little(server, unharmed):
     """Ask for much and read nothing: the server must not hold up others, nor pile up answers."""
     unharmed(256)

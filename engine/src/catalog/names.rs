@@ -60,6 +60,17 @@ impl Engine {
         }
     }
 
+    /// The own name of the collection that a client means by a name or an alias; the name itself where there is neither.
+    /// Waits for nothing and opens nothing.
+    pub fn own_name(&self, database: &str, name: &str) -> String {
+        let known = qualified(database, name);
+        if self.slots.has(&known) {
+            return name.to_owned();
+        }
+        let names = self.names.read();
+        names.aliases.get(&known).map_or(name, |target| split(target).1).to_owned()
+    }
+
     /// Names of a database's collections, sorted, those not opened included.
     ///
     /// # Errors

@@ -159,6 +159,10 @@ impl Slots {
         self.state.lock().slots.len()
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.state.lock().slots.contains_key(name)
+    }
+
     pub(super) fn names(&self) -> Vec<String> {
         self.state.lock().slots.keys().cloned().collect()
     }

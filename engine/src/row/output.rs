@@ -16,8 +16,9 @@ pub enum DynamicKeys {
     None,
     /// Just these, where a row has them.
     Only(Vec<String>),
-    /// Every one.
-    All,
+    /// Every one but these: fields that were declared when rows had undeclared keys of the same name already. Whoever asks
+    /// for the name gets the field.
+    AllBut(Vec<String>),
 }
 
 /// The fields of an answer, resolved against a schema. The primary key is always among them.
@@ -40,6 +41,7 @@ impl Projection {
     pub fn resolve<S: AsRef<str>>(schema: &Schema, names: &[S]) -> Result<Self> {
         let mut wanted = vec![false; schema.fields().len()];
         let mut dynamic = DynamicKeys::None;
+        let all = || DynamicKeys::AllBut(schema.fields().iter().map(|field| field.name.clone()).collect());
         for name in names.iter().map(AsRef::as_ref) {
             match schema.field(name) {
                 Some((_, field)) if field.function_output => {
@@ -53,15 +55,15 @@ impl Projection {
                     let shown = schema.fields().iter().map(|field| !field.function_output);
                     wanted.iter_mut().zip(shown).for_each(|(wanted, shown)| *wanted |= shown);
                     if schema.dynamic() {
-                        dynamic = DynamicKeys::All;
+                        dynamic = all();
                     }
                 }
                 None if !schema.dynamic() => {
                     return Err(EngineError::FieldNotFound { name: name.to_owned() });
                 }
-                None if name == DYNAMIC_FIELD => dynamic = DynamicKeys::All,
+                None if name == DYNAMIC_FIELD => dynamic = all(),
                 None => match &mut dynamic {
-                    DynamicKeys::All => {}
+                    DynamicKeys::AllBut(_) => {}
                     DynamicKeys::Only(keys) => keys.push(name.to_owned()),
                     DynamicKeys::None => dynamic = DynamicKeys::Only(vec![name.to_owned()]),
                 },

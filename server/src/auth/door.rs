@@ -10,6 +10,7 @@ use axum::http::header::{HOST, HeaderMap, HeaderValue, ORIGIN, WWW_AUTHENTICATE}
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use elanus_engine::Engine;
 
 use super::routes::{self, DATABASE, Need};
 use super::{Asker, Auth, Credentials, Target, credentials};
@@ -21,15 +22,22 @@ const MILVUS_PREFIX: &str = "/v2/vectordb/";
 const ASK_BROWSER: HeaderValue = HeaderValue::from_static("Basic realm=\"Elanus\", charset=\"UTF-8\"");
 
 /// Puts the door in front of all routes, their fallback included.
-pub(crate) fn checked(router: Router, auth: Arc<Auth>) -> Router {
-    router.layer(from_fn_with_state(auth, enter))
+pub(crate) fn checked(router: Router, auth: Arc<Auth>, engine: Arc<Engine>) -> Router {
+    router.layer(from_fn_with_state(Door { auth, engine }, enter))
 }
 
-async fn enter(State(auth): State<Arc<Auth>>, mut request: Request, next: Next) -> Response {
+#[derive(Clone)]
+struct Door {
+    auth: Arc<Auth>,
+    /// Knows which names are aliases.
+    engine: Arc<Engine>,
+}
+
+async fn enter(State(door): State<Door>, mut request: Request, next: Next) -> Response {
     let milvus = request.uri().path().starts_with(MILVUS_PREFIX);
     let credentials = Credentials::of_headers(request.headers());
-    let checked = match auth.authenticate(credentials).await {
-        Ok(asker) => allowed(&auth, &asker, &request, milvus).map(|()| asker),
+    let checked = match door.auth.authenticate(credentials).await {
+        Ok(asker) => allowed(&door, &asker, &request, milvus).map(|()| asker),
         Err(error) => Err(error),
     };
     match checked {
@@ -48,7 +56,8 @@ async fn enter(State(auth): State<Arc<Auth>>, mut request: Request, next: Next) 
     }
 }
 
-fn allowed(auth: &Auth, asker: &Asker, request: &Request, milvus: bool) -> Result<(), ApiError> {
+fn allowed(door: &Door, asker: &Asker, request: &Request, milvus: bool) -> Result<(), ApiError> {
+    let auth = &door.auth;
     if !auth.is_enabled() {
         return Ok(());
     }
@@ -62,7 +71,8 @@ fn allowed(auth: &Auth, asker: &Asker, request: &Request, milvus: bool) -> Resul
     let template = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     match routes::need(request.method(), template, request.uri().path()) {
         Need::Login => Ok(()),
-        Need::On(privilege, name) => {
+        Need::On(privilege, named) => {
+            let name = door.engine.own_name(DATABASE, &named);
             let target = Target::Collection { db: DATABASE, name: &name };
             Ok(auth.authorize(asker, privilege, target)?)
         }

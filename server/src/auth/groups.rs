@@ -7,6 +7,7 @@ use super::Auth;
 use super::error::{AuthError, Result};
 use super::name::check_name;
 use super::privilege::{Privilege, built_in_holds, built_in_level};
+use super::roles::ALL;
 use super::store::Table;
 
 /// Groups there may be.
@@ -25,7 +26,7 @@ impl Auth {
     /// `Invalid` for a name against the rules or taken by a group or a privilege, or one group too many; `Storage`.
     pub fn create_group(&self, name: &str) -> Result<()> {
         check_name(name, "privilege group name")?;
-        if built_in_level(name).is_some() || Privilege::named(name).is_some() {
+        if built_in_level(name).is_some() || Privilege::named(name).is_some() || name == ALL {
             return Err(AuthError::Invalid(format!(
                 "privilege group name [{name}] is defined by built in privileges or privilege groups in system"
             )));

@@ -10,6 +10,8 @@
 //! `store` keeps the one table of users, roles and groups, durably; `users`, `roles` and `groups` are the calls that
 //! change it; `gate` is the one place that decides; `privilege` names the rights. gRPC will call the same methods.
 //!
+//! `turns` keeps those who make this server hash passwords from keeping everybody else out.
+//!
 //! What must stay true: no password and no hash is ever in a log, an error or an answer; a wrong password and an unknown
 //! user are told apart by nothing, not even by time; what is not known to be allowed is refused.
 
@@ -24,6 +26,7 @@ mod privilege;
 mod roles;
 mod routes;
 mod store;
+mod turns;
 mod users;
 
 use std::path::Path;
@@ -31,7 +34,6 @@ use std::sync::Arc;
 
 use elanus_storage::Vfs;
 use elanus_storage::data_dir::DataDir;
-use tokio::sync::Semaphore;
 
 pub use credentials::Credentials;
 pub(crate) use door::checked;
@@ -43,13 +45,15 @@ pub(crate) use password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
 pub use privilege::{Level, ObjectType, Privilege};
 pub use roles::{GrantRequest, RoleInfo};
 pub use store::Grant;
+pub(crate) use turns::Turn;
 pub use users::UserInfo;
 
 use error::Result;
 use password::{DEFAULT_ROOT_PASSWORD, Remembered};
 use store::{PUBLIC, ROOT, Store, Table};
+use turns::Turns;
 
-use crate::app::blocking;
+use crate::app::holding;
 use crate::config::AuthConfig;
 use crate::error::{ApiError, StartError};
 
@@ -78,8 +82,8 @@ pub struct Auth {
     exposed: bool,
     store: Store,
     remembered: Remembered,
-    /// One password is checked at a time; more wait here, without holding a thread.
-    checks: Semaphore,
+    /// One password is hashed at a time; more wait here, without holding a thread.
+    turns: Turns,
 }
 
 impl Auth {
@@ -116,7 +120,7 @@ impl Auth {
             exposed,
             store: Store::open(data.vfs(), data.root(), first)?,
             remembered: Remembered::new()?,
-            checks: Semaphore::new(1),
+            turns: Turns::new(),
         })
     }
 
@@ -166,7 +170,7 @@ impl Auth {
     /// Who asks, from what the request says of it; anybody when authorization is off.
     ///
     /// # Errors
-    /// 1800 when the credentials are missing or wrong.
+    /// 1800 when the credentials are missing or wrong; 503 when too many are being checked.
     pub async fn authenticate(
         self: &Arc<Self>,
         credentials: Option<Credentials>,
@@ -178,14 +182,24 @@ impl Auth {
         if let Some(asker) = self.recognize(&credentials) {
             return Ok(asker);
         }
-        let stopping = |_| ApiError::unavailable("the server is stopping");
-        let _one_at_a_time = self.checks.acquire().await.map_err(stopping)?;
+        let turn = self.turns.of(&credentials.user).await?;
         // Another request of the same user may have been checked meanwhile.
         if let Some(asker) = self.recognize(&credentials) {
             return Ok(asker);
         }
         let auth = Arc::clone(self);
-        blocking(move || Ok(auth.verify(&credentials)?)).await
+        holding(turn, move || Ok(auth.verify(&credentials)?)).await
+    }
+
+    /// The turn of who asks for something that takes hashing a password. To be had before that, and held during it.
+    ///
+    /// # Errors
+    /// 503 when too many wait.
+    pub(crate) async fn turn(&self, asker: &Asker) -> std::result::Result<Turn, ApiError> {
+        match asker {
+            Asker::User(user) => self.turns.of(user).await,
+            Asker::Anybody => self.turns.of("").await,
+        }
     }
 
     /// The user, if this password was found right before. Takes microseconds.

@@ -1,6 +1,7 @@
 //! Passwords: how they are stored (argon2id, each with a salt of its own), and how a request's is checked. A check takes
-//! some 20 ms and 19 MiB on purpose, so one runs at a time, and the last password that was right is remembered for each
-//! user: as a keyed digest, never as text, and bound to the stored hash, so that it is forgotten with it.
+//! some 20 ms and 19 MiB on purpose, so requests take [turns](super::turns), and the last password that was right is
+//! remembered for each user: as a keyed digest, never as text, and bound to the stored hash, so that it is forgotten with
+//! it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,7 +10,7 @@ use argon2::Argon2;
 use argon2::password_hash::rand_core::{OsRng, RngCore};
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use hmac::{Hmac, Mac};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use serde::Deserialize;
 use sha2::Sha256;
 
@@ -25,9 +26,6 @@ pub(crate) const MAX_PASSWORD_BYTES: usize = 72;
 /// parameters, and of no password.
 const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-
-/// One at a time: memory and processor that strangers can make this server spend are limited by it.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A word of the configuration that no log may show.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -73,14 +71,12 @@ pub(super) fn check(password: &str) -> Result<()> {
 pub(super) fn hash(password: &str) -> Result<String> {
     let internal = |error: argon2::password_hash::Error| AuthError::Internal(error.to_string());
     let salt = SaltString::encode_b64(&random::<16>()?).map_err(internal)?;
-    let _one = ONE_AT_A_TIME.lock();
     let hash = Argon2::default().hash_password(password.as_bytes(), &salt).map_err(internal)?;
     Ok(hash.to_string())
 }
 
 /// Whether a password is the one of a stored text; `None` for a user who is not there. Always takes some 20 ms.
 pub(super) fn verify(stored: Option<&str>, password: &str) -> bool {
-    let _one = ONE_AT_A_TIME.lock();
     let matches = |text: &str| {
         PasswordHash::new(text)
             .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())

@@ -14,7 +14,7 @@ const MAX_ROLES: usize = 10;
 /// Grants a role may have.
 const MAX_GRANTS: usize = 4096;
 /// Another name for `*`, as a privilege.
-const ALL: &str = "All";
+pub(super) const ALL: &str = "All";
 
 /// A role as others may see it.
 #[derive(Debug, Clone, PartialEq, Eq)]

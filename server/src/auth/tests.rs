@@ -5,6 +5,9 @@ use axum::body::Body;
 use axum::extract::{Extension, Request};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::routing::{any, get};
+use elanus_engine::collection::Definition;
+use elanus_engine::schema::{DataType, Field, Schema};
+use elanus_engine::{Engine, EngineOptions};
 use elanus_storage::data_dir;
 use tower::ServiceExt as _;
 
@@ -70,14 +73,14 @@ fn an_exposed_server_does_not_start_with_the_password_everybody_knows() {
     assert!(open(folder.path(), &config(true, None), false).unwrap().has_default_password());
     let auth = open(folder.path(), &config(true, Some("rootpass")), true).unwrap();
     assert!(!auth.has_default_password());
-    let back = auth.update_password(ROOT, "rootpass", "Milvus");
+    let back = auth.update_password(ROOT, "rootpass", "Milvus", None);
     assert!(matches!(back, Err(AuthError::Invalid(_))));
 }
 
 #[tokio::test]
 async fn the_configured_password_never_replaces_a_chosen_one() {
     let (folder, auth) = on();
-    auth.update_password(ROOT, "rootpass", "chosen").unwrap();
+    auth.update_password(ROOT, "rootpass", "chosen", None).unwrap();
     drop(auth);
     let auth = open(folder.path(), &config(true, Some("another")), true).unwrap();
     assert!(who(&auth, "root:chosen").await.is_ok() && who(&auth, "root:another").await.is_err());
@@ -101,15 +104,15 @@ async fn a_changed_password_and_a_dropped_user_are_forgotten_at_once() {
     auth.create_user("u", "password", "").unwrap();
     assert!(who(&auth, "u:password").await.is_ok() && who(&auth, "u:password").await.is_ok());
     let asker = Asker::User("u".into());
-    let wrong = auth.update_password("u", "passwore", "password2").unwrap_err();
+    let wrong = auth.update_password("u", "passwore", "password2", None).unwrap_err();
     assert_eq!(wrong.to_string(), "old password not correct for u: not authenticated");
-    let unknown = auth.update_password("x", "password", "password2").unwrap_err();
+    let unknown = auth.update_password("x", "password", "password2", None).unwrap_err();
     assert!(matches!(unknown, AuthError::WrongPassword { .. }));
-    auth.update_password("u", "password", "password2").unwrap();
+    auth.update_password("u", "password", "password2", None).unwrap();
     assert_eq!(who(&auth, "u:password").await, Err(1800));
     assert!(who(&auth, "u:password2").await.is_ok());
-    assert!(auth.update_password("u", "", "password3").is_err(), "not even by root");
-    auth.update_password("u", "password2", "password3").unwrap();
+    assert!(auth.update_password("u", "", "password3", None).is_err(), "not even by root");
+    auth.update_password("u", "password2", "password3", None).unwrap();
     assert!(who(&auth, "u:password3").await.is_ok() && who(&auth, "u:password2").await.is_err());
     auth.drop_user("u").unwrap();
     assert_eq!(who(&auth, "u:password3").await, Err(1800));
@@ -216,7 +219,7 @@ fn groups_are_made_granted_and_kept_while_in_use() {
     let (_folder, auth) = on();
     auth.create_role("r", "").unwrap();
     auth.create_group("mine").unwrap();
-    for taken in ["mine", "Search", "ClusterAdmin", "1x"] {
+    for taken in ["mine", "Search", "ClusterAdmin", "All", "1x"] {
         assert!(auth.create_group(taken).is_err(), "{taken}");
     }
     auth.add_to_group("mine", &["Search".into(), "DatabaseReadOnly".into()]).unwrap();
@@ -233,15 +236,26 @@ fn groups_are_made_granted_and_kept_while_in_use() {
     assert!(auth.drop_group("ClusterAdmin").is_err() && auth.list_groups().is_empty());
 }
 
+/// An engine in a folder of its own.
+fn engine() -> (tempfile::TempDir, Arc<Engine>) {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::open(data_dir::open(folder.path()).unwrap(), EngineOptions::default()).unwrap();
+    (folder, engine)
+}
+
 /// Some routes behind the door; each answers with who asked.
 fn behind_the_door(auth: &Arc<Auth>) -> Router {
+    behind(auth, engine().1)
+}
+
+fn behind(auth: &Arc<Auth>, engine: Arc<Engine>) -> Router {
     let name = |Extension(asker): Extension<Asker>| async move { format!("{asker:?}") };
     let router = Router::new()
         .route("/", get(name))
         .route("/v1/images/{collection}", any(name))
         .route("/v2/vectordb/users/list", any(name))
         .fallback(|| async { StatusCode::NOT_FOUND });
-    checked(router, Arc::clone(auth))
+    checked(router, Arc::clone(auth), engine)
 }
 
 async fn answer(router: &Router, method: Method, path: &str, credentials: &str) -> (u16, HeaderMap, String) {
@@ -290,6 +304,42 @@ async fn other_routes_take_a_privilege() {
     assert_eq!(status, 403);
     assert!(body.contains("PrivilegeInsert: permission deny to u in the `default` database"), "{body}");
     assert_eq!(answer(&router, Method::POST, "/v1/images/c", "root:rootpass").await.0, 200);
+}
+
+#[tokio::test]
+async fn the_door_judges_a_collection_and_not_its_alias() {
+    let (_folder, auth) = on();
+    auth.create_user("u", "password", "").unwrap();
+    auth.create_role("r", "").unwrap();
+    auth.grant_role("u", "r").unwrap();
+    auth.grant(&ROOT_ASKS(), "r", v2("CollectionReadOnly", "default", "open")).unwrap();
+    let (_data, engine) = engine();
+    let fields = || {
+        vec![Field::new("id", DataType::Int64).primary(false), Field::new("v", DataType::FloatVector).dim(2)]
+    };
+    for name in ["secret", "mine"] {
+        let schema = Schema::new(fields(), false, "").unwrap();
+        engine.create(Definition::new(name, schema)).unwrap();
+    }
+    engine.set_alias("default", "secret", "open", false).unwrap();
+    let router = behind(&auth, Arc::clone(&engine));
+    let status = async |path| answer(&router, Method::GET, path, "u:password").await.0;
+    assert_eq!(status("/v1/images/open").await, 403, "the right is one on another's former name");
+    auth.grant(&ROOT_ASKS(), "r", v2("CollectionReadOnly", "default", "mine")).unwrap();
+    engine.set_alias("default", "mine", "current", false).unwrap();
+    assert_eq!(status("/v1/images/current").await, 200);
+    assert_eq!(status("/v1/images/secret").await, 403);
+}
+
+#[test]
+fn a_description_against_the_rules_leaves_the_password() {
+    let (_folder, auth) = on();
+    auth.create_user("u", "password", "before").unwrap();
+    let long = "x".repeat(5000);
+    let refused = auth.update_password("u", "password", "password2", Some(&long));
+    assert!(matches!(refused, Err(AuthError::Invalid(_))));
+    auth.update_password("u", "password", "password2", Some("after")).unwrap();
+    assert_eq!(auth.describe_user("u").unwrap().description, "after");
 }
 
 #[tokio::test]

@@ -69,12 +69,15 @@ impl Auth {
         Ok(())
     }
 
-    /// Gives a user another password, if `old` is the present one. That goes for root, too, as in Milvus.
+    /// Gives a user another password, if `old` is the present one, and another description, if one is given: both or
+    /// none. That goes for root, too, as in Milvus.
     ///
     /// # Errors
-    /// `Invalid` for a new password against the rules; `WrongPassword`, also when there is no such user; `Storage`.
-    pub fn update_password(&self, name: &str, old: &str, new: &str) -> Result<()> {
+    /// `Invalid` for a new password or a description against the rules; `WrongPassword`, also when there is no such
+    /// user; `Storage`.
+    pub fn update_password(&self, name: &str, old: &str, new: &str, description: Option<&str>) -> Result<()> {
         password::check(new)?;
+        description.map_or(Ok(()), check_description)?;
         if name == ROOT && new == DEFAULT_ROOT_PASSWORD && self.exposed {
             let message = "root cannot have the password that every Milvus begins with while other machines can \
                            reach this server";
@@ -89,7 +92,11 @@ impl Auth {
         self.store.change(|table| {
             // The password that was checked must still be the one: somebody else may have changed it meanwhile.
             let user = table.users.get_mut(name).filter(|user| Some(&user.hash) == stored.as_ref());
-            user.ok_or_else(wrong)?.hash = hash;
+            let user = user.ok_or_else(wrong)?;
+            user.hash = hash;
+            if let Some(description) = description {
+                description.clone_into(&mut user.description);
+            }
             Ok(())
         })?;
         self.remembered.forget(name);

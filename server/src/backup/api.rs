@@ -1,6 +1,6 @@
 //! `POST /backup` and `POST /restore` on the admin port. They name paths of the server's machine, so they are only taken
 //! where the admin port is reachable from that machine alone, or for paths below `backup_root`; and never from a web
-//! page, which can't send the header that they ask for.
+//! page, which can't send the header that they ask for. With authorization on it takes a user who may do everything.
 
 use std::path::{Component, Path};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use axum::routing::post;
 
 use super::{BackupRequest, RestoreRequest, make, restore_collection};
 use crate::app::{App, blocking};
+use crate::auth::Credentials;
 use crate::error::ApiError;
 use crate::reply;
 
@@ -43,7 +44,7 @@ async fn backup(
     headers: &HeaderMap,
     request: BackupRequest,
 ) -> Result<serde_json::Value, ApiError> {
-    let app = allowed(app, headers, &request.target)?;
+    let app = allowed(app, headers, &request.target).await?;
     let info = blocking(move || make(&app.engine, &app.images, &app.config.data, &request.target)).await?;
     serde_json::to_value(info).map_err(|e| ApiError::internal(e.to_string()))
 }
@@ -53,7 +54,7 @@ async fn restore(
     headers: &HeaderMap,
     request: RestoreRequest,
 ) -> Result<serde_json::Value, ApiError> {
-    let app = allowed(app, headers, &request.source)?;
+    let app = allowed(app, headers, &request.source).await?;
     let name = request.new_name.unwrap_or_else(|| request.collection.clone());
     let restored = name.clone();
     let rows = blocking(move || {
@@ -63,11 +64,15 @@ async fn restore(
     Ok(serde_json::json!({"collection": name, "rows": rows.await?}))
 }
 
-/// The server, if it is open and this request may name this path.
-fn allowed(app: Option<Arc<App>>, headers: &HeaderMap, path: &Path) -> Result<Arc<App>, ApiError> {
+/// The server, if it is open, who asks may see all it holds, and this request may name this path.
+async fn allowed(app: Option<Arc<App>>, headers: &HeaderMap, path: &Path) -> Result<Arc<App>, ApiError> {
     let app = app.ok_or_else(|| ApiError::unavailable("the server is loading"))?;
     if !headers.contains_key(ADMIN_HEADER) || !names_an_address(headers) {
         return Err(ApiError::forbidden(format!("this needs the header {ADMIN_HEADER} and no host name")));
+    }
+    let asker = app.auth.authenticate(Credentials::of_headers(headers)).await?;
+    if !app.auth.is_superuser(&asker) {
+        return Err(ApiError::forbidden("this takes root, or a user with the role admin"));
     }
     let plain = path.components().all(|part| !matches!(part, Component::ParentDir | Component::CurDir));
     // Where it really leads, links followed, as far as it is there.

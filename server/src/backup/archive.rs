@@ -1,7 +1,8 @@
 //! A backup as one file: a plain tar archive, which any tool can look into. What is inside carries its own checksums.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{BufReader, BufWriter, Write};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use elanus_engine::catalog::BACKUP_FILE;
@@ -11,6 +12,9 @@ use super::failed;
 use crate::error::ApiError;
 
 const BUFFER: usize = 1 << 20;
+/// Nobody else reads an archive, or what comes out of one.
+const FILE_MODE: u32 = 0o600;
+const OTHERS: u32 = 0o077;
 
 /// Packs the folder `from` into the file `target`, which appears whole or not at all.
 pub(super) fn pack(from: &Path, target: &Path) -> Result<(), ApiError> {
@@ -30,9 +34,12 @@ pub(super) fn pack(from: &Path, target: &Path) -> Result<(), ApiError> {
 
 fn pack_into(from: &Path, file: &Path) -> std::io::Result<()> {
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
+        DiskVfs.create_dir_all(folder).map_err(std::io::Error::other)?;
     }
-    let mut archive = tar::Builder::new(BufWriter::with_capacity(BUFFER, File::create(file)?));
+    let created = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(file)?;
+    // A file that an earlier attempt had left keeps the mode it had.
+    created.set_permissions(Permissions::from_mode(FILE_MODE))?;
+    let mut archive = tar::Builder::new(BufWriter::with_capacity(BUFFER, created));
     // Hard links to one file become two whole copies: an archive stands for itself.
     for entry in DiskVfs.list(from).map_err(std::io::Error::other)? {
         let path = from.join(&entry.name);
@@ -62,8 +69,9 @@ pub(super) fn unpack(file: &Path, into: &Path) -> Result<(), ApiError> {
 }
 
 fn unpack_into(file: &Path, into: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(into)?;
+    DiskVfs.create_dir_all(into).map_err(std::io::Error::other)?;
     let mut archive = tar::Archive::new(BufReader::with_capacity(BUFFER, File::open(file)?));
+    archive.set_mask(OTHERS);
     let mut entries = 0;
     for entry in archive.entries()? {
         let mut entry = entry?;
@@ -95,4 +103,28 @@ fn sync_tree(folder: &Path) -> std::io::Result<()> {
         }
     }
     DiskVfs.sync_dir(folder).map_err(std::io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_reads_an_archive_or_what_comes_out_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("from");
+        std::fs::create_dir_all(from.join("images")).unwrap();
+        for name in [BACKUP_FILE, "images/one"] {
+            std::fs::write(from.join(name), "x").unwrap();
+            // As earlier versions left them.
+            std::fs::set_permissions(from.join(name), Permissions::from_mode(0o644)).unwrap();
+        }
+        let (archive, into) = (dir.path().join("backups/a.tar"), dir.path().join("into"));
+        pack(&from, &archive).unwrap();
+        unpack(&archive, &into).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&archive), 0o600);
+        assert_eq!((mode(&into), mode(&into.join("images"))), (0o700, 0o700));
+        assert_eq!((mode(&into.join(BACKUP_FILE)), mode(&into.join("images/one"))), (0o600, 0o600));
+    }
 }

@@ -1,6 +1,7 @@
 //! Backups of a running server, and the way back. A backup is a complete data directory in a folder, or the same in one
 //! archive file (tar). It is put together beside the data, by hard links where the disk allows it, and then moved,
-//! copied or packed to where it is wanted; writers stop only for a moment.
+//! copied or packed to where it is wanted; writers stop only for a moment. Nobody but the user whom the program runs as
+//! can read it, wherever it lies.
 //!
 //! The command line asks a running server on its admin port ([`api`]); a server that does not run needs none.
 
@@ -17,6 +18,7 @@ pub(crate) use make::make;
 pub(crate) use request::{BackupRequest, RestoreRequest};
 pub(crate) use restore::{restore_collection, restore_directory};
 
+use elanus_storage::{DiskVfs, Vfs as _};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::ApiError;
@@ -45,7 +47,7 @@ impl Staging {
         static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let folder = root.join(STAGING);
-        std::fs::create_dir_all(&folder).map_err(|e| failed("make", &folder, &e))?;
+        DiskVfs.create_dir_all(&folder)?;
         Ok(Self { path: folder.join(format!("{}-{number}", std::process::id())) })
     }
 }

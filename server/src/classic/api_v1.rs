@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Extension, Path, Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -11,6 +11,7 @@ use axum::{Json, Router};
 
 use super::{answer, table};
 use crate::app::App;
+use crate::auth::Asker;
 use crate::error::ApiError;
 use crate::images::intake::{self, Form};
 use crate::images::original_response;
@@ -33,9 +34,13 @@ async fn read(app: &App, request: Request) -> Result<Form, ApiError> {
     intake::read(request, app.config.limits.max_body_bytes).await
 }
 
-async fn train(State(app): State<Arc<App>>, request: Request) -> Result<&'static str, ApiError> {
+async fn train(
+    State(app): State<Arc<App>>,
+    Extension(asker): Extension<Asker>,
+    request: Request,
+) -> Result<&'static str, ApiError> {
     let form = read(&app, request).await?;
-    table::load(&app, &form).await?;
+    table::load(&app, &asker, &form).await?;
     Ok("Start")
 }
 

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 
 use super::{answer, table};
 use crate::app::App;
+use crate::auth::Asker;
 use crate::error::ApiError;
 use crate::images::intake::{self, Form};
 use crate::images::original_response;
@@ -38,9 +39,13 @@ async fn read(app: &App, request: Request) -> Result<Form, ApiError> {
 }
 
 /// As the old server, this answers when everything is loaded. A client that goes away does not stop the import.
-async fn load(State(app): State<Arc<App>>, request: Request) -> Result<Json<&'static str>, ApiError> {
+async fn load(
+    State(app): State<Arc<App>>,
+    Extension(asker): Extension<Asker>,
+    request: Request,
+) -> Result<Json<&'static str>, ApiError> {
     let form = read(&app, request).await?;
-    let job = table::load(&app, &form).await?;
+    let job = table::load(&app, &asker, &form).await?;
     ended(&app, &job).await?;
     Ok(Json("Successfully loaded data!"))
 }
@@ -65,7 +70,11 @@ async fn ended(app: &App, job: &Job) -> Result<(), ApiError> {
     }
 }
 
-async fn upload(State(app): State<Arc<App>>, request: Request) -> Result<Json<String>, ApiError> {
+async fn upload(
+    State(app): State<Arc<App>>,
+    Extension(asker): Extension<Asker>,
+    request: Request,
+) -> Result<Json<String>, ApiError> {
     let mut form = read(&app, request).await?;
     if form.text(&["url"])?.is_some_and(|url| !url.is_empty()) {
         return Err(ApiError::invalid(
@@ -74,7 +83,7 @@ async fn upload(State(app): State<Arc<App>>, request: Request) -> Result<Json<St
     }
     let table = table::name(&form, &["table_name", "Table"])?;
     let file = form.single_file()?;
-    let mut added = app.images.add(&table, vec![file], Vec::new()).await?;
+    let mut added = app.images.add(&table, vec![file], Vec::new(), app.may_create(&asker)).await?;
     match (added.ids.pop(), added.refused.pop()) {
         (Some(id), _) => Ok(Json(format!("Successfully loaded data: {id}"))),
         (None, Some(refused)) => Err(refused.error.within(&refused.name)),

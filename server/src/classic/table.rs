@@ -7,6 +7,7 @@ use elanus_engine::EngineError;
 use elanus_engine::collection::DEFAULT_DATABASE;
 
 use crate::app::{App, blocking};
+use crate::auth::Asker;
 use crate::error::ApiError;
 use crate::images::intake::Form;
 use crate::images::{Query, Similar, SimilarRequest};
@@ -25,12 +26,12 @@ pub(super) fn name(form: &Form, names: &[&str]) -> Result<String, ApiError> {
 ///
 /// # Errors
 /// As [`crate::jobs::Jobs::create`].
-pub(super) async fn load(app: &Arc<App>, form: &Form) -> Result<Arc<Job>, ApiError> {
+pub(super) async fn load(app: &Arc<App>, asker: &Asker, form: &Form) -> Result<Arc<Job>, ApiError> {
     let table = name(form, &["Table", "table_name"])?;
     let folder =
         form.text(&["File"])?.ok_or_else(|| ApiError::invalid("File must name the folder to import"))?;
-    let jobs = Arc::clone(&app.jobs);
-    blocking(move || jobs.create(&table, &folder)).await
+    let (jobs, may_create) = (Arc::clone(&app.jobs), app.may_create(asker));
+    blocking(move || jobs.create(&table, &folder, &may_create)).await
 }
 
 /// Searches a table with the only file of a request.
@@ -66,13 +67,14 @@ pub(super) async fn count(app: &Arc<App>, table: String) -> Result<u64, ApiError
 /// # Errors
 /// 404 when it is not there.
 pub(super) async fn drop_table(app: &Arc<App>, table: String) -> Result<(), ApiError> {
-    let (engine, images) = (Arc::clone(&app.engine), Arc::clone(&app.images));
+    let app = Arc::clone(app);
     blocking(move || {
-        if table.contains('/') || !engine.drop_collection(&table)? {
+        if table.contains('/') || !app.engine.drop_collection(&table)? {
             let database = DEFAULT_DATABASE.to_owned();
             return Err(EngineError::CollectionNotFound { database, name: table }.into());
         }
-        images.request_sweep();
+        app.metrics.forget_dropped(&app.engine);
+        app.images.request_sweep();
         Ok(())
     })
     .await

@@ -1,5 +1,6 @@
 //! `elanus backup` and `elanus restore`. They ask a running server on its admin port; a whole restore needs none.
 
+use std::env::VarError;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,15 +14,28 @@ use super::{FAILED, complain};
 use crate::backup::{ADMIN_HEADER, BackupRequest, RestoreRequest, restore_directory};
 
 const DEFAULT_ADMIN: &str = "127.0.0.1:9091";
+/// Variable with the password of the user who asks.
+const PASSWORD: &str = "ELANUS_PASSWORD";
+
+/// The running server that is asked, and who asks
+#[derive(Debug, Args)]
+struct Server {
+    /// Admin address of the server
+    #[arg(long, value_name = "HOST:PORT", env = "ELANUS_ADMIN_LISTEN", default_value = DEFAULT_ADMIN)]
+    admin: String,
+    /// User who asks, where the server has authorization on: root, or one with the role admin. The password is that of
+    /// the variable ELANUS_PASSWORD
+    #[arg(long, value_name = "NAME", default_value = "root")]
+    user: String,
+}
 
 /// Copies everything a running server holds, as it is at one moment
 #[derive(Debug, Args)]
 pub(super) struct BackupArguments {
     /// Where to: a folder that is not there or empty, or a file that ends in .tar. On the server's machine
     target: PathBuf,
-    /// Admin address of the server
-    #[arg(long, value_name = "HOST:PORT", env = "ELANUS_ADMIN_LISTEN", default_value = DEFAULT_ADMIN)]
-    admin: String,
+    #[command(flatten)]
+    server: Server,
 }
 
 /// Brings a backup back: all of it into an empty data directory, or one collection into a running server
@@ -38,14 +52,13 @@ pub(super) struct RestoreArguments {
     /// Its name there
     #[arg(long = "as", value_name = "NAME", requires = "collection")]
     new_name: Option<String>,
-    /// Admin address of the server
-    #[arg(long, value_name = "HOST:PORT", env = "ELANUS_ADMIN_LISTEN", default_value = DEFAULT_ADMIN)]
-    admin: String,
+    #[command(flatten)]
+    server: Server,
 }
 
 pub(super) fn back_up(arguments: &BackupArguments) -> ExitCode {
     let made = absolute(&arguments.target)
-        .and_then(|target| ask::<_, BackupInfo>(&arguments.admin, "backup", &BackupRequest { target }));
+        .and_then(|target| ask::<_, BackupInfo>(&arguments.server, "backup", &BackupRequest { target }));
     match made {
         Ok(info) => {
             print(&describe(&info));
@@ -63,7 +76,7 @@ pub(super) fn restore(arguments: RestoreArguments) -> ExitCode {
             .map_err(|error| error.message),
         (None, Some(collection)) => absolute(&arguments.source).and_then(|source| {
             let request = RestoreRequest { source, collection, new_name: arguments.new_name };
-            let done: serde_json::Value = ask(&arguments.admin, "restore", &request)?;
+            let done: serde_json::Value = ask(&arguments.server, "restore", &request)?;
             Ok(format!("{}: {} rows\n", done["collection"].as_str().unwrap_or_default(), done["rows"]))
         }),
         (None, None) => Err("say --data DIR or --collection NAME".into()),
@@ -98,6 +111,15 @@ fn absolute(path: &Path) -> Result<PathBuf, String> {
     std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
+/// The password of the user who asks. Not in an argument: other users of the machine can read those.
+fn password() -> Result<Option<String>, String> {
+    match std::env::var(PASSWORD) {
+        Ok(password) => Ok(Some(password)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(format!("{PASSWORD} is not text in UTF-8")),
+    }
+}
+
 #[derive(serde::Deserialize)]
 struct Envelope<T> {
     message: Option<String>,
@@ -105,14 +127,21 @@ struct Envelope<T> {
 }
 
 /// Sends a request to the admin port and waits, however long it takes.
-fn ask<Q: Serialize, A: DeserializeOwned>(admin: &str, what: &str, request: &Q) -> Result<A, String> {
+fn ask<Q: Serialize, A: DeserializeOwned>(server: &Server, what: &str, request: &Q) -> Result<A, String> {
+    let admin = &server.admin;
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let unreachable = |e: ureq::Error| format!("no server answers on the admin address {admin}: {e}");
-    let mut response = agent
-        .post(format!("http://{admin}/{what}"))
-        .header(ADMIN_HEADER, "1")
-        .send_json(request)
-        .map_err(unreachable)?;
+    let mut asking = agent.post(format!("http://{admin}/{what}")).header(ADMIN_HEADER, "1");
+    if let Some(password) = password()? {
+        asking = asking.header("authorization", format!("Bearer {}:{password}", server.user));
+    }
+    let mut response = asking.send_json(request).map_err(unreachable)?;
+    if response.status() == 401 {
+        return Err(format!(
+            "the server asks for a password: that of {} belongs into {PASSWORD}",
+            server.user
+        ));
+    }
     let envelope: Envelope<A> = response.body_mut().read_json().map_err(|e| format!("{admin}: {e}"))?;
     match envelope {
         Envelope { data: Some(data), .. } => Ok(data),

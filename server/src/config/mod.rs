@@ -62,7 +62,8 @@ pub struct AuthConfig {
 pub struct Limits {
     /// Largest request body in bytes.
     pub max_body_bytes: usize,
-    /// Bytes of request bodies held at one time, over all requests.
+    /// Bytes of request bodies held at one time, over all requests. Room for one body of full size, and for some small
+    /// ones, there is at any rate.
     pub max_bodies_bytes: usize,
     /// Connections served at one time; more wait to be accepted.
     pub max_connections: usize,

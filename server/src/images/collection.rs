@@ -25,9 +25,10 @@ pub(crate) enum Purpose {
     Search,
     /// Add images: the model must be ours, and an empty collection becomes ours.
     Write,
-    /// The same, and a collection that is not there is made.
-    Create,
 }
+
+/// Whether whoever adds images may make the collection for them; if not, the refusal.
+pub(crate) type Permission = Result<(), ApiError>;
 
 /// A collection that holds images.
 #[derive(Debug)]
@@ -72,10 +73,34 @@ impl ImageCollections {
     /// # Errors
     /// 404 when it is not there, 400 when it can't hold images, 409 when another model made its vectors.
     pub(crate) fn open(&self, name: &str, purpose: Purpose) -> Result<Arc<ImageCollection>, ApiError> {
+        self.prepare(self.engine.collection_in(DEFAULT_DATABASE, name)?, name, purpose)
+    }
+
+    /// Opens a collection to add images to it; one that is not there is made, if that is permitted. Blocking.
+    ///
+    /// # Errors
+    /// As [`ImageCollections::open`], and the refusal.
+    pub(crate) fn open_or_create(
+        &self,
+        name: &str,
+        may_create: &Permission,
+    ) -> Result<Arc<ImageCollection>, ApiError> {
         let rows = match self.engine.collection_in(DEFAULT_DATABASE, name) {
-            Err(EngineError::CollectionNotFound { .. }) if purpose == Purpose::Create => self.create(name)?,
+            Err(EngineError::CollectionNotFound { .. }) => {
+                may_create.clone()?;
+                self.create(name)?
+            }
             found => found?,
         };
+        self.prepare(rows, name, Purpose::Write)
+    }
+
+    fn prepare(
+        &self,
+        rows: Arc<Collection>,
+        name: &str,
+        purpose: Purpose,
+    ) -> Result<Arc<ImageCollection>, ApiError> {
         let dimension = (purpose != Purpose::Read).then_some(self.dimension);
         let layout = Layout::of(&rows.schema(), dimension).map_err(|reason| {
             ApiError::invalid(format!("the collection {name} can't hold images: {reason}"))
@@ -108,12 +133,17 @@ impl ImageCollections {
     /// Schema and layout that images of this collection will have: those it has, or those it would be made with.
     ///
     /// # Errors
-    /// As [`ImageCollections::open`]; 400 for a name that can't be one.
-    pub(crate) fn target(&self, name: &str) -> Result<(Layout, Arc<Schema>), ApiError> {
+    /// As [`ImageCollections::open_or_create`]; 400 for a name that can't be one.
+    pub(crate) fn target(
+        &self,
+        name: &str,
+        may_create: &Permission,
+    ) -> Result<(Layout, Arc<Schema>), ApiError> {
         check_collection_name(name)?;
         match self.open(name, Purpose::Write) {
             Ok(existing) => Ok((existing.layout.clone(), existing.rows.schema())),
             Err(error) if error.status == http::StatusCode::NOT_FOUND => {
+                may_create.clone()?;
                 let schema = layout::definition(name, self.dimension, &self.model)?.schema;
                 let layout = Layout::of(&schema, Some(self.dimension)).map_err(ApiError::internal)?;
                 Ok((layout, Arc::new(schema)))

@@ -2,6 +2,8 @@
 //! route of the image API reads its input here. The layer around all routes has set room aside for the body and
 //! watches the clock; here the body is held to its size, its number of parts and its shape.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use serde_json::Value as Json;
 
 use super::name;
 use crate::error::ApiError;
+use crate::net::Held;
 
 /// Most files in one request.
 const MAX_FILES: usize = 1024;
@@ -56,6 +59,10 @@ pub(crate) async fn read(request: Request, max_bytes: usize) -> Result<Form, Api
     } else {
         let bytes = body.collect().await.map_err(|error| broken(&error))?.to_bytes();
         read_single(&mut form, content_type, bytes, &query)?;
+    }
+    if let Some(room) = parts.extensions.get::<Arc<Held>>() {
+        // A file may still be decoded or stored when the client has gone.
+        form.files.iter_mut().for_each(|file| file.bytes = room.kept_with(std::mem::take(&mut file.bytes)));
     }
     form.body_values = form.values.len();
     form.values.extend(query);

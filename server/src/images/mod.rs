@@ -38,7 +38,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use api::original_response;
 pub use api::routes;
-pub(crate) use collection::{ImageCollection, Purpose};
+pub(crate) use collection::{ImageCollection, Permission, Purpose};
 pub(crate) use fields::Fields;
 pub use model::{Model, ModelState};
 pub(crate) use search::{Query, Similar, SimilarRequest};
@@ -185,12 +185,24 @@ impl ImageService {
         self.collections.open(name, purpose)
     }
 
+    /// Opens a collection to add images to it; one that is not there is made, if that is permitted. Blocking.
+    ///
+    /// # Errors
+    /// As [`ImageService::open`], and the refusal.
+    pub(crate) fn open_or_create(
+        &self,
+        name: &str,
+        may_create: &Permission,
+    ) -> Result<Arc<ImageCollection>, ApiError> {
+        self.collections.open_or_create(name, may_create)
+    }
+
     /// Whether images can go into a collection of this name, be it there or still to be made. Blocking.
     ///
     /// # Errors
-    /// As [`ImageService::open`]; 400 for a name that can't be one.
-    pub(crate) fn check_target(&self, name: &str) -> Result<(), ApiError> {
-        self.collections.target(name).map(drop)
+    /// As [`ImageService::open_or_create`]; 400 for a name that can't be one.
+    pub(crate) fn check_target(&self, name: &str, may_create: &Permission) -> Result<(), ApiError> {
+        self.collections.target(name, may_create).map(drop)
     }
 
     /// Whether the collection has this content already, with its original. Blocking.

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use super::intake::FilePart;
 use super::name;
-use super::{EmbeddedImage, Fields, ImageService, Model, Purpose};
+use super::{EmbeddedImage, Fields, ImageService, Model, Permission};
 use crate::app::blocking;
 use crate::error::ApiError;
 
@@ -39,22 +39,25 @@ pub(crate) struct Refused {
 }
 
 impl ImageService {
-    /// Adds files to a collection, which is made if it is not there. `fields` go into the row of every file.
+    /// Adds files to a collection, which is made if it is not there and that is permitted. `fields` go into the row of
+    /// every file.
     ///
     /// # Errors
-    /// What concerns the whole request: no file, fields that do not fit, a collection that can't take images, no model,
-    /// a full disk. Files that are no images are in [`Added::refused`].
+    /// What concerns the whole request: no file, fields that do not fit, a collection that can't take images or be made,
+    /// no model, a full disk. Files that are no images are in [`Added::refused`].
     pub(crate) async fn add(
         self: &Arc<Self>,
         collection: &str,
         files: Vec<FilePart>,
         fields: Vec<(String, Json)>,
+        may_create: Permission,
     ) -> Result<Added, ApiError> {
         if files.is_empty() {
             return Err(ApiError::invalid("no image: send it as the body, or as files in a form"));
         }
-        let (service, target, given) = (Arc::clone(self), collection.to_owned(), fields.clone());
-        blocking(move || service.check_fields(&target, given)).await?;
+        let (service, target) = (Arc::clone(self), collection.to_owned());
+        let (given, may) = (fields.clone(), may_create.clone());
+        blocking(move || service.check_fields(&target, given, &may)).await?;
         let model = self.wait_model().await?;
         let (mut images, mut refused) = (Vec::new(), Vec::new());
         let mut answers =
@@ -66,14 +69,21 @@ impl ImageService {
                 Err(one) => refused.push(one),
             }
         }
-        let ids =
-            if images.is_empty() { Vec::new() } else { self.store_all(collection, images, fields).await? };
+        let ids = match images.is_empty() {
+            true => Vec::new(),
+            false => self.store_all(collection, images, fields, may_create).await?,
+        };
         Ok(Added { ids, refused })
     }
 
     /// Refuses fields that no row of the collection can take, before any work is done.
-    fn check_fields(&self, collection: &str, fields: Vec<(String, Json)>) -> Result<(), ApiError> {
-        let (layout, schema) = self.collections.target(collection)?;
+    fn check_fields(
+        &self,
+        collection: &str,
+        fields: Vec<(String, Json)>,
+        may_create: &Permission,
+    ) -> Result<(), ApiError> {
+        let (layout, schema) = self.collections.target(collection, may_create)?;
         Fields::new(&layout, &schema, fields).map(drop).map_err(ApiError::invalid)
     }
 
@@ -82,10 +92,11 @@ impl ImageService {
         collection: &str,
         images: Vec<EmbeddedImage>,
         fields: Vec<(String, Json)>,
+        may_create: Permission,
     ) -> Result<Vec<Key>, ApiError> {
         let (service, name) = (Arc::clone(self), collection.to_owned());
         blocking(move || {
-            let collection = service.open(&name, Purpose::Create)?;
+            let collection = service.open_or_create(&name, &may_create)?;
             let schema = collection.rows.schema();
             let fields = Fields::new(&collection.layout, &schema, fields).map_err(ApiError::invalid)?;
             let stored = service.store(&collection, &images, &fields)?;

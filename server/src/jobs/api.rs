@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Extension, Path, Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 
 use super::DEFAULT_COLLECTION;
 use super::state::JobView;
 use crate::app::{App, blocking};
+use crate::auth::Asker;
 use crate::error::ApiError;
 use crate::images::intake;
 use crate::reply::own_data;
@@ -22,12 +23,16 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/v1/jobs/{id}/cancel", post(cancel))
 }
 
-async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
+async fn create(
+    State(app): State<Arc<App>>,
+    Extension(asker): Extension<Asker>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let form = intake::read(request, app.config.limits.max_body_bytes).await?;
     let folder = form.text(&["folder"])?.ok_or_else(|| ApiError::invalid("name the folder to import"))?;
     let collection = form.text(&["collection"])?.unwrap_or_else(|| DEFAULT_COLLECTION.to_owned());
-    let jobs = Arc::clone(&app.jobs);
-    let job = blocking(move || jobs.create(&collection, &folder)).await?;
+    let (jobs, may_create) = (Arc::clone(&app.jobs), app.may_create(&asker));
+    let job = blocking(move || jobs.create(&collection, &folder, &may_create)).await?;
     Ok(own_data(job.view()))
 }
 

@@ -76,7 +76,12 @@ pub(super) fn import(job: &Job, images: &Arc<ImageService>, folder: &Path) -> En
         Some(Err(reason)) => return End::Failed(reason),
         Some(Ok(model)) => model,
     };
-    let collection = match images.open(&job.record().collection, Purpose::Create) {
+    let record = job.record();
+    let may_create = match record.may_create {
+        true => Ok(()),
+        false => Err(ApiError::forbidden(format!("the collection {} is gone", record.collection))),
+    };
+    let collection = match images.open_or_create(&record.collection, &may_create) {
         Ok(collection) => collection,
         Err(error) => return End::Failed(error.message),
     };

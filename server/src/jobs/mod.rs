@@ -31,7 +31,7 @@ pub(crate) use state::{Job, JobState};
 
 use crate::config::Config;
 use crate::error::ApiError;
-use crate::images::ImageService;
+use crate::images::{ImageService, Permission};
 use crate::telemetry::Metrics;
 use archive::Archive;
 use import::End;
@@ -114,11 +114,17 @@ impl Jobs {
     ///
     /// # Errors
     /// 403 for a folder outside of the roots, 404 for one that is not there, 400 for a bad collection name, 409 when
-    /// images can't go into the collection, 503 when too many jobs wait.
-    pub(crate) fn create(self: &Arc<Self>, collection: &str, folder: &str) -> Result<Arc<Job>, ApiError> {
+    /// images can't go into the collection, 503 when too many jobs wait; the refusal when the collection is not there
+    /// and may not be made.
+    pub(crate) fn create(
+        self: &Arc<Self>,
+        collection: &str,
+        folder: &str,
+        may_create: &Permission,
+    ) -> Result<Arc<Job>, ApiError> {
         let folder = folder::resolve(folder, &self.config.roots())?;
-        self.images.check_target(collection)?;
-        let job = self.enqueue(collection, folder)?;
+        self.images.check_target(collection, may_create)?;
+        let job = self.enqueue(collection, folder, may_create.is_ok())?;
         self.schedule();
         Ok(job)
     }
@@ -174,7 +180,7 @@ impl Jobs {
         if interrupted.is_some() {
             return interrupted;
         }
-        match self.enqueue(DEFAULT_COLLECTION, path) {
+        match self.enqueue(DEFAULT_COLLECTION, path, true) {
             Ok(job) => Some(job),
             Err(error) => {
                 tracing::error!(folder = %folder.display(), %error, "this folder can't be imported");
@@ -183,7 +189,7 @@ impl Jobs {
         }
     }
 
-    fn enqueue(&self, collection: &str, folder: PathBuf) -> Result<Arc<Job>, ApiError> {
+    fn enqueue(&self, collection: &str, folder: PathBuf, may_create: bool) -> Result<Arc<Job>, ApiError> {
         check_collection_name(collection)?;
         let folder = folder.into_os_string().into_string();
         let folder = folder.map_err(|_| ApiError::invalid("the name of the folder is not UTF-8"))?;
@@ -194,7 +200,7 @@ impl Jobs {
         if table.jobs.values().filter(|job| job.state() == JobState::Queued).count() >= MAX_QUEUED {
             return Err(ApiError::unavailable(format!("{MAX_QUEUED} imports are waiting already")));
         }
-        let record = Record::new(table.next_id, collection.to_owned(), folder);
+        let record = Record { may_create, ..Record::new(table.next_id, collection.to_owned(), folder) };
         self.archive.save(&record).map_err(EngineError::from)?;
         table.next_id += 1;
         let job = Arc::new(Job::new(record));

@@ -68,6 +68,9 @@ pub(crate) struct Record {
     pub(crate) collection: String,
     /// Absolute path.
     pub(crate) folder: String,
+    /// Whether who began it may make the collection, should it not be there when the job runs.
+    #[serde(default)]
+    pub(crate) may_create: bool,
     /// Milliseconds since 1970.
     pub(crate) created_ms: u64,
     /// Files found that may be images.
@@ -127,6 +130,7 @@ impl Record {
             state: JobState::Queued,
             collection,
             folder,
+            may_create: true,
             created_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             total: 0,
             done: 0,

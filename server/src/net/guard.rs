@@ -43,7 +43,7 @@ pub(crate) fn admitted(router: Router, limits: &Limits, streamed: &'static [&'st
         max_body: limits.max_body_bytes,
         body_pause: limits.body_idle_timeout,
         streamed,
-        room: Room::new(limits.max_bodies_bytes),
+        room: Room::new(limits.max_bodies_bytes, limits.max_body_bytes),
     };
     router
         .layer(DefaultBodyLimit::max(limits.max_body_bytes))
@@ -82,7 +82,7 @@ async fn caught(request: Request, next: Next, path: &str) -> Response {
 }
 
 /// Lets the request through once there is room for its body.
-async fn admit(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
+async fn admit(State(admission): State<Arc<Admission>>, mut request: Request, next: Next) -> Response {
     let pause = admission.body_pause;
     let route = request.extensions().get::<MatchedPath>();
     if route.is_some_and(|route| admission.streamed.contains(&route.as_str())) {
@@ -95,14 +95,13 @@ async fn admit(State(admission): State<Arc<Admission>>, request: Request, next: 
         return next.run(request).await;
     }
     let held = Arc::new(Held::default());
+    request.extensions_mut().insert(Arc::clone(&held));
     let bounded = |body| Body::new(admission.room.admit(TimedBody::new(body, pause), &held));
     let response = next.run(request.map(bounded)).await;
-    if held.was_refused() {
-        return reply::own_error(ApiError::unavailable(
-            "too many large requests at one time; try again in a moment",
-        ));
+    match held.refused() {
+        Some(why) => reply::own_error(ApiError::unavailable(why.to_string())),
+        None => response,
     }
-    response
 }
 
 /// Refuses a body that says that it is larger than is allowed.
@@ -112,4 +111,35 @@ fn check_size(body: &Body, max: usize) -> Result<(), ApiError> {
         return Ok(());
     }
     Err(ApiError::too_large(format!("the request body has {announced} bytes, more than the {max} allowed")))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Extension;
+    use axum::body::Bytes;
+    use axum::routing::post;
+    use parking_lot::Mutex;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn room_is_held_as_long_as_a_part_of_the_body_is() {
+        let limits = Limits { max_body_bytes: 1 << 20, max_bodies_bytes: 1 << 20, ..Limits::default() };
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let keeping = Arc::clone(&kept);
+        // As a call that goes on after its client was told that it took too long.
+        let keep = async move |Extension(room): Extension<Arc<Held>>, body: Bytes| {
+            keeping.lock().push(room.kept_with(body).slice(..2));
+        };
+        let router = admitted(Router::new().route("/", post(keep)), &limits, &[]);
+        let status = async || {
+            let request = Request::post("/").body(Body::from(vec![0; 1 << 20])).unwrap();
+            router.clone().oneshot(request).await.unwrap().status()
+        };
+        assert_eq!(status().await, StatusCode::OK);
+        assert_eq!(status().await, StatusCode::SERVICE_UNAVAILABLE);
+        kept.lock().clear();
+        assert_eq!(status().await, StatusCode::OK);
+    }
 }

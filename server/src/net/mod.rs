@@ -20,4 +20,5 @@ mod unread;
 
 pub use accept::{Settings, bind, serve};
 pub(crate) use guard::{admitted, guarded};
+pub(crate) use room::Held;
 pub use shutdown::Shutdown;

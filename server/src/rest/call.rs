@@ -16,10 +16,11 @@ use elanus_engine::{Collection, SearchHits};
 
 use super::routes::Route;
 use super::spec::Request;
-use crate::app::{App, blocking};
-use crate::auth::Asker;
+use crate::app::{App, blocking, holding};
+use crate::auth::{Asker, Turn};
 use crate::body::{Object, bad_json};
 use crate::error::{ApiError, code};
+use crate::net::Held;
 use crate::reply::{self, Envelope, Form};
 use crate::telemetry::{Counted, VectorCount};
 
@@ -55,14 +56,16 @@ pub(super) fn post(route: &'static Route) -> MethodRouter<Arc<App>> {
     axum::routing::post(
         move |State(app): State<Arc<App>>,
               Extension(asker): Extension<Asker>,
+              room: Option<Extension<Arc<Held>>>,
               headers: HeaderMap,
-              body: Result<Bytes, BytesRejection>| { run(app, asker, headers, body, route) },
+              body: Result<Bytes, BytesRejection>| { run(app, asker, room, headers, body, route) },
     )
 }
 
 async fn run(
     app: Arc<App>,
     asker: Asker,
+    room: Option<Extension<Arc<Held>>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
     route: &'static Route,
@@ -73,21 +76,44 @@ async fn run(
         (Err(rejection), _) => return unreadable(&rejection),
         (_, Err(error)) => return reply::milvus(Err(error)),
     };
+    let body = match room {
+        Some(Extension(room)) => room.kept_with(body),
+        None => body,
+    };
+    let ends = tokio::time::Instant::now() + limit;
+    let turn = match tokio::time::timeout_at(ends, turn(&app, &asker, route)).await {
+        Ok(Ok(turn)) => turn,
+        // As for want of room for the body: before anything was looked at.
+        Ok(Err(busy)) => return reply::own_error(busy),
+        Err(_) => return reply::milvus(Err(too_late())),
+    };
     let received = body.len();
     let cancel = Cancel::default();
     let _waited_for = CancelOnDrop(cancel.clone());
-    let call = blocking(move || {
+    let call = move || {
         route.need.check(&app, &asker, &headers, &body)?;
         (route.action)(&Call { app: &app, asker: &asker, route, headers: &headers, body: &body, cancel })
-    });
-    let outcome = tokio::time::timeout(limit, call).await;
+    };
+    let answered = async {
+        match turn {
+            Some(turn) => holding(turn, call).await,
+            None => blocking(call).await,
+        }
+    };
     // After a timeout a write still runs to its end: whether a write happened is then unknown to the client.
-    let outcome = outcome.unwrap_or_else(|_| {
-        Err(ApiError::new(code::TIMEOUT, StatusCode::REQUEST_TIMEOUT, "request timeout"))
-    });
+    let outcome = tokio::time::timeout_at(ends, answered).await.unwrap_or_else(|_| Err(too_late()));
     let (took, sent) = (started.elapsed(), outcome.as_ref().map_or(0, Vec::len));
     metrics.called(Counted { path: route.path, succeeded: outcome.is_ok(), took, received, sent });
     reply::milvus(outcome)
+}
+
+/// The turn to hash a password, for a route that does so.
+async fn turn(app: &App, asker: &Asker, route: &Route) -> Result<Option<Turn>, ApiError> {
+    if route.hashes { Ok(Some(app.auth.turn(asker).await?)) } else { Ok(None) }
+}
+
+fn too_late() -> ApiError {
+    ApiError::new(code::TIMEOUT, StatusCode::REQUEST_TIMEOUT, "request timeout")
 }
 
 fn unreadable(rejection: &BytesRejection) -> Response {
@@ -120,17 +146,12 @@ impl<'a> Call<'a> {
         reply::int64_as_string(self.headers)
     }
 
-    /// The database that the body or the header `DB-Name` names, or the default one.
+    /// The database that the request names, or the default one.
     ///
     /// # Errors
     /// 800 when it is not there.
     pub(super) fn database(&self, body: &Object<'_>) -> Result<String, ApiError> {
-        let in_body: String = body.get_or_default("dbName")?;
-        let in_header = self.headers.get("db-name").map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let name = if in_body.is_empty() { in_header.unwrap_or_default().into_owned() } else { in_body };
-        if name.is_empty() {
-            return Ok(DEFAULT_DATABASE.to_owned());
-        }
+        let name = named_database(body, self.headers)?;
         self.app.engine.check_database(&name)?;
         Ok(name)
     }
@@ -178,6 +199,14 @@ impl<'a> Call<'a> {
         collection.definition().check_readable()?;
         Ok(collection)
     }
+}
+
+/// The database that a body or the header `DB-Name` names, be it there or not; the default one when neither does.
+pub(super) fn named_database(body: &Object<'_>, headers: &HeaderMap) -> Result<String, ApiError> {
+    let in_body: String = body.get_or_default("dbName")?;
+    let in_header = || headers.get("db-name").map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let name = if in_body.is_empty() { in_header().unwrap_or_default().into_owned() } else { in_body };
+    Ok(if name.is_empty() { DEFAULT_DATABASE.to_owned() } else { name })
 }
 
 /// The partitions that a request names, in either way; none: all.

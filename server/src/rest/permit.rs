@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 
-use elanus_engine::catalog::split;
-
+use super::call::named_database;
 use super::spec::Request;
 use crate::app::App;
-use crate::auth::{Asker, DEFAULT_DATABASE, Privilege, Target};
+use crate::auth::{Asker, Privilege, Target};
 use crate::body::Object;
 use crate::error::ApiError;
 use crate::imports::Job;
@@ -25,6 +24,7 @@ pub(super) struct Need {
 #[derive(Debug, Clone, Copy)]
 enum On {
     Collection,
+    Alias,
     Database,
     Cluster,
     User,
@@ -37,6 +37,7 @@ impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let on = match self.on {
             On::Collection => "the collection",
+            On::Alias => "the collection, and on the one that the alias names",
             On::Database => "the database",
             On::Cluster => "the whole server",
             On::User => "the user, unless it is who asks",
@@ -50,6 +51,11 @@ impl fmt::Display for Need {
 /// On the collection of `collectionName`; on all of the database when the body names none.
 pub(super) const fn on_collection(privilege: Privilege) -> Need {
     Need { privilege, on: On::Collection }
+}
+
+/// On the collection of `collectionName` and on the one that the alias `aliasName` names now.
+pub(super) const fn on_alias(privilege: Privilege) -> Need {
+    Need { privilege, on: On::Alias }
 }
 
 /// On the database.
@@ -82,7 +88,7 @@ impl Need {
     #[cfg(test)]
     pub(super) fn key(self) -> Option<&'static str> {
         match self.on {
-            On::Collection => Some("collectionName"),
+            On::Collection | On::Alias => Some("collectionName"),
             On::Database => Some("dbName"),
             On::Cluster => None,
             On::User => Some("userName"),
@@ -91,7 +97,7 @@ impl Need {
         }
     }
 
-    /// Lets through who may do this to what the body names. May wait for a collection that is being loaded.
+    /// Lets through who may do this to what the body names.
     ///
     /// # Errors
     /// Status 403 for who may not; those of a body that is no object, or in which a name is no text.
@@ -111,11 +117,16 @@ impl Need {
         let authorize = |target: Target<'_>| Ok(app.auth.authorize(asker, self.privilege, target)?);
         match self.on {
             On::Cluster => authorize(Target::Cluster),
-            On::Database => authorize(Target::Database { db: &database(&body, headers)? }),
-            On::Collection => {
-                let (db, named) = (database(&body, headers)?, text("collectionName")?);
-                let name = if named.is_empty() { "*".to_owned() } else { own_name(app, &db, named) };
-                authorize(Target::Collection { db: &db, name: &name })
+            On::Database => authorize(Target::Database { db: &named_database(&body, headers)? }),
+            On::Collection | On::Alias => {
+                let db = named_database(&body, headers)?;
+                // A right to one name must not open another's collection through an alias.
+                let on = |name: &str| {
+                    let name = app.engine.own_name(&db, if name.is_empty() { "*" } else { name });
+                    authorize(Target::Collection { db: &db, name: &name })
+                };
+                on(&text("collectionName")?)?;
+                if let On::Alias = self.on { on(&text("aliasName")?) } else { Ok(()) }
             }
             On::User => match (text("userName")?, asker) {
                 (name, Asker::User(user)) if name == *user => Ok(()),
@@ -134,19 +145,4 @@ impl Need {
             }
         }
     }
-}
-
-/// The database that a body or the header names.
-fn database(body: &Object<'_>, headers: &HeaderMap) -> Result<String, ApiError> {
-    let in_body: String = body.get_or_default("dbName")?;
-    let in_header =
-        headers.get("db-name").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let named = [in_body, in_header.unwrap_or_default()].into_iter().find(|name| !name.is_empty());
-    Ok(named.unwrap_or_else(|| DEFAULT_DATABASE.to_owned()))
-}
-
-/// The name of the collection itself: a right to one name must not open another's collection through an alias.
-fn own_name(app: &App, database: &str, named: String) -> String {
-    let found = app.engine.collection_in(database, &named);
-    found.map_or(named, |collection| split(collection.name()).1.to_owned())
 }

@@ -2,7 +2,7 @@
 //! takes, and what clients are told of it.
 
 use super::call::Action;
-use super::permit::{Need, on_cluster, on_collection, on_database, on_import, on_role, on_user};
+use super::permit::{Need, on_alias, on_cluster, on_collection, on_database, on_import, on_role, on_user};
 use super::spec::{self, Spec};
 use super::{
     aliases, analyzer, collections, databases, entities, imports, indexes, partitions, privilege_groups,
@@ -20,6 +20,8 @@ pub(super) struct Route {
     pub(super) need: Need,
     /// What it takes and answers.
     pub(super) spec: &'static Spec,
+    /// Whether it hashes a password, for which requests take turns.
+    pub(super) hashes: bool,
 }
 
 impl Route {
@@ -32,10 +34,15 @@ impl Route {
     pub(super) fn id(&self) -> String {
         self.path.replace('/', "_")
     }
+
+    /// The same, which hashes a password.
+    const fn hashing(self) -> Self {
+        Self { hashes: true, ..self }
+    }
 }
 
 const fn route(path: &'static str, action: Action, need: Need, spec: &'static Spec) -> Route {
-    Route { path, action, need, spec }
+    Route { path, action, need, spec, hashes: false }
 }
 
 /// The table.
@@ -91,7 +98,7 @@ pub(super) static ROUTES: &[Route] = &[
     route("aliases/list", aliases::list, on_collection(P::ListAliases), &spec::aliases::LIST),
     route("aliases/describe", aliases::describe, on_database(P::DescribeAlias), &spec::aliases::DESCRIBE),
     route("aliases/create", aliases::create, on_collection(P::CreateAlias), &spec::aliases::CREATE),
-    route("aliases/alter", aliases::alter, on_collection(P::CreateAlias), &spec::aliases::ALTER),
+    route("aliases/alter", aliases::alter, on_alias(P::CreateAlias), &spec::aliases::ALTER),
     route("aliases/drop", aliases::drop, on_database(P::DropAlias), &spec::aliases::DROP),
     route("databases/list", databases::list, on_cluster(P::ListDatabases), &spec::databases::LIST),
     route("databases/describe", databases::describe, on_database(P::DescribeDatabase), &spec::databases::DESCRIBE),
@@ -102,8 +109,8 @@ pub(super) static ROUTES: &[Route] = &[
     route("databases/drop_properties", databases::drop_properties, on_database(P::AlterDatabase), &spec::databases::DROP_PROPERTIES),
     route("users/list", users::list, on_cluster(P::SelectOwnership), &spec::users::LIST),
     route("users/describe", users::describe, on_user(P::SelectUser), &spec::users::DESCRIBE),
-    route("users/create", users::create, on_cluster(P::CreateOwnership), &spec::users::CREATE),
-    route("users/update_password", users::update_password, on_user(P::UpdateUser), &spec::users::UPDATE_PASSWORD),
+    route("users/create", users::create, on_cluster(P::CreateOwnership), &spec::users::CREATE).hashing(),
+    route("users/update_password", users::update_password, on_user(P::UpdateUser), &spec::users::UPDATE_PASSWORD).hashing(),
     route("users/drop", users::drop, on_cluster(P::DropOwnership), &spec::users::DROP),
     route("users/grant_role", users::grant_role, on_cluster(P::ManageOwnership), &spec::users::GRANT_ROLE),
     route("users/revoke_role", users::revoke_role, on_cluster(P::ManageOwnership), &spec::users::REVOKE_ROLE),

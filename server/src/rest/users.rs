@@ -35,9 +35,8 @@ pub(super) fn update_password(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let (old, new) = (body.get::<String>("password")?, body.get::<String>("newPassword")?);
     if old.is_some() || new.is_some() || description.is_none() {
         let (old, new) = (body.required_text("password")?, body.required_text("newPassword")?);
-        call.app.auth.update_password(&name, &old, &new)?;
-    }
-    if let Some(description) = description {
+        call.app.auth.update_password(&name, &old, &new, description.as_deref())?;
+    } else if let Some(description) = description {
         call.app.auth.describe_user_as(&name, &description)?;
     }
     done()

@@ -300,6 +300,11 @@ impl Metrics {
         self.milvus.slow_search();
     }
 
+    /// Forgets the counts of collections that are gone.
+    pub(crate) fn forget_dropped(&self, engine: &Engine) {
+        self.milvus.forget_dropped(engine);
+    }
+
     /// So many imports are under way.
     pub fn jobs_running(&self, count: i64) {
         self.jobs_running.set(count);

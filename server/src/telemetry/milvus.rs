@@ -1,17 +1,22 @@
 //! The metrics that dashboards made for Milvus look at, under Milvus's names. What is counted is what this server does;
 //! where Milvus counts for each of its services, there is one here, and its number (`node_id`) is 1.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use elanus_engine::Engine;
-use elanus_engine::catalog::split;
+use elanus_engine::catalog::{qualified, split};
 use prometheus::core::Collector;
+use prometheus::proto::{LabelPair, MetricFamily};
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 use crate::version::{COMMIT, VERSION};
 
+/// Labels of counters that are kept for each collection.
+const DATABASE: &str = "db_name";
+const COLLECTION: &str = "collection_name";
 /// The one node there is.
 const NODE: &str = "1";
 /// Upper bounds of latencies in milliseconds, as Milvus has them.
@@ -103,7 +108,7 @@ impl MilvusMetrics {
         build.with_label_values(&[VERSION, "", COMMIT]).set(1);
         let proxies: IntGauge = make.add(IntGauge::new("milvus_rootcoord_proxy_num", "As in Milvus")?)?;
         proxies.set(1);
-        let vectors = ["node_id", "db_name", "collection_name"];
+        let vectors = ["node_id", DATABASE, COLLECTION];
         Ok(Self {
             requests: make.counters("milvus_proxy_req_count", &["node_id", "function_name", "status"])?,
             latency: make.histograms("milvus_proxy_req_latency", &["node_id", "function_name"])?,
@@ -180,8 +185,26 @@ impl MilvusMetrics {
         self.slow.with_label_values(&[NODE, "search"]).inc();
     }
 
+    /// Forgets the counts of collections that are gone: there could be any number of them.
+    pub(super) fn forget_dropped(&self, engine: &Engine) {
+        for counters in [&self.searched, &self.inserted, &self.upserted, &self.deleted] {
+            let counted: Vec<MetricFamily> = counters.collect();
+            // Taken after the counts: whatever has come since is among them.
+            let names: HashSet<String> = engine.names().into_iter().collect();
+            for metric in counted.iter().flat_map(MetricFamily::get_metric) {
+                let label = |name| metric.get_label().iter().find(|l| l.name() == name).map(LabelPair::value);
+                let (Some(database), Some(name)) = (label(DATABASE), label(COLLECTION)) else { continue };
+                if !names.contains(&qualified(database, name)) {
+                    // One that somebody else has removed meanwhile is as well removed.
+                    let _ = counters.remove_label_values(&[NODE, database, name]);
+                }
+            }
+        }
+    }
+
     /// Reads what the engine holds.
     pub(super) fn read(&self, engine: &Engine) {
+        self.forget_dropped(engine);
         self.gauges.read(engine);
     }
 }
@@ -314,6 +337,13 @@ fn function_name(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use elanus_engine::EngineOptions;
+    use elanus_engine::collection::Definition;
+    use elanus_engine::schema::{DataType, Field, Schema};
+    use elanus_storage::data_dir;
+
     use super::*;
 
     #[test]
@@ -328,6 +358,31 @@ mod tests {
         ] {
             assert_eq!(function_name(path), name);
         }
+    }
+
+    #[test]
+    fn counts_of_collections_that_are_gone_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = data_dir::open(folder.path()).unwrap();
+        let engine = Engine::open(data, EngineOptions::default()).unwrap();
+        engine.create_database("d", BTreeMap::new()).unwrap();
+        let fields = vec![
+            Field::new("id", DataType::Int64).primary(false),
+            Field::new("v", DataType::FloatVector).dim(2),
+        ];
+        let schema = Schema::new(fields, false, "").unwrap();
+        let mut definition = Definition::new("kept", schema);
+        definition.database = "d".into();
+        engine.create(definition).unwrap();
+        let registry = Registry::new();
+        let metrics = MilvusMetrics::new(&registry).unwrap();
+        for name in ["kept", "d/kept", "d/gone"] {
+            metrics.vectors(VectorCount::Inserted, name, 3);
+        }
+        metrics.read(&engine);
+        let counted = metrics.inserted.collect();
+        assert_eq!(counted[0].get_metric().len(), 1);
+        assert_eq!(metrics.inserted.with_label_values(&[NODE, "d", "kept"]).get(), 3);
     }
 
     #[test]

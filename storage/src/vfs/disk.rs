@@ -1,13 +1,19 @@
 //! The real disk through `std::fs`.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::{DirEntry, LockGuard, Space, Vfs, VfsFile, VfsRead, parent};
 use crate::error::{Result, StorageError};
 use crate::mmap::Bytes;
+
+/// What is stored is nobody's business but that of the user whom the program runs as; backups, too, which may lie
+/// anywhere.
+const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
 
 /// The operating system's files.
 #[derive(Debug, Default, Clone, Copy)]
@@ -57,7 +63,7 @@ impl Vfs for DiskVfs {
         if above != Path::new(".") {
             self.create_dir_all(above)?;
         }
-        match fs::create_dir(path) {
+        match DirBuilder::new().mode(FOLDER_MODE).create(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             other => wrap("create folder", path, other),
         }?;
@@ -65,12 +71,13 @@ impl Vfs for DiskVfs {
     }
 
     fn create(&self, path: &Path) -> Result<Box<dyn VfsFile>> {
-        let file = wrap("create", path, File::create(path))?;
+        let created = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path);
+        let file = wrap("create", path, created)?;
         Ok(Box::new(DiskFile { file, path: path.to_owned() }))
     }
 
     fn open_append(&self, path: &Path) -> Result<Box<dyn VfsFile>> {
-        let opened = OpenOptions::new().create(true).append(true).open(path);
+        let opened = OpenOptions::new().create(true).append(true).mode(FILE_MODE).open(path);
         Ok(Box::new(DiskFile { file: wrap("open", path, opened)?, path: path.to_owned() }))
     }
 
@@ -145,7 +152,8 @@ impl Vfs for DiskVfs {
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn LockGuard>> {
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let opened =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(path);
         let mut file = wrap("open", path, opened)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -204,5 +212,27 @@ impl VfsRead for DiskFile {
 
     fn len(&self) -> Result<u64> {
         wrap("look at", &self.path, self.file.metadata()).map(|metadata| metadata.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn files_and_folders_are_for_their_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("a/b");
+        DiskVfs.create_dir_all(&folder).unwrap();
+        drop(DiskVfs.create(&folder.join("created")).unwrap());
+        drop(DiskVfs.open_append(&folder.join("log")).unwrap());
+        let _lock = DiskVfs.lock(&folder.join("LOCK")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&dir.path().join("a")), mode(&folder)), (0o700, 0o700));
+        for name in ["created", "log", "LOCK"] {
+            assert_eq!(mode(&folder.join(name)), 0o600, "{name}");
+        }
     }
 }

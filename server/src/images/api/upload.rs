@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Extension, Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value as Json, json};
 
 use super::key_json;
 use crate::app::App;
+use crate::auth::Asker;
 use crate::error::ApiError;
 use crate::images::Added;
 use crate::images::intake::{self, Form};
@@ -17,6 +18,7 @@ use crate::reply::{int64_as_string, own_data};
 
 pub(super) async fn upload(
     State(app): State<Arc<App>>,
+    Extension(asker): Extension<Asker>,
     Path(collection): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -24,7 +26,7 @@ pub(super) async fn upload(
     let mut form = intake::read(request, app.config.limits.max_body_bytes).await?;
     let files = std::mem::take(&mut form.files);
     let fields = scalar_fields(form)?;
-    Ok(answer(app.images.add(&collection, files, fields).await?, as_string))
+    Ok(answer(app.images.add(&collection, files, fields, app.may_create(&asker)).await?, as_string))
 }
 
 /// The values that are fields of the images: those of the body, with `fields` unfolded. A query string steers the

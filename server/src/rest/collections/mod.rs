@@ -48,6 +48,7 @@ pub(super) fn drop(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let database = call.database(&body)?;
     if !name.contains('/') {
         call.app.engine.drop_collection(&qualified(&database, &name))?;
+        call.app.metrics.forget_dropped(&call.app.engine);
     }
     done()
 }

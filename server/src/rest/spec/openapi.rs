@@ -110,6 +110,7 @@ fn operation(route: &Route) -> Value {
             "408": reference("responses", "timeout"),
             "413": reference("responses", "too_large"),
             "500": reference("responses", "failure"),
+            "503": reference("responses", "busy"),
         },
     })
 }
@@ -144,6 +145,12 @@ fn components(routes: &[Route]) -> Value {
             "content": { "application/json": { "schema": reference("schemas", "Error") } },
         })
     };
+    let mut busy =
+        failure("Too many large bodies, or too many passwords to check, at one time: nothing was done.");
+    busy["headers"] = json!({ "Retry-After": {
+        "description": "Seconds after which it may be tried again.",
+        "schema": { "type": "integer" },
+    } });
     json!({
         "schemas": schemas,
         "parameters": parameters,
@@ -153,6 +160,7 @@ fn components(routes: &[Route]) -> Value {
             "timeout": failure("The request took too long. Whether a write happened is then unknown."),
             "too_large": failure("The body is larger than this server accepts."),
             "failure": failure("A failure of the machine, or a bug."),
+            "busy": busy,
         },
     })
 }

@@ -114,6 +114,7 @@ fn the_document_has_every_route_and_hangs_together() {
             let operation = &document["paths"][format!("/v2/vectordb/{}", route.path)]["post"];
             assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{}", route.path);
             assert_eq!(operation["x-elanus-privilege"], route.need.to_string());
+            assert_eq!(operation["responses"]["503"]["$ref"], "#/components/responses/busy");
         }
         assert_eq!(document["paths"].as_object().unwrap().len(), ROUTES.len());
         let mut found = Vec::new();
