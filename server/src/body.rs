@@ -23,7 +23,7 @@ use crate::rest::spec::{Kind, Presence, Request};
 pub(crate) type Members<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
 /// Most members of an object of a request. Each costs many times its bytes; no request has reason for so many.
-const MAX_MEMBERS: usize = 10_000;
+const MAX_MEMBERS: usize = 1 << 16;
 
 /// Splits the text of a JSON object into its members.
 ///
@@ -311,9 +311,9 @@ mod tests {
         };
         assert_eq!(object(&with(MAX_MEMBERS)).members().len(), MAX_MEMBERS);
         let (code, message) = refused(&with(MAX_MEMBERS + 1));
-        assert!(code == 1801 && message.contains("more than 10000 keys"), "{message}");
+        assert!(code == 1801 && message.contains("more than 65536 keys"), "{message}");
         // Nothing after the last one that may be there is read.
-        assert!(refused(&with(MAX_MEMBERS + 1).replace('}', ",")).1.contains("more than 10000 keys"));
+        assert!(refused(&with(MAX_MEMBERS + 1).replace('}', ",")).1.contains("more than 65536 keys"));
         assert_eq!(
             members(&with(MAX_MEMBERS + 1)).unwrap().len(),
             MAX_MEMBERS + 1,
