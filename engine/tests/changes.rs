@@ -266,7 +266,6 @@ fn an_upsert_that_depends_on_what_is_stored_loses_no_other() {
                     let turn = c.update_turn();
                     let (_, stored) = count();
                     turn.upsert_into(row(tag, stored), "").unwrap();
-                    drop(turn);
                     let acknowledged = least.load(Ordering::SeqCst);
                     assert!(count().1 >= acknowledged, "an acknowledged upsert is gone");
                 }

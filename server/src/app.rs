@@ -88,6 +88,26 @@ pub async fn blocking<T: Send + 'static>(
     holding(permit, call).await
 }
 
+/// Of those, calls that write rows: what waits for its turn at one collection must not keep all reads waiting.
+const MAX_WRITING: usize = 128;
+
+static WRITING: Semaphore = Semaphore::const_new(MAX_WRITING);
+
+/// The same for a call that writes rows.
+///
+/// # Errors
+/// As [`blocking`].
+pub(crate) async fn blocking_write<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let permit = WRITING.acquire().await.map_err(|_| ApiError::unavailable("the server is stopping"))?;
+    blocking(move || {
+        let _permit = permit;
+        call()
+    })
+    .await
+}
+
 /// The same for a call that has a permit of another kind. It gives it back when it ends, not when the waiting ends.
 ///
 /// # Errors

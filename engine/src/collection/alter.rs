@@ -185,11 +185,14 @@ impl Collection {
     /// more: else a start could find fields and rows to be something else than what writes were acknowledged for.
     fn store_definition(&self, manifest: &mut Manifest, next: &mut Manifest) -> Result<()> {
         let vfs = self.shared.vfs.as_ref();
-        let dropped = next.dropped_partitions().len() > manifest.dropped_partitions().len();
+        let (old, new) = (manifest.definition(), next.definition());
+        let drops = new.partitions().len() < old.partitions().len();
+        // What is loaded cannot be dropped, so that a release comes before a drop.
+        let shrinks = drops || new.loaded_partitions() < old.loaded_partitions();
         let stored = match next.store(vfs, &self.dir) {
             // What makes room may use the last there is.
             Err(EngineError::Storage(error))
-                if dropped && error.is_disk_full() && self.shared.reserve.release() =>
+                if shrinks && error.is_disk_full() && self.shared.reserve.release() =>
             {
                 next.store(vfs, &self.dir)
             }

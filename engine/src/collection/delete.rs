@@ -1,6 +1,7 @@
 //! Deletion of what matches. Rows are found in a snapshot, beside everything else that goes on, and looked at again when
 //! the deletion is committed: a row that somebody has replaced meanwhile dies only if it matches as well. So a deletion
-//! has happened at one moment, its commit, and no write acknowledged before or after it is lost.
+//! has happened at one moment, its commit, and no write acknowledged before or after it is lost. One of more rows than a
+//! log record takes happens in parts.
 
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ pub(crate) struct Doomed {
 
 impl Doomed {
     /// Rows of `snapshot` that match, in parts that fit a log record each.
-    fn find(snapshot: &Snapshot, filter: &Filter) -> Result<Vec<Self>> {
+    fn find(snapshot: &Snapshot, filter: &Filter, take: &mut dyn FnMut(Self) -> Result<()>) -> Result<()> {
         // Which rows a random sample is of has been decided here.
         let again = filter.unsampled();
         let segments: Arc<[u64]> = snapshot.views().iter().map(|view| view.segment.id()).collect();
@@ -41,7 +42,6 @@ impl Doomed {
             keys: Keys::empty(snapshot.schema().primary().data_type),
             places: Vec::new(),
         };
-        let mut parts = Vec::new();
         let (mut current, mut bytes) = (part(), 0);
         for ((view, matching), at) in
             snapshot.views().iter().zip(exec::matches(snapshot, Some(filter))?).zip(0..)
@@ -49,7 +49,7 @@ impl Doomed {
             for row in matching.iter() {
                 let key = view.segment.key(row);
                 if current.places.len() == limits::MAX_BATCH_ROWS || bytes > MOST_KEY_BYTES {
-                    parts.push(std::mem::replace(&mut current, part()));
+                    take(std::mem::replace(&mut current, part()))?;
                     bytes = 0;
                 }
                 bytes += if let KeyRef::Text(text) = key { text.len() } else { size_of::<i64>() };
@@ -57,9 +57,7 @@ impl Doomed {
                 current.places.push((at, row as u32));
             }
         }
-        parts.push(current);
-        parts.retain(|part| !part.places.is_empty());
-        Ok(parts)
+        if current.places.is_empty() { Ok(()) } else { take(current) }
     }
 
     /// Rows found.
@@ -122,9 +120,10 @@ impl Collection {
 
     fn delete_matching(&self, snapshot: &Snapshot, filter: &Filter) -> Result<u64> {
         let mut died = 0;
-        for part in Doomed::find(snapshot, filter)? {
+        Doomed::find(snapshot, filter, &mut |part| {
             died += self.submit(Change::DeleteMatching(part))?.died;
-        }
+            Ok(())
+        })?;
         Ok(died)
     }
 }
@@ -167,15 +166,21 @@ mod tests {
         test(&c);
     }
 
-    fn found(c: &Collection) -> Doomed {
-        let even = Filter::compile("n == 0", &c.schema()).unwrap();
-        Doomed::find(&c.snapshot(), &even).unwrap().pop().unwrap()
+    fn found(c: &Collection, expression: &str) -> Doomed {
+        let filter = Filter::compile(expression, &c.schema()).unwrap();
+        let mut found = None;
+        let mut take = |part| {
+            assert!(found.replace(part).is_none(), "one part is enough");
+            Ok(())
+        };
+        Doomed::find(&c.snapshot(), &filter, &mut take).unwrap();
+        found.unwrap()
     }
 
     #[test]
     fn rows_replaced_meanwhile_die_only_if_they_match() {
         with_rows(|c| {
-            let doomed = found(c);
+            let doomed = found(c, "n == 0");
             assert_eq!(doomed.len(), 100);
             put(c, &[(0, 1), (2, 0), (100, 1), (102, 0), (1, 0)]);
             c.delete_keys(Keys::Int(vec![4])).unwrap();
@@ -192,7 +197,7 @@ mod tests {
     #[test]
     fn rows_that_moved_meanwhile_die() {
         with_rows(|c| {
-            let doomed = found(c);
+            let doomed = found(c, "n == 0");
             c.flush().unwrap();
             while c.compact().unwrap() {}
             put(c, &[(0, 1)]);
@@ -204,8 +209,7 @@ mod tests {
     #[test]
     fn a_random_sample_is_drawn_once() {
         with_rows(|c| {
-            let half = Filter::compile("random_sample(0.5)", &c.schema()).unwrap();
-            let doomed = Doomed::find(&c.snapshot(), &half).unwrap().pop().unwrap();
+            let doomed = found(c, "random_sample(0.5)");
             let sampled = doomed.len() as u64;
             c.flush().unwrap();
             while c.compact().unwrap() {}
@@ -216,7 +220,7 @@ mod tests {
     #[test]
     fn a_changed_schema_is_told() {
         with_rows(|c| {
-            let doomed = found(c);
+            let doomed = found(c, "n == 0");
             c.add_field(Field::new("more", DataType::Int64).nullable()).unwrap();
             let refused = c.submit(Change::DeleteMatching(doomed));
             assert!(matches!(refused, Err(EngineError::SchemaChanged)), "{refused:?}");

@@ -2,7 +2,7 @@
 //! Storing it is the commit point of sealing; what it does not name is swept. The payload is JSON inside the storage
 //! crate's checksummed manifest file.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -166,15 +166,15 @@ impl Manifest {
         }
     }
 
-    /// Removes a partition: its rows, none of which is in a log record after `sequence`, are dead from now on; takes effect
-    /// with [`Manifest::store`].
-    pub(super) fn drop_partition(&mut self, id: i32, sequence: u64) {
+    /// Removes a partition: its rows, if any is alive, are in no log record after `sequence`, and dead from now on; takes
+    /// effect with [`Manifest::store`].
+    pub(super) fn drop_partition(&mut self, id: i32, sequence: Option<u64>) {
         self.payload.definition.partitions.retain(|partition| partition.id != id);
-        self.payload.dropped_partitions.push(DroppedPartition { id, sequence });
+        self.payload.dropped_partitions.extend(sequence.map(|sequence| DroppedPartition { id, sequence }));
     }
 
     /// Partitions whose rows are dead.
-    pub(super) fn dropped_partitions(&self) -> Vec<i32> {
+    pub(super) fn dropped_partitions(&self) -> BTreeSet<i32> {
         self.payload.dropped_partitions.iter().map(|dropped| dropped.id).collect()
     }
 

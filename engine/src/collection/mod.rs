@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use elanus_storage::quota::Quota;
-use elanus_storage::{Recovery, Reserve, Vfs, Wal, WalOptions};
+use elanus_storage::{Recovery, Reserve, StorageError, Vfs, Wal, WalOptions};
 use parking_lot::{Mutex, RwLock};
 
 pub use alter::TTL_PROPERTY;
@@ -345,7 +345,10 @@ impl Collection {
                 name: name.to_owned(),
             });
         }
-        Err(EngineError::Closing)
+        match self.poisoned() {
+            None => Err(EngineError::Closing),
+            Some(reason) => Err(StorageError::Poisoned { path: self.dir.clone(), reason }.into()),
+        }
     }
 
     fn segment_id(&self) -> u64 {

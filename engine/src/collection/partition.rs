@@ -1,6 +1,7 @@
 //! Partitions: names for parts of a collection's rows. A row says in a hidden column which one it is in; naming
 //! partitions in a read is a filter on that column. With a partition key there is no column: the key's value decides.
 
+use std::collections::BTreeSet;
 use std::hash::Hasher;
 
 use arrow_array::cast::AsArray;
@@ -84,6 +85,11 @@ impl Definition {
             true => Err(EngineError::NotLoaded { name: self.name.clone() }),
             false => Ok(()),
         }
+    }
+
+    /// How many partitions count as loaded.
+    pub(super) fn loaded_partitions(&self) -> usize {
+        self.partitions().iter().filter(|partition| partition.loaded).count()
     }
 
     /// Whether all of it, or all of these partitions, count as loaded.
@@ -178,11 +184,13 @@ impl Collection {
         let id = partition.id;
         let writer = self.writer.lock();
         let mut next = manifest.clone();
-        // Storing this is the moment: its rows are dead from then on, also for a start after a crash.
-        next.drop_partition(id, writer.wal.last_sequence());
         let mut seen = Snapshot::clone(&self.snapshot());
-        if seen.kill_partitions(&[id]) > 0 {
+        // Storing this is the moment: its rows are dead from then on, also for a start after a crash.
+        if seen.kill_partitions(&BTreeSet::from([id])) > 0 {
+            next.drop_partition(id, Some(writer.wal.last_sequence()));
             self.put_compaction_due();
+        } else {
+            next.drop_partition(id, None);
         }
         self.show(&mut manifest, next, Some(seen), &writer)
     }

@@ -1,7 +1,7 @@
 //! Bringing a collection from what its files hold to what was acknowledged: each log record after them is applied, as
 //! its commit did. Opening a collection and examining one go through here.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(crate) struct Replay {
     schema: Arc<Schema>,
     log: PathBuf,
     /// Partitions that were dropped after their rows were stored.
-    dropped: Vec<i32>,
+    dropped: BTreeSet<i32>,
     state: Replayed,
     /// Why a record could not be applied, with its type.
     failure: Option<EngineError>,

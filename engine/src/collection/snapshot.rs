@@ -2,7 +2,7 @@
 //! record makes the next one. Replaying the log and committing a write go through the same [`Snapshot::apply`], so
 //! that what recovery rebuilds is what was acknowledged.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -119,7 +119,7 @@ impl Snapshot {
     }
 
     /// Marks all rows of some partitions dead; returns how many died.
-    pub(crate) fn kill_partitions(&mut self, ids: &[i32]) -> u64 {
+    pub(crate) fn kill_partitions(&mut self, ids: &BTreeSet<i32>) -> u64 {
         let Some(column) = self.schema.hidden_column(PARTITION_COLUMN).filter(|_| !ids.is_empty()) else {
             return 0;
         };

@@ -52,14 +52,14 @@ impl UpdateTurn<'_> {
     ///
     /// # Errors
     /// As [`Collection::upsert_into`].
-    pub fn upsert_into(&self, batch: Batch, partition: &str) -> Result<Keys> {
+    pub fn upsert_into(self, batch: Batch, partition: &str) -> Result<Keys> {
         check_given(&batch)?;
-        let insertion = self.collection.insertion(batch, partition)?;
-        let keys = insertion.run(|change| self.collection.submit_in_turn(change))?;
-        if self.collection.wants_room() {
-            self.collection.request_seal();
-        }
-        Ok(keys)
+        let Self { collection, _alone: alone } = self;
+        let insertion = collection.insertion(batch, partition)?;
+        let keys = insertion.run(|change| collection.submit_in_turn(change));
+        drop(alone);
+        collection.request_seal_if_large();
+        keys
     }
 }
 
@@ -295,18 +295,15 @@ impl Collection {
         }
     }
 
-    /// Whether rows in memory have grown to the size of a file.
-    fn wants_room(&self) -> bool {
-        self.snapshot().growing_bytes() >= self.shared.options.seal_bytes
-    }
-
     fn request_seal_if_large(&self) {
-        if !self.wants_room() {
+        let growing = self.snapshot().growing_bytes();
+        let seal_bytes = self.shared.options.seal_bytes;
+        if growing < seal_bytes {
             return;
         }
         self.request_seal();
         // Writers that outrun the background pay here, so that memory stays bounded.
-        if self.snapshot().growing_bytes() >= MOST_GROWING * self.shared.options.seal_bytes
+        if growing >= MOST_GROWING * seal_bytes
             && let Err(error) = self.seal()
         {
             tracing::error!(collection = self.name, %error, "sealing failed; rows stay in memory and in the log");

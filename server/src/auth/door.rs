@@ -15,6 +15,7 @@ use elanus_engine::Engine;
 use super::routes::{self, DATABASE, Need};
 use super::{Asker, Auth, Credentials, Target, credentials};
 use crate::error::ApiError;
+use crate::net::Peer;
 
 /// Where Milvus's API lives.
 const MILVUS_PREFIX: &str = "/v2/vectordb/";
@@ -36,7 +37,8 @@ struct Door {
 async fn enter(State(door): State<Door>, mut request: Request, next: Next) -> Response {
     let milvus = request.uri().path().starts_with(MILVUS_PREFIX);
     let credentials = Credentials::of_headers(request.headers());
-    let checked = match door.auth.authenticate(credentials).await {
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let checked = match door.auth.authenticate(credentials, peer).await {
         Ok(asker) => allowed(&door, &asker, &request, milvus).map(|()| asker),
         Err(error) => Err(error),
     };

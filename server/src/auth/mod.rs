@@ -29,6 +29,7 @@ mod store;
 mod turns;
 mod users;
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -167,13 +168,14 @@ impl Auth {
         table.users.get(ROOT).is_some_and(|root| password::verify(Some(&root.hash), DEFAULT_ROOT_PASSWORD))
     }
 
-    /// Who asks, from what the request says of it; anybody when authorization is off.
+    /// Who asks, from what the request says of it and where it comes from; anybody when authorization is off.
     ///
     /// # Errors
     /// 1800 when the credentials are missing or wrong; 503 when too many are being checked.
     pub async fn authenticate(
         self: &Arc<Self>,
         credentials: Option<Credentials>,
+        peer: Option<IpAddr>,
     ) -> std::result::Result<Asker, ApiError> {
         if !self.enabled {
             return Ok(Asker::Anybody);
@@ -182,7 +184,7 @@ impl Auth {
         if let Some(asker) = self.recognize(&credentials) {
             return Ok(asker);
         }
-        let turn = self.turns.of(&credentials.user).await?;
+        let turn = self.turns.of_stranger(&credentials.user, peer).await?;
         // Another request of the same user may have been checked meanwhile.
         if let Some(asker) = self.recognize(&credentials) {
             return Ok(asker);
@@ -194,11 +196,11 @@ impl Auth {
     /// The turn of who asks for something that takes hashing a password. To be had before that, and held during it.
     ///
     /// # Errors
-    /// 503 when too many wait.
+    /// 503 when the server is stopping.
     pub(crate) async fn turn(&self, asker: &Asker) -> std::result::Result<Turn, ApiError> {
         match asker {
-            Asker::User(user) => self.turns.of(user).await,
-            Asker::Anybody => self.turns.of("").await,
+            Asker::User(user) => self.turns.of_known(user).await,
+            Asker::Anybody => self.turns.of_known("").await,
         }
     }
 

@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use argon2::Argon2;
 use argon2::password_hash::rand_core::{OsRng, RngCore};
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::password_hash::{Error, Output, ParamsString, PasswordHash, SaltString};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use hmac::{Hmac, Mac};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde::Deserialize;
 use sha2::Sha256;
 
@@ -69,19 +69,46 @@ pub(super) fn check(password: &str) -> Result<()> {
 /// # Errors
 /// `Internal` when the machine has no random numbers.
 pub(super) fn hash(password: &str) -> Result<String> {
-    let internal = |error: argon2::password_hash::Error| AuthError::Internal(error.to_string());
-    let salt = SaltString::encode_b64(&random::<16>()?).map_err(internal)?;
-    let hash = Argon2::default().hash_password(password.as_bytes(), &salt).map_err(internal)?;
-    Ok(hash.to_string())
+    let make = |salt: &[u8]| {
+        let (params, salt) = (Params::default(), SaltString::encode_b64(salt)?);
+        let output = compute(&params, &salt, password)?;
+        let hash = PasswordHash {
+            algorithm: ARGON2ID_IDENT,
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&params)?,
+            salt: Some(salt.as_salt()),
+            hash: Some(output),
+        };
+        Ok(hash.to_string())
+    };
+    make(&random::<16>()?).map_err(|error: Error| AuthError::Internal(error.to_string()))
 }
 
 /// Whether a password is the one of a stored text; `None` for a user who is not there. Always takes some 20 ms.
 pub(super) fn verify(stored: Option<&str>, password: &str) -> bool {
-    let matches = |text: &str| {
-        PasswordHash::new(text)
-            .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+    let matches = |text: &str| -> std::result::Result<bool, Error> {
+        let hash = PasswordHash::new(text)?;
+        let salt = SaltString::from_b64(hash.salt.ok_or(Error::Password)?.as_str())?;
+        let output = compute(&Params::try_from(&hash)?, &salt, password)?;
+        // Outputs are compared in constant time.
+        Ok(hash.algorithm == ARGON2ID_IDENT && hash.hash == Some(output))
     };
-    matches(stored.unwrap_or(NOBODYS)) && stored.is_some()
+    matches(stored.unwrap_or(NOBODYS)).unwrap_or(false) && stored.is_some()
+}
+
+/// What argon2id works in. It is kept: an allocator would keep it for each thread that ever hashed.
+static MEMORY: Mutex<Vec<Block>> = Mutex::new(Vec::new());
+
+fn compute(params: &Params, salt: &SaltString, password: &str) -> std::result::Result<Output, Error> {
+    let mut bytes = [0; Params::DEFAULT_OUTPUT_LEN];
+    let mut decoded = [0; 64];
+    let salt = salt.decode_b64(&mut decoded)?;
+    let mut memory = MEMORY.lock();
+    let blocks = memory.len().max(params.block_count());
+    memory.resize(blocks, Block::new());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut bytes, memory.as_mut_slice())?;
+    Output::new(&bytes)
 }
 
 fn random<const N: usize>() -> Result<[u8; N]> {

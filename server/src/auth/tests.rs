@@ -31,7 +31,7 @@ fn on() -> (tempfile::TempDir, Arc<Auth>) {
 }
 
 async fn who(auth: &Arc<Auth>, text: &str) -> std::result::Result<Asker, i32> {
-    auth.authenticate(Credentials::of_text(text)).await.map_err(|error| error.code)
+    auth.authenticate(Credentials::of_text(text), None).await.map_err(|error| error.code)
 }
 
 fn v2<'a>(privilege: &'a str, db: &'a str, collection: &'a str) -> GrantRequest<'a> {
@@ -44,7 +44,7 @@ async fn a_wrong_password_an_unknown_user_and_none_are_one_answer() {
     for text in ["root:Milvus", "root:", "nobody:rootpass", "Root:rootpass", ":rootpass", ""] {
         assert_eq!(who(&auth, text).await, Err(1800), "{text}");
     }
-    assert_eq!(auth.authenticate(None).await.unwrap_err().message, "user hasn't authenticated");
+    assert_eq!(auth.authenticate(None, None).await.unwrap_err().message, "user hasn't authenticated");
     assert_eq!(who(&auth, "root:rootpass").await, Ok(ROOT_ASKS()));
     assert_eq!(who(&auth, "root:rootpasS").await, Err(1800), "also once the right one is remembered");
 }

@@ -70,7 +70,7 @@ async fn allowed(app: Option<Arc<App>>, headers: &HeaderMap, path: &Path) -> Res
     if !headers.contains_key(ADMIN_HEADER) || !names_an_address(headers) {
         return Err(ApiError::forbidden(format!("this needs the header {ADMIN_HEADER} and no host name")));
     }
-    let asker = app.auth.authenticate(Credentials::of_headers(headers)).await?;
+    let asker = app.auth.authenticate(Credentials::of_headers(headers), None).await?;
     if !app.auth.is_superuser(&asker) {
         return Err(ApiError::forbidden("this takes root, or a user with the role admin"));
     }

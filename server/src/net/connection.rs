@@ -2,6 +2,7 @@
 //! or when the server stops: then the request in flight finishes and no other begins.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,10 @@ use super::shutdown::Shutdown;
 const MAX_STREAMS: u32 = 128;
 
 /// Serves until the connection ends.
+/// Where a request comes from: an extension of each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
 pub(super) async fn serve(
     stream: TcpStream,
     dispatch: Dispatch,
@@ -32,11 +37,12 @@ pub(super) async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection without TCP_NODELAY");
     }
+    let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
     let progress = Progress::new();
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&progress)));
     let service = hyper::service::service_fn({
         let progress = Arc::clone(&progress);
-        move |request| answer(request, dispatch.clone(), Arc::clone(&progress))
+        move |request| answer(request, peer, dispatch.clone(), Arc::clone(&progress))
     });
     let builder = builder(&settings);
     let connection = builder.serve_connection(io, service);
@@ -69,11 +75,15 @@ fn builder(settings: &Settings) -> Builder<TokioExecutor> {
 }
 
 async fn answer(
-    request: hyper::Request<Incoming>,
+    mut request: hyper::Request<Incoming>,
+    peer: Option<Peer>,
     mut dispatch: Dispatch,
     progress: Arc<Progress>,
 ) -> Result<Response, Infallible> {
     let _answering = progress.request();
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(peer);
+    }
     let request: Request = request.map(Body::new);
     dispatch.call(request).await
 }

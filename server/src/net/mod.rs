@@ -19,6 +19,7 @@ mod shutdown;
 mod unread;
 
 pub use accept::{Settings, bind, serve};
+pub(crate) use connection::Peer;
 pub(crate) use guard::{admitted, guarded};
 pub(crate) use room::Held;
 pub use shutdown::Shutdown;

@@ -16,7 +16,7 @@ use elanus_engine::{Collection, SearchHits};
 
 use super::routes::Route;
 use super::spec::Request;
-use crate::app::{App, blocking, holding};
+use crate::app::{App, blocking, blocking_write, holding};
 use crate::auth::{Asker, Turn};
 use crate::body::{Object, bad_json};
 use crate::error::{ApiError, code};
@@ -92,11 +92,17 @@ async fn run(
     let _waited_for = CancelOnDrop(cancel.clone());
     let call = move || {
         route.need.check(&app, &asker, &headers, &body)?;
-        (route.action)(&Call { app: &app, asker: &asker, route, headers: &headers, body: &body, cancel })
+        let call = Call { app: &app, asker: &asker, route, headers: &headers, body: &body, cancel };
+        match (route.action)(&call) {
+            // Fields came or went between reading the schema and using it: nothing has happened yet.
+            Err(error) if error.code == code::SCHEMA_MISMATCH => (route.action)(&call),
+            other => other,
+        }
     };
     let answered = async {
         match turn {
             Some(turn) => holding(turn, call).await,
+            None if route.writes => blocking_write(call).await,
             None => blocking(call).await,
         }
     };

@@ -22,6 +22,8 @@ pub(super) struct Route {
     pub(super) spec: &'static Spec,
     /// Whether it hashes a password, for which requests take turns.
     pub(super) hashes: bool,
+    /// Whether it writes rows: only so many of these run at once, so that reads always can.
+    pub(super) writes: bool,
 }
 
 impl Route {
@@ -39,10 +41,15 @@ impl Route {
     const fn hashing(self) -> Self {
         Self { hashes: true, ..self }
     }
+
+    /// The same, which writes rows.
+    const fn writing(self) -> Self {
+        Self { writes: true, ..self }
+    }
 }
 
 const fn route(path: &'static str, action: Action, need: Need, spec: &'static Spec) -> Route {
-    Route { path, action, need, spec, hashes: false }
+    Route { path, action, need, spec, hashes: false, writes: false }
 }
 
 /// The table.
@@ -74,14 +81,14 @@ pub(super) static ROUTES: &[Route] = &[
     route("collections/add_function_field", collections::add_function, on_collection(P::AddCollectionField), &spec::fields::FUNCTIONS),
     route("collections/drop_function_field", collections::add_function, on_collection(P::AddCollectionField), &spec::fields::FUNCTIONS),
     route("collections/struct_fields/add", unimplemented::refuse, on_collection(P::AddCollectionField), &spec::unimplemented::REFUSED),
-    route("entities/insert", entities::insert, on_collection(P::Insert), &spec::entities::INSERT),
-    route("entities/upsert", entities::upsert, on_collection(P::Upsert), &spec::entities::UPSERT),
+    route("entities/insert", entities::insert, on_collection(P::Insert), &spec::entities::INSERT).writing(),
+    route("entities/upsert", entities::upsert, on_collection(P::Upsert), &spec::entities::UPSERT).writing(),
     route("entities/get", entities::get, on_collection(P::Query), &spec::entities::GET),
     route("entities/query", entities::query, on_collection(P::Query), &spec::entities::QUERY_IT),
     route("entities/search", entities::search, on_collection(P::Search), &spec::entities::SEARCH_IT),
     route("entities/hybrid_search", entities::hybrid_search, on_collection(P::Search), &spec::entities::HYBRID),
     route("entities/advanced_search", entities::hybrid_search, on_collection(P::Search), &spec::entities::HYBRID),
-    route("entities/delete", entities::delete, on_collection(P::Delete), &spec::entities::DELETE),
+    route("entities/delete", entities::delete, on_collection(P::Delete), &spec::entities::DELETE).writing(),
     route("indexes/list", indexes::list, on_collection(P::IndexDetail), &spec::indexes::LIST),
     route("indexes/describe", indexes::describe, on_collection(P::IndexDetail), &spec::indexes::DESCRIBE),
     route("indexes/create", indexes::create, on_collection(P::CreateIndex), &spec::indexes::CREATE),

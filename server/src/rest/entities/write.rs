@@ -56,14 +56,14 @@ pub(crate) fn upsert(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let operations = Operations::read(&body)?;
     let partial = body.get_or_default("partialUpdate")? || !operations.is_empty();
     let collection = call.collection(&body)?;
+    // What is read from here on must still be so when it is written.
+    let turn = partial.then(|| collection.update_turn());
     let schema = collection.schema();
     operations.check(&schema)?;
-    // What is read here must still be so when it is written.
-    let turn = partial.then(|| collection.update_turn());
     let source = partial.then(|| Source { collection: &collection, operations });
     let batch = rows::read(&schema, Write::Upsert, &zone(&collection), data, source.as_ref())?;
     let count = batch.rows();
-    let keys = match &turn {
+    let keys = match turn {
         Some(turn) => turn.upsert_into(batch, &partition)?,
         None => collection.upsert_into(batch, &partition)?,
     };
