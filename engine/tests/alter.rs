@@ -39,6 +39,7 @@ enum Step {
     Rename,
     Flush,
     Compact,
+    Settle,
     Restart,
 }
 
@@ -55,6 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Rename),
         2 => Just(Step::Flush),
         1 => Just(Step::Compact),
+        1 => Just(Step::Settle),
         2 => Just(Step::Restart),
     ]
 }
@@ -185,6 +187,7 @@ proptest! {
                 }
                 Step::Flush => c.flush().unwrap(),
                 Step::Compact => while c.compact().unwrap() {},
+                Step::Settle => while c.settle().unwrap() {},
                 Step::Restart => {
                     drop(c);
                     engine.close();

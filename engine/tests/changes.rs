@@ -345,6 +345,44 @@ fn no_collection_is_made_in_a_database_that_is_dropped_beside_it() {
     }
 }
 
+/// Segments that are alike become one, which has its index at once; what dies meanwhile stays dead.
+#[test]
+fn a_collection_at_rest_is_merged_with_its_index() {
+    const ROWS: i64 = 4500;
+    let vfs = SimVfs::new(3);
+    let engine = open(&vfs);
+    let c = engine.create(definition()).unwrap();
+    for part in 0..3 {
+        put(&c, "", &(part * ROWS..(part + 1) * ROWS).map(|key| (key, key)).collect::<Vec<_>>()).unwrap();
+        c.flush().unwrap();
+    }
+    while c.build_index().unwrap() {}
+    assert!(!c.compact().unwrap(), "three are too few for a compaction beside writes");
+    assert_eq!(c.stats().sealed_segments, 3);
+    let (writer, mut key) = (Arc::clone(&c), 0);
+    vfs.set_interlude(Some(Box::new(move |call, path| {
+        if call == "write" && path.to_string_lossy().contains("derived") && key < 3 * ROWS {
+            writer.delete_keys(Keys::Int(vec![key])).unwrap();
+            key += ROWS;
+        }
+    })));
+    assert!(c.settle().unwrap());
+    vfs.set_interlude(None);
+    let state = c.index_state("vector").unwrap();
+    assert_eq!((c.stats().sealed_segments, state.indexed_rows), (1, state.total_rows));
+    assert!(state.bytes > 0, "the merged segment came with its index");
+    assert!(!c.settle().unwrap());
+    let left = all(&c);
+    assert!(left.len() < 3 * ROWS as usize && !left.contains_key(&0), "rows died meanwhile");
+    drop((engine, c));
+    vfs.restart_after_kill();
+    let engine = open(&vfs);
+    assert_eq!(all(&engine.collection("c").unwrap()), left);
+    let c = engine.collection("c").unwrap();
+    while c.build_index().unwrap() {}
+    assert_eq!(c.stats().indexing.indexed_rows, left.len() as u64, "the index is opened again");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     /// Any order of writes, sealings and the drop of a partition, then a kill: the same rows as without the kill.

@@ -1,6 +1,6 @@
-//! Threads of the engine: some open the collections at start, one seals what is asked for, one compacts, one indexes, one
-//! deletes rows that have lived as long as they may, one ticks (measures for the quota, syncs logs that are synced at
-//! intervals, asks for sealing by age). None of them keeps the engine alive.
+//! Threads of the engine: some open the collections at start, one seals what is asked for, one compacts, one indexes (and
+//! merges segments of collections at rest), one deletes rows that have lived as long as they may, one ticks (measures for
+//! the quota, syncs logs that are synced at intervals, asks for sealing by age). None of them keeps the engine alive.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
@@ -183,7 +183,7 @@ impl Rest {
                 if self.failed.contains(&collection.id()) {
                     continue;
                 }
-                match shielded(|| collection.build_index()) {
+                match shielded(|| Ok(collection.build_index()? || collection.settle_at_rest()?)) {
                     Ok(built) => more |= built,
                     Err(EngineError::Closing | EngineError::CollectionNotFound { .. }) => {}
                     Err(error) => {

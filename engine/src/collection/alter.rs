@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::manifest::Manifest;
 use super::write::now_ms;
@@ -22,6 +23,26 @@ pub(super) enum Reach {
     Schema,
     /// All else: it waits for nothing.
     Words,
+}
+
+/// Somebody who waits to change the schema: merging at rest, which takes long, gives way.
+struct Altering<'a>(&'a Collection);
+
+impl<'a> Altering<'a> {
+    fn new(collection: &'a Collection) -> Self {
+        collection.altering.fetch_add(1, Ordering::SeqCst);
+        // If it is merging that holds it; whatever else is being indexed goes on.
+        if collection.compacting.is_locked() {
+            collection.call_off_indexing();
+        }
+        Self(collection)
+    }
+}
+
+impl Drop for Altering<'_> {
+    fn drop(&mut self) {
+        self.0.altering.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Collection {
@@ -138,6 +159,7 @@ impl Collection {
         reach: Reach,
         change: impl FnOnce(&mut Definition) -> Result<()>,
     ) -> Result<()> {
+        let _waits = (reach == Reach::Schema).then(|| Altering::new(self));
         // Rewritings write rows under the schema that they began with: none may be under way while it changes.
         let _no_rewriting = (reach == Reach::Schema).then(|| (self.compacting.lock(), self.sealing.lock()));
         let mut manifest = self.manifest.lock();

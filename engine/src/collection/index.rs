@@ -133,7 +133,7 @@ impl Collection {
             return Ok(sparse? || scalar?);
         };
         let place = (work.view.segment.id(), work.field);
-        match self.make_index(&work, &progress) {
+        match self.make_index(&work, &progress, true) {
             Ok(()) => {
                 self.indexing.failed.lock().remove(&place);
                 self.indexing.finished.fetch_add(1, Ordering::Relaxed);
@@ -262,6 +262,18 @@ impl Collection {
         fields.filter_map(|(position, field)| Some((position, find(&field.name)?))).collect()
     }
 
+    /// The same, with what is to be built.
+    fn planned_fields(&self) -> Vec<(usize, Plan, crate::kernel::Metric)> {
+        let schema = self.schema();
+        let planned = |(field, definition): (usize, super::IndexDefinition)| {
+            let dim = schema.field(&definition.field).and_then(|(_, f)| f.dim).unwrap_or(0);
+            // A definition that an older version took may stand for nothing.
+            let plan = Plan::of(&definition, dim).ok()?;
+            Some((field, plan, definition.metric.and_then(crate::MetricType::dense)?))
+        };
+        self.indexed_fields().into_iter().filter_map(planned).collect()
+    }
+
     /// The index to make next: that of the most rows.
     fn next_index(&self) -> Option<Work> {
         let snapshot = self.snapshot();
@@ -269,11 +281,7 @@ impl Collection {
         let candidates: Vec<_> = sealed.iter().map(|view| super::compact::candidate(view)).collect();
         let leaving = choose(&candidates, self.shared.options.segment_bytes);
         let mut best: Option<Work> = None;
-        for (field, definition) in self.indexed_fields() {
-            let dim = self.schema().field(&definition.field).and_then(|(_, f)| f.dim).unwrap_or(0);
-            // A definition that an older version took and that stands for nothing.
-            let Ok(plan) = Plan::of(&definition, dim) else { continue };
-            let Some(metric) = definition.metric.and_then(crate::MetricType::dense) else { continue };
+        for (field, plan, metric) in self.planned_fields() {
             let waits = |view: &SegmentView| {
                 let failed = self.indexing.failed.lock();
                 failed.get(&(view.segment.id(), field)).is_some_and(Failure::waits)
@@ -294,7 +302,41 @@ impl Collection {
         best
     }
 
-    fn make_index(&self, work: &Work, progress: &BuildProgress) -> Result<()> {
+    /// Makes the dense indexes of a segment that readers do not see yet, for whoever has the turn at indexing.
+    ///
+    /// # Errors
+    /// `Closing` when it is called off, also because somebody waits to change the schema; storage errors.
+    pub(super) fn index_ahead(&self, segment: &Arc<Segment>) -> Result<()> {
+        let view = SegmentView::new(Arc::clone(segment));
+        for (field, plan, metric) in self.planned_fields() {
+            if !wants_index(segment, plan) {
+                continue;
+            }
+            let progress = Arc::new(BuildProgress::default());
+            let _running = Running::new(&self.indexing, &progress);
+            // Who comes from here on calls it off.
+            self.check_open()?;
+            if self.altering.load(Ordering::SeqCst) > 0 {
+                return Err(EngineError::Closing);
+            }
+            self.make_index(&Work { view: view.clone(), field, plan, metric }, &progress, false)?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is memory for the indexes over all these rows together.
+    pub(super) fn has_memory_to_index(&self, views: &[SegmentView]) -> bool {
+        let rows = views.iter().map(SegmentView::live).sum();
+        let schema = self.schema();
+        let dims: Vec<usize> = schema.dense_fields().map(|field| field.dim.unwrap_or(0)).collect();
+        let fits = |(field, plan, _): (usize, Plan, _)| {
+            self.check_memory(plan.memory(rows, dims.get(field).copied().unwrap_or(0))).is_ok()
+        };
+        self.planned_fields().into_iter().all(fits)
+    }
+
+    /// Makes or opens an index. `current`: of a segment that the manifest names, if it still does when the index is done.
+    fn make_index(&self, work: &Work, progress: &BuildProgress, current: bool) -> Result<()> {
         let Work { view, field, plan, metric } = work;
         let segment = &view.segment;
         let Some(column) = segment.vectors(*field) else { return Ok(()) };
@@ -320,7 +362,7 @@ impl Collection {
         let bytes = built.bytes() as u64;
         self.indexing.build_ms.fetch_add(started.elapsed().as_millis() as u64, Ordering::Relaxed);
         write_index(vfs, &path, &built, *plan, column.rows(), column.dim())?;
-        if !self.is_current(segment) {
+        if current && !self.is_current(segment) {
             // A compaction replaced the segment meanwhile; nothing names its index.
             self.remove_index_file(&path);
             return Ok(());

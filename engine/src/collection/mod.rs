@@ -26,7 +26,7 @@ mod write;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use elanus_storage::quota::Quota;
@@ -106,6 +106,11 @@ pub struct Collection {
     sealing: Mutex<()>,
     /// One compaction at a time.
     compacting: Mutex<()>,
+    /// Those who wait to change the schema.
+    altering: AtomicUsize,
+    last_write: Mutex<Instant>,
+    /// Merging at rest has failed, and is not tried before.
+    settle_again: Mutex<Option<Instant>>,
     compaction: Progress,
     compaction_due: AtomicBool,
     indexing: Indexing,
@@ -227,6 +232,9 @@ impl Collection {
             updating: RwLock::new(()),
             sealing: Mutex::new(()),
             compacting: Mutex::new(()),
+            altering: AtomicUsize::new(0),
+            last_write: Mutex::new(Instant::now()),
+            settle_again: Mutex::new(None),
             compaction: Progress::default(),
             compaction_due: AtomicBool::new(true),
             indexing: Indexing::default(),

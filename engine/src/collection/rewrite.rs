@@ -144,6 +144,11 @@ impl Collection {
         Ok(next)
     }
 
+    /// Removes the files of a segment that no manifest names.
+    pub(super) fn forget_segment(&self, id: u64) {
+        self.remove(self.files_of(id).into_iter().chain(self.indexes_of(id).unwrap_or_default()));
+    }
+
     /// Removes files that nothing names. One that stays is left for the next start.
     fn remove(&self, paths: impl IntoIterator<Item = PathBuf>) {
         for path in paths {

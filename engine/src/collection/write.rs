@@ -212,6 +212,7 @@ impl Collection {
             tracing::error!(collection = self.name, %error, "small segments could not be joined");
         }
         *self.published.write() = Arc::new(next);
+        *self.last_write.lock() = Instant::now();
         drop(writer);
         if outcomes.iter().any(|outcome| outcome.died > 0) {
             self.compaction_due.store(true, Ordering::SeqCst);

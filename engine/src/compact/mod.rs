@@ -1,7 +1,8 @@
 //! Compaction: which sealed segments are worth rewriting. A pure function of their sizes; running it is
 //! `collection/compact.rs`, and how fast it may go is [`Pace`]. The policy is size-tiered (as in Cassandra and RocksDB's
 //! "universal" mode): segments of like size are merged when four have come together, so a row is rewritten once for each
-//! step of size; and a segment with many dead rows is rewritten whatever its size.
+//! step of size; and a segment with many dead rows is rewritten whatever its size. While nobody writes, even two that
+//! are alike are merged: each segment is one more graph that a search has to walk.
 
 mod pace;
 
@@ -63,6 +64,22 @@ pub(crate) fn choose(segments: &[Candidate], most_bytes: u64) -> Vec<u64> {
     Vec::new()
 }
 
+/// The segments to merge into one of at most `most_bytes` while nobody writes and [`choose`] finds nothing; empty when all
+/// is well. The largest of them is rewritten only together with half as many bytes of others, so that rows that trickle
+/// in between rests cost no more than a few rewritings of each row.
+pub(crate) fn choose_at_rest(segments: &[Candidate], most_bytes: u64) -> Vec<u64> {
+    let mut small: Vec<&Candidate> = segments.iter().filter(|s| s.live_bytes <= most_bytes / 2).collect();
+    small.sort_by_key(|s| (s.live_bytes, s.id));
+    let is_worth_it = |chosen: &&[&Candidate]| {
+        let bytes: u64 = chosen.iter().map(|s| s.live_bytes).sum();
+        let largest = chosen.last().map_or(0, |s| s.live_bytes);
+        bytes <= most_bytes && bytes - largest >= largest / 2
+    };
+    let most = small.len().min(MOST_INPUTS);
+    let chosen = (2..=most).rev().map(|count| &small[..count]).find(is_worth_it);
+    chosen.unwrap_or_default().iter().map(|s| s.id).collect()
+}
+
 /// As many from the front as fit into one segment; at least one.
 fn fitting(segments: &[&Candidate], most_bytes: u64) -> Vec<u64> {
     let mut bytes = 0u64;
@@ -96,6 +113,22 @@ mod tests {
         assert_eq!(choose(&of(&[1, 64, 60, 64, 70]), 1000), [3, 2, 4, 5]);
         assert!(choose(&of(&[400, 400, 400, 400]), 1000).is_empty(), "what would not fit is left alone");
         assert!(choose(&of(&[900, 900, 900, 900]), 1000).is_empty());
+    }
+
+    #[test]
+    fn at_rest_two_of_a_size_are_merged_and_a_small_one_waits() {
+        let of = |sizes: &[u64]| -> Vec<u64> {
+            let all: Vec<_> =
+                sizes.iter().zip(1..).map(|(&bytes, id)| segment(id, 100, 100, bytes)).collect();
+            choose_at_rest(&all, 1000)
+        };
+        assert_eq!(of(&[64, 60]), [2, 1]);
+        assert_eq!(of(&[64, 2, 64, 64]), [2, 1, 3, 4], "the small one comes along");
+        assert!(of(&[200, 2]).is_empty());
+        assert!(of(&[64]).is_empty() && of(&[]).is_empty());
+        assert_eq!(of(&[400, 400, 400]), [1, 2], "as many as fit");
+        assert!(of(&[900, 600, 2]).is_empty());
+        assert_eq!(of(&[2, 3, 400]), [1, 2], "those that are alike");
     }
 
     #[test]

@@ -74,8 +74,9 @@ impl World {
     pub(crate) fn compact(&mut self) -> Step {
         let Some((name, collection)) = self.collection() else { return Ok(()) };
         self.set_interlude(&name, &collection, Some(|c| drop(c.flush())));
-        self.say(|| format!("compact {name}"));
-        let compacted = collection.compact();
+        let settle = self.random.below(3) == 0;
+        self.say(|| format!("{} {name}", if settle { "settle" } else { "compact" }));
+        let compacted = if settle { collection.settle() } else { collection.compact() };
         self.vfs.set_interlude(None);
         self.say(|| format!("  {compacted:?}"));
         self.outcome.lock().unwrap().compactions += u64::from(matches!(compacted, Ok(true)));

@@ -70,15 +70,30 @@ fn fill(server: &Program, data: &DataSet) -> Result<()> {
             _ => std::thread::sleep(Duration::from_millis(100)),
         }
     }
+    let indexed = began.elapsed();
+    wait_for_rest(server)?;
     println!(
-        "{}: {} rows of {} floats inserted in {:.1} s (the client makes the JSON meanwhile), indexed {:.1} s after the first",
+        "{}: {} rows of {} floats inserted in {:.1} s (the client makes the JSON meanwhile), indexed {:.1} s after the first, at rest after {:.1} s",
         data.name,
         data.rows(),
         data.dim,
         inserted.as_secs_f64(),
+        indexed.as_secs_f64(),
         began.elapsed().as_secs_f64()
     );
     Ok(())
+}
+
+/// Waits until the server has done next to nothing for a while: it merges segments once nobody writes any more.
+fn wait_for_rest(server: &Program) -> Result<()> {
+    const QUIET: Duration = Duration::from_secs(15);
+    loop {
+        let before = server.cpu_seconds()?;
+        std::thread::sleep(QUIET);
+        if server.cpu_seconds()? - before < 0.02 * QUIET.as_secs_f64() {
+            return Ok(());
+        }
+    }
 }
 
 fn searches(data: &DataSet, effort: usize) -> Vec<Vec<u8>> {
