@@ -25,11 +25,11 @@ pub(super) enum Reach {
     Words,
 }
 
-/// Somebody who waits to change the schema: merging at rest, which takes long, gives way.
-struct Altering<'a>(&'a Collection);
+/// Somebody who waits to change the schema or an index: merging at rest, which takes long, gives way.
+pub(super) struct Altering<'a>(&'a Collection);
 
 impl<'a> Altering<'a> {
-    fn new(collection: &'a Collection) -> Self {
+    pub(super) fn new(collection: &'a Collection) -> Self {
         collection.altering.fetch_add(1, Ordering::SeqCst);
         // If it is merging that holds it; whatever else is being indexed goes on.
         if collection.compacting.is_locked() {

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use arrow_array::cast::AsArray;
 
+use super::alter::Altering;
 use super::{Collection, Definition};
 use crate::compact::choose;
 use crate::error::{EngineError, Result};
@@ -177,6 +178,8 @@ impl Collection {
         if !self.definition.read().indexes.iter().any(|index| index.name == name) {
             return Ok(false);
         }
+        // Merging at rest gives way, also if it comes to its index only now.
+        let _waits = Altering::new(self);
         self.call_off_indexing();
         let _no_build = self.indexing_turn.lock();
         let mut manifest = self.manifest.lock();
@@ -305,7 +308,7 @@ impl Collection {
     /// Makes the dense indexes of a segment that readers do not see yet, for whoever has the turn at indexing.
     ///
     /// # Errors
-    /// `Closing` when it is called off, also because somebody waits to change the schema; storage errors.
+    /// `Closing` when it is called off, also because somebody waits to change the schema or an index; storage errors.
     pub(super) fn index_ahead(&self, segment: &Arc<Segment>) -> Result<()> {
         let view = SegmentView::new(Arc::clone(segment));
         for (field, plan, metric) in self.planned_fields() {

@@ -106,7 +106,7 @@ pub struct Collection {
     sealing: Mutex<()>,
     /// One compaction at a time.
     compacting: Mutex<()>,
-    /// Those who wait to change the schema.
+    /// Those who wait to change the schema or an index.
     altering: AtomicUsize,
     last_write: Mutex<Instant>,
     /// Merging at rest has failed, and is not tried before.
