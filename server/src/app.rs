@@ -10,10 +10,11 @@ use tokio::sync::Semaphore;
 use crate::auth::{Asker, Auth, DEFAULT_DATABASE, Privilege, Target};
 use crate::config::Config;
 use crate::error::ApiError;
+use crate::grpc::Iterators;
 use crate::images::{ImageService, Permission};
 use crate::imports::Imports;
 use crate::jobs::Jobs;
-use crate::net::Shutdown;
+use crate::net::{Admission, Refusal, Routers, Shutdown};
 use crate::telemetry::Metrics;
 
 /// Everything a handler may need. One for each server; handlers get it as `State<Arc<App>>`.
@@ -30,6 +31,8 @@ pub struct App {
     pub jobs: Arc<Jobs>,
     /// Imports of files with rows.
     pub imports: Arc<Imports>,
+    /// Where search iterators are.
+    pub(crate) iterators: Iterators,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// When the server started.
@@ -53,8 +56,20 @@ impl App {
 }
 
 /// All routes of the main port.
-pub(crate) fn router(app: Arc<App>) -> Router {
-    let limits = app.config.limits.clone();
+pub(crate) fn routers(app: &Arc<App>) -> Routers {
+    let admission = Admission::new(&app.config.limits);
+    Routers { http: http(Arc::clone(app), &admission), grpc: Some(grpc(Arc::clone(app), &admission)) }
+}
+
+fn grpc(app: Arc<App>, admission: &Admission) -> Router {
+    let refuse: Refusal = |error| crate::grpc::refusal(&error);
+    let (auth, metrics) = (Arc::clone(&app.auth), Arc::clone(&app.metrics));
+    let routes = crate::net::admitted(crate::grpc::routes().with_state(app), admission, &[], refuse);
+    let routes = crate::auth::known(routes, auth, refuse);
+    crate::net::guarded(routes, &metrics, refuse)
+}
+
+fn http(app: Arc<App>, admission: &Admission) -> Router {
     let (auth, engine, metrics) = (Arc::clone(&app.auth), Arc::clone(&app.engine), Arc::clone(&app.metrics));
     let routes = Router::new()
         .merge(crate::rest::routes())
@@ -67,9 +82,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(crate::reply::no_such_page)
         .with_state(app);
     // Whoever is not let in takes no room for a body.
-    let routes = crate::net::admitted(routes, &limits, &[crate::imports::UPLOAD_ROUTE]);
+    let streamed = &[crate::imports::UPLOAD_ROUTE];
+    let routes = crate::net::admitted(routes, admission, streamed, crate::reply::own_error);
     let routes = crate::auth::checked(routes, auth, engine);
-    crate::net::guarded(routes, &metrics)
+    crate::net::guarded(routes, &metrics, crate::reply::own_error)
 }
 
 /// Calls into the engine at one time. Each may hold a thread while it waits for the disk; more wait their turn.
@@ -124,6 +140,33 @@ pub(crate) async fn holding<P: Send + 'static, T: Send + 'static>(
         Ok(outcome) => outcome,
         Err(error) if error.is_panic() => {
             tracing::error!(%error, "a request panicked");
+            Err(ApiError::internal("internal error; the server's log has the details"))
+        }
+        Err(_) => Err(ApiError::unavailable("the server is stopping")),
+    }
+}
+
+/// The same for a call that is above all a search: it runs where the engine searches, so that no thread waits for another.
+/// As long as collections are being opened, which a call may wait for, it runs as any other.
+///
+/// # Errors
+/// As [`blocking`]; 8 when too many searches are under way.
+pub(crate) async fn searching<T: Send + 'static>(
+    engine: &Engine,
+    call: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    if engine.loading().is_some() {
+        return blocking(call).await;
+    }
+    let (tell, told) = tokio::sync::oneshot::channel();
+    engine.run_search(move || {
+        // Nobody listens any more when the client has gone.
+        let _ = tell.send(std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)));
+    })?;
+    match told.await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => {
+            tracing::error!("a search panicked");
             Err(ApiError::internal("internal error; the server's log has the details"))
         }
         Err(_) => Err(ApiError::unavailable("the server is stopping")),

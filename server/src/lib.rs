@@ -1,6 +1,6 @@
 //! # Elanus server: knows people
 //!
-//! One program that is a vector database with Milvus's REST API, an image embedder and an image-search page. It turns
+//! One program that is a vector database with Milvus's REST and gRPC APIs, an image embedder and an image-search page. It turns
 //! requests into calls of `elanus-engine` (vectors) and `elanus-embed` (pixels), which never see each other.
 //!
 //! ```text
@@ -10,9 +10,10 @@
 //!   :19530 net                    :9091 telemetry::admin
 //!   connections, limits,          /metrics /healthz /livez /readyz, backup
 //!   panics, CORS, auth
-//!        │ by path (later: by content type, for gRPC)
-//!        ├── /v2/vectordb/…   rest      Milvus's JSON, its codes and messages ┐
-//!        ├── /v2/openapi.json /v2/docs  rest::spec  what those calls take   │
+//!        │ by content type, then by path
+//!        ├── application/grpc grpc      Milvus's messages              ┐ service: what
+//!        ├── /v2/vectordb/…   rest      Milvus's JSON                  ┘ both have    ┐
+//!        ├── /v2/openapi.json /v2/docs  rest::spec  what those calls take           │
 //!        ├── /v1/images /v1/embed  images    files in, vectors and links out  │
 //!        ├── /v1/imports      imports   files with rows into collections       │
 //!        ├── /v1/jobs         jobs      import folders, survive restarts      ├─► App ─► Engine
@@ -21,7 +22,7 @@
 //! ```
 //!
 //! Read [`start`] for what runs, [`app`] for what handlers share, [`error`] for the one table from errors to codes,
-//! [`rest`] for the Milvus API, [`auth`] for who may do what. Handlers never block the async threads: engine calls go through [`app::blocking`].
+//! [`rest`] and `grpc` for the Milvus APIs over their common `service`, [`auth`] for who may do what. Handlers never block the async threads: engine calls go through [`app::blocking`].
 
 pub mod app;
 pub mod auth;
@@ -32,6 +33,7 @@ pub mod classic;
 mod cli;
 pub mod config;
 pub mod error;
+mod grpc;
 pub mod images;
 pub mod imports;
 pub mod jobs;
@@ -39,6 +41,7 @@ mod memory;
 pub mod net;
 pub mod reply;
 pub mod rest;
+mod service;
 mod start;
 mod status;
 pub mod telemetry;

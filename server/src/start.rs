@@ -16,10 +16,11 @@ use crate::app::{self, App};
 use crate::auth::Auth;
 use crate::config::{Config, Limits};
 use crate::error::StartError;
+use crate::grpc::Iterators;
 use crate::images::ImageService;
 use crate::imports::Imports;
 use crate::jobs::Jobs;
-use crate::net::{self, Shutdown};
+use crate::net::{self, Routers, Shutdown};
 use crate::telemetry::{self, Health, Metrics};
 
 /// Connections to the admin port at one time.
@@ -55,6 +56,8 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
         .enable_all()
         .build()
         .map_err(|e| StartError::Part { what: "threads", reason: e.to_string() })?;
+    let tls = config.tls.clone().map(net::Tls::open).transpose();
+    let tls = tls.map_err(|e| StartError::Part { what: "TLS", reason: e.to_string() })?;
     let (listener, addr) = bind(&runtime, config.listen, "listen")?;
     let (admin_listener, admin_addr) = bind(&runtime, config.admin_listen, "admin-listen")?;
     let shutdown = Shutdown::default();
@@ -62,8 +65,8 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
     let admin = serve_admin(&runtime, admin_listener, &config.limits, health.clone(), shutdown.clone());
     let app = Arc::new(open(&runtime, config, shutdown.clone())?);
     health.ready(&app);
-    let settings = net::Settings::from(&app.config.limits);
-    let main = runtime.spawn(net::serve(listener, app::router(Arc::clone(&app)), settings, shutdown));
+    let settings = net::Settings { tls, ..net::Settings::from(&app.config.limits) };
+    let main = runtime.spawn(net::serve(listener, app::routers(&app), settings, shutdown));
     tracing::info!(address = %addr, admin = %admin_addr, "serving");
     Ok(Handle { app, addr, admin_addr, serving: Some([main, admin]), runtime: Some(runtime) })
 }
@@ -98,7 +101,12 @@ fn serve_admin(
     shutdown: Shutdown,
 ) -> JoinHandle<()> {
     let settings = net::Settings { max_connections: ADMIN_CONNECTIONS, ..net::Settings::from(limits) };
-    runtime.spawn(net::serve(listener, telemetry::admin_routes(health), settings, shutdown))
+    runtime.spawn(net::serve(
+        listener,
+        Routers { http: telemetry::admin_routes(health), grpc: None },
+        settings,
+        shutdown,
+    ))
 }
 
 /// Opens the data directory and makes all that handlers share.
@@ -115,7 +123,8 @@ fn open(runtime: &Runtime, config: Config, shutdown: Shutdown) -> Result<App, St
         ImageService::start(&config, &engine, &metrics).map_err(|e| part("the embedder")(e.message))?;
     let jobs = Jobs::start(&config, &images, &metrics).map_err(|e| part("jobs")(e.message))?;
     let imports = Imports::start(&config, &engine).map_err(|e| part("imports")(e.message))?;
-    Ok(App { config, auth, engine, images, jobs, imports, metrics, started: Instant::now(), shutdown })
+    let (iterators, started) = (Iterators::default(), Instant::now());
+    Ok(App { config, auth, engine, images, jobs, imports, iterators, metrics, started, shutdown })
 }
 
 impl Handle {

@@ -51,9 +51,9 @@ class Server:
         self.lines = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.url = self._address(r"(http://127\.0\.0\.1:\d+)/?(\s|$)", "page")
+        self.url = self._address(r"(https?://127\.0\.0\.1:\d+)/?(\s|$)", "page")
         self.ready_after = time.monotonic() - self.started
-        self.admin = self._address(r"(http://127\.0\.0\.1:\d+)/(?:metrics|healthz)", "metrics")
+        self.admin = self._address(r"(https?://127\.0\.0\.1:\d+)/(?:metrics|healthz)", "metrics")
         self.session = requests.Session()
 
     def _read(self):

@@ -108,6 +108,20 @@ impl Engine {
         Ok(engine)
     }
 
+    /// Runs a call that is above all a search on one of the threads that search: waking another thread for the search alone
+    /// costs more than many a search. The call must not panic, and must not wait for anything but the disk.
+    ///
+    /// # Errors
+    /// `Busy` when as many searches run and wait as may.
+    pub fn run_search(&self, call: impl FnOnce() + Send + 'static) -> Result<()> {
+        let place = self.shared.queue.enter()?;
+        self.shared.pool.spawn(move || {
+            let _place = place;
+            call();
+        });
+        Ok(())
+    }
+
     /// Makes a collection, or gives back the one that exists with the same definition.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ pub use write::UpdateTurn;
 use crate::catalog::EngineOptions;
 use crate::compact::Pace;
 use crate::error::{EngineError, Result};
-use crate::exec::SearchQueue;
+use crate::exec::{Place, SearchQueue};
 use crate::schema::Schema;
 
 /// Folders of a collection.
@@ -161,6 +161,16 @@ pub struct CollectionStats {
     pub compaction: CompactionStats,
     /// Indexes of all vector fields together.
     pub indexing: IndexingStats,
+}
+
+impl Shared {
+    /// A place among the searches that run or wait; none for one that [`crate::Engine::run_search`] has given one already.
+    pub(crate) fn enter_search(&self) -> Result<Option<Place>> {
+        match self.pool.current_thread_index() {
+            Some(_) => Ok(None),
+            None => self.queue.enter().map(Some),
+        }
+    }
 }
 
 impl std::fmt::Debug for Collection {

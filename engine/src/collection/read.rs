@@ -104,7 +104,7 @@ impl Collection {
     /// `FieldNotFound`, `InvalidQueryVector`, `InvalidParameter` for metric, window, effort or range; filter errors;
     /// `Busy`; `Cancelled`.
     pub fn search(&self, request: &exec::SearchRequest) -> Result<exec::SearchHits> {
-        let _place = self.shared.queue.enter()?;
+        let _place = self.shared.enter_search()?;
         let _foreground = self.shared.pace.foreground();
         let definition = Arc::clone(&self.definition.read());
         let index_of = |field: &str| definition.searching(field);
@@ -119,7 +119,7 @@ impl Collection {
     /// # Errors
     /// As [`Collection::search`]; `InvalidParameter` for a fusion that does not fit.
     pub fn hybrid_search(&self, request: &exec::HybridRequest) -> Result<exec::SearchHits> {
-        let _place = self.shared.queue.enter()?;
+        let _place = self.shared.enter_search()?;
         let _foreground = self.shared.pace.foreground();
         let definition = Arc::clone(&self.definition.read());
         let index_of = |field: &str| definition.searching(field);

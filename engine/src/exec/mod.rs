@@ -18,7 +18,7 @@ pub use order::OrderBy;
 pub use query::QueryRequest;
 pub(crate) use query::{count, get, query, scan};
 pub use queue::Cancel;
-pub(crate) use queue::SearchQueue;
+pub(crate) use queue::{Place, SearchQueue};
 pub use search::{
     Explained, Fusion, GroupBy, HybridRequest, QueryVectors, SearchHits, SearchRequest, SegmentPlan,
 };

@@ -1,11 +1,11 @@
 //! Requests without vectors: rows by filter in key order, rows by key, counts, and full scans.
 
+use super::RowAddress;
 use super::gather::gather;
 use super::matches::{matches, matching};
 use super::order::{OrderBy, first_in_order};
-use super::{RowAddress, check_window};
 use crate::collection::Snapshot;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::filter::Filter;
 use crate::row::{Keys, Projection, Rows};
 use crate::rowset::RowSet;
@@ -21,7 +21,7 @@ pub struct QueryRequest {
     pub filter: Option<Filter>,
     /// Fields of the answer.
     pub projection: Projection,
-    /// Most rows; `offset + limit` is 1 to 16,384.
+    /// Most rows, at least 1. Answers are bounded by their bytes.
     pub limit: usize,
     /// Matching rows to skip.
     pub offset: usize,
@@ -30,7 +30,10 @@ pub struct QueryRequest {
 }
 
 pub(crate) fn query(snapshot: &Snapshot, request: &QueryRequest) -> Result<Rows> {
-    let end = check_window(request.limit, request.offset)?;
+    if request.limit == 0 {
+        return Err(EngineError::invalid("a query for no rows"));
+    }
+    let end = request.limit.saturating_add(request.offset);
     let matching = matches(snapshot, request.filter.as_ref())?;
     if !request.order_by.is_empty() {
         let rows = first_in_order(snapshot, &matching, &request.order_by, end)?;

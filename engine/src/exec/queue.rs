@@ -15,7 +15,7 @@ pub(crate) struct SearchQueue {
 
 /// A place in the queue; given up when dropped.
 #[derive(Debug)]
-pub(crate) struct Place<'a>(&'a SearchQueue);
+pub(crate) struct Place(Arc<SearchQueue>);
 
 impl SearchQueue {
     pub(crate) fn new(limit: usize) -> Self {
@@ -24,8 +24,8 @@ impl SearchQueue {
 
     /// # Errors
     /// `Busy` when all places are taken.
-    pub(crate) fn enter(&self) -> Result<Place<'_>> {
-        let place = Place(self);
+    pub(crate) fn enter(self: &Arc<Self>) -> Result<Place> {
+        let place = Place(Arc::clone(self));
         if self.now.fetch_add(1, Ordering::Relaxed) >= self.limit {
             return Err(EngineError::Busy { limit: self.limit });
         }
@@ -33,7 +33,7 @@ impl SearchQueue {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.now.fetch_sub(1, Ordering::Relaxed);
     }
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn one_too_many_is_refused_and_places_come_back() {
-        let queue = SearchQueue::new(2);
+        let queue = Arc::new(SearchQueue::new(2));
         let (a, _b) = (queue.enter().unwrap(), queue.enter().unwrap());
         assert!(matches!(queue.enter(), Err(EngineError::Busy { limit: 2 })));
         drop(a);

@@ -46,6 +46,15 @@ impl Credentials {
     }
 }
 
+impl Credentials {
+    /// What the metadata of a gRPC request say: Base64 without a word before it. Some clients send two, and mean the last.
+    pub(crate) fn of_metadata(headers: &HeaderMap) -> Option<Self> {
+        let value = headers.get_all(AUTHORIZATION).iter().next_back()?;
+        let text = value.to_str().ok()?;
+        Self::of_base64(text.strip_prefix("Basic ").unwrap_or(text))
+    }
+}
+
 /// Whether a browser sent the credentials by itself: it does so with Basic, once somebody has logged in.
 pub(super) fn are_a_browsers(headers: &HeaderMap) -> bool {
     let value = headers.get(AUTHORIZATION).map(|value| value.as_bytes());

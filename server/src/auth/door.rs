@@ -15,7 +15,7 @@ use elanus_engine::Engine;
 use super::routes::{self, DATABASE, Need};
 use super::{Asker, Auth, Credentials, Target, credentials};
 use crate::error::ApiError;
-use crate::net::Peer;
+use crate::net::{Peer, Refusal};
 
 /// Where Milvus's API lives.
 const MILVUS_PREFIX: &str = "/v2/vectordb/";
@@ -25,6 +25,27 @@ const ASK_BROWSER: HeaderValue = HeaderValue::from_static("Basic realm=\"Elanus\
 /// Puts the door in front of all routes, their fallback included.
 pub(crate) fn checked(router: Router, auth: Arc<Auth>, engine: Arc<Engine>) -> Router {
     router.layer(from_fn_with_state(Door { auth, engine }, enter))
+}
+
+/// The same for gRPC: whoever is known is let in, and each method checks the privilege itself.
+pub(crate) fn known(router: Router, auth: Arc<Auth>, refuse: Refusal) -> Router {
+    router.layer(from_fn_with_state((auth, refuse), recognize))
+}
+
+async fn recognize(
+    State((auth, refuse)): State<(Arc<Auth>, Refusal)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let credentials = Credentials::of_metadata(request.headers());
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    match auth.authenticate(credentials, peer).await {
+        Ok(asker) => {
+            request.extensions_mut().insert(asker);
+            next.run(request).await
+        }
+        Err(error) => refuse(error),
+    }
 }
 
 #[derive(Clone)]

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `store` keeps the one table of users, roles and groups, durably; `users`, `roles` and `groups` are the calls that
-//! change it; `gate` is the one place that decides; `privilege` names the rights. gRPC will call the same methods.
+//! change it; `gate` is the one place that decides; `privilege` names the rights.
 //!
 //! `turns` keeps those who make this server hash passwords from keeping everybody else out.
 //!
@@ -37,7 +37,7 @@ use elanus_storage::Vfs;
 use elanus_storage::data_dir::DataDir;
 
 pub use credentials::Credentials;
-pub(crate) use door::checked;
+pub(crate) use door::{checked, known};
 pub use error::AuthError;
 pub(crate) use gate::DEFAULT_DATABASE;
 pub use gate::Target;

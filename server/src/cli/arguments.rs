@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::backup::{BackupArguments, RestoreArguments};
 use super::check::CheckArguments;
-use crate::config::{AuthSettings, Settings};
+use crate::config::{AuthSettings, Settings, TlsSettings};
 
 /// Vector database, image embedder and image search in one program
 #[derive(Debug, Parser)]
@@ -63,9 +63,15 @@ pub(super) struct ServeArguments {
     /// ELANUS_ROOT_PASSWORD or the file [env: ELANUS_AUTH=true]
     #[arg(long)]
     auth: bool,
+    /// Speak TLS on the main port, with the certificate of this PEM file [env: ELANUS_TLS_CERTIFICATE]
+    #[arg(long, value_name = "FILE")]
+    tls_certificate: Option<PathBuf>,
+    /// The private key of that certificate, as PEM [env: ELANUS_TLS_KEY]
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
 
     /// TOML file with these settings (keys: data, listen, admin_listen, images, image_root, import_root, device, pooling, sync,
-    /// backup_root, [auth], [limits], [storage], [quota]) [env: ELANUS_CONFIG]
+    /// backup_root, [auth], [tls], [limits], [storage], [search], [quota]) [env: ELANUS_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 }
@@ -85,6 +91,7 @@ impl ServeArguments {
             pooling: self.pooling,
             sync: self.sync,
             auth: AuthSettings { enabled: self.auth.then_some(true), root_password: None },
+            tls: TlsSettings { certificate: self.tls_certificate, key: self.tls_key, client_ca: None },
             ..Settings::default()
         }
     }

@@ -18,7 +18,8 @@ pub(super) fn text(server: &Handle) -> String {
     let _ = writeln!(text, "  embedding  {}", crate::status::device_sentence(app));
     let _ = writeln!(text, "  users      {}", users(app));
     let _ = writeln!(text, "  metrics    http://{}/metrics", reachable(server.admin_addr()));
-    let _ = writeln!(text, "  page, API  http://{}/", reachable(server.addr()));
+    let scheme = if app.config.tls.is_some() { "https" } else { "http" };
+    let _ = writeln!(text, "  page, API  {scheme}://{}/", reachable(server.addr()));
     for (name, reason) in app.engine.failed() {
         let _ = writeln!(text, "  collection {name} is out of service: {reason}");
     }

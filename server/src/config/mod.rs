@@ -4,6 +4,7 @@
 mod auth;
 mod engine;
 mod settings;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use crate::auth::Secret;
 
 pub use auth::AuthSettings;
 pub use settings::{LimitSettings, QuotaSettings, SearchSettings, Settings, StorageSettings};
+pub use tls::TlsSettings;
 
 /// Complete configuration of one server.
 #[derive(Debug, Clone)]
@@ -46,6 +48,19 @@ pub struct Config {
     pub native_json: bool,
     /// Whether users must say who they are.
     pub auth: AuthConfig,
+    /// TLS on the main port.
+    pub tls: Option<TlsConfig>,
+}
+
+/// TLS on the main port, for the page and all APIs. The files are read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// File with the certificate and those that vouch for it, as PEM.
+    pub certificate: PathBuf,
+    /// File with its private key, as PEM.
+    pub key: PathBuf,
+    /// File with certificates as PEM: clients must show one that these vouch for.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Users and their rights.
@@ -114,6 +129,7 @@ impl Default for Config {
             backup_root: None,
             native_json: true,
             auth: AuthConfig::default(),
+            tls: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{AuthSettings, Config, ConfigError, Limits};
+use super::{AuthSettings, Config, ConfigError, Limits, TlsSettings};
 
 /// Settings of one layer. The TOML keys are the names of the fields (`admin_listen = "..."`).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -40,6 +40,8 @@ pub struct Settings {
     pub backup_root: Option<PathBuf>,
     /// The table `[auth]`.
     pub auth: AuthSettings,
+    /// The table `[tls]`.
+    pub tls: TlsSettings,
     /// The table `[limits]`; in the file only.
     pub limits: Option<LimitSettings>,
     /// The table `[storage]`; in the file only.
@@ -123,6 +125,11 @@ impl Settings {
             pooling: text("ELANUS_POOLING")?,
             sync: text("ELANUS_SYNC")?,
             auth: AuthSettings::from_environment(text)?,
+            tls: TlsSettings {
+                certificate: get("ELANUS_TLS_CERTIFICATE").map(PathBuf::from),
+                key: get("ELANUS_TLS_KEY").map(PathBuf::from),
+                client_ca: get("ELANUS_TLS_CLIENT_CA").map(PathBuf::from),
+            },
             ..Self::default()
         })
     }
@@ -155,6 +162,7 @@ impl Settings {
             sync: self.sync.or(lower.sync),
             backup_root: self.backup_root.or(lower.backup_root),
             auth: self.auth.or(lower.auth),
+            tls: self.tls.or(lower.tls),
             limits: self.limits.or(lower.limits),
             storage: self.storage.or(lower.storage),
             search: self.search.or(lower.search),
@@ -190,6 +198,7 @@ impl Settings {
             backup_root: self.backup_root,
             native_json: self.native_json.unwrap_or(default.native_json),
             auth: self.auth.resolve()?,
+            tls: self.tls.resolve()?,
         })
     }
 }

@@ -112,6 +112,16 @@ impl Job {
         &self.task.collection
     }
 
+    /// The number of that collection.
+    pub(crate) fn collection_id(&self) -> u64 {
+        self.task.collection_id
+    }
+
+    /// When it was asked for, in microseconds since 1970.
+    pub(crate) fn created(&self) -> i64 {
+        self.created
+    }
+
     /// Where the files of each group are; nowhere when it has ended.
     pub(super) fn paths(&self) -> Vec<Vec<PathBuf>> {
         self.paths.lock().clone()

@@ -31,8 +31,7 @@ use elanus_engine::catalog::split;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc::Receiver;
 
-use job::State;
-pub(crate) use job::{Job, SummaryJson};
+pub(crate) use job::{Job, State, SummaryJson};
 pub(crate) use upload::{UPLOAD_ROUTE, routes};
 
 use crate::config::Config;

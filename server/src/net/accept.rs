@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::connection;
-use super::dispatch::Dispatch;
+use super::dispatch::{Dispatch, Routers};
 use super::shutdown::Shutdown;
+use super::tls::Tls;
 use crate::config::Limits;
 
 /// Pause after the system refused to give a connection, most likely for want of file descriptors.
@@ -28,6 +28,8 @@ pub struct Settings {
     pub connection_idle_timeout: Duration,
     /// See [`Limits::shutdown_grace`].
     pub shutdown_grace: Duration,
+    /// What makes TLS of connections, where they are to have it.
+    pub tls: Option<Tls>,
 }
 
 impl From<&Limits> for Settings {
@@ -37,6 +39,7 @@ impl From<&Limits> for Settings {
             header_timeout: limits.header_timeout,
             connection_idle_timeout: limits.connection_idle_timeout,
             shutdown_grace: limits.shutdown_grace,
+            tls: None,
         }
     }
 }
@@ -49,10 +52,10 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Serves `router` on `listener` until `shutdown`, then until the requests in flight are answered or the grace is over.
-pub async fn serve(listener: TcpListener, router: Router, settings: Settings, shutdown: Shutdown) {
+/// Serves `routers` on `listener` until `shutdown`, then until the requests in flight are answered or the grace is over.
+pub async fn serve(listener: TcpListener, routers: Routers, settings: Settings, shutdown: Shutdown) {
     let permits = Arc::new(Semaphore::new(settings.max_connections));
-    let dispatch = Dispatch::new(router);
+    let dispatch = Dispatch::new(routers);
     let settings = Arc::new(settings);
     // Every connection holds a sender: when all are gone, `recv` returns.
     let (alive, mut all_gone) = mpsc::channel::<()>(1);

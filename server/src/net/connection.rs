@@ -12,6 +12,7 @@ use axum::response::Response;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tower::Service;
 
@@ -22,12 +23,17 @@ use super::shutdown::Shutdown;
 
 /// HTTP/2 streams that one connection may have open.
 const MAX_STREAMS: u32 = 128;
+/// Bytes in one frame over HTTP/2: the fewer frames, the faster a bulk insert.
+const FRAME: u32 = 256 << 10;
+/// How often a client over HTTP/2 is asked whether it is there, and how long it may take to say so.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_PATIENCE: Duration = Duration::from_secs(20);
 
-/// Serves until the connection ends.
 /// Where a request comes from: an extension of each.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
+/// Serves until the connection ends.
 pub(super) async fn serve(
     stream: TcpStream,
     dispatch: Dispatch,
@@ -39,13 +45,36 @@ pub(super) async fn serve(
     }
     let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
     let progress = Progress::new();
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&progress)));
+    let stream = Watched::new(stream, Arc::clone(&progress));
+    let Some(tls) = &settings.tls else {
+        return serve_stream(stream, peer, dispatch, &settings, &shutdown, &progress).await;
+    };
+    let handshake = tls.acceptor().accept(stream);
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(settings.header_timeout, handshake) => shaken,
+        () = shutdown.triggered() => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => serve_stream(stream, peer, dispatch, &settings, &shutdown, &progress).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
+    }
+}
+
+async fn serve_stream(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Option<Peer>,
+    dispatch: Dispatch,
+    settings: &Settings,
+    shutdown: &Shutdown,
+    progress: &Arc<Progress>,
+) {
     let service = hyper::service::service_fn({
-        let progress = Arc::clone(&progress);
+        let progress = Arc::clone(progress);
         move |request| answer(request, peer, dispatch.clone(), Arc::clone(&progress))
     });
-    let builder = builder(&settings);
-    let connection = builder.serve_connection(io, service);
+    let builder = builder(settings);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let mut stopping = false;
     loop {
@@ -61,7 +90,7 @@ pub(super) async fn serve(
                 connection.as_mut().graceful_shutdown();
             }
             () = shutdown.aborted() => return,
-            () = idle(&progress, settings.connection_idle_timeout) => return,
+            () = idle(progress, settings.connection_idle_timeout) => return,
         }
     }
 }
@@ -70,7 +99,14 @@ fn builder(settings: &Settings) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     // A client that has sent all it wants to may close its half, and is answered all the same.
     builder.http1().half_close(true).timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS);
+    // Pings find clients that vanished.
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_frame_size(FRAME)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE_PATIENCE);
     builder
 }
 

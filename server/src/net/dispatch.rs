@@ -1,6 +1,5 @@
 //! Which protocol a request belongs to. gRPC shares the port with everything else and is told apart by its content
-//! type, as in Milvus; until there is a gRPC service, such requests are told so in gRPC's own way. A service for them
-//! goes where [`no_grpc`] is called.
+//! type, as in Milvus.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -10,22 +9,29 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
+use tonic::Status;
 use tower::Service;
 
-/// gRPC's status UNIMPLEMENTED.
-const GRPC_UNIMPLEMENTED: &str = "12";
+/// What answers on a port.
+#[derive(Debug, Clone)]
+pub struct Routers {
+    /// Everything but gRPC.
+    pub http: Router,
+    /// gRPC; none where there is none.
+    pub grpc: Option<Router>,
+}
 
 /// The service behind every connection.
 #[derive(Debug, Clone)]
 pub(super) struct Dispatch {
-    router: Router,
+    routers: Routers,
 }
 
 impl Dispatch {
-    pub(super) fn new(router: Router) -> Self {
-        Self { router }
+    pub(super) fn new(routers: Routers) -> Self {
+        Self { routers }
     }
 }
 
@@ -40,10 +46,14 @@ impl Service<Request> for Dispatch {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        if is_grpc(&request) {
-            return Box::pin(async { Ok(no_grpc()) });
+        match (is_grpc(&request), &mut self.routers.grpc) {
+            (false, _) => Box::pin(self.routers.http.call(request)),
+            (true, Some(grpc)) => Box::pin(grpc.call(request)),
+            (true, None) => {
+                let status = Status::unimplemented("there is no gRPC service on this port");
+                Box::pin(async move { Ok(status.into_http::<Body>()) })
+            }
         }
-        Box::pin(self.router.call(request))
     }
 }
 
@@ -53,18 +63,4 @@ fn is_grpc(request: &Request) -> bool {
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.starts_with("application/grpc"))
-}
-
-fn no_grpc() -> Response {
-    let mut response = Response::new(Body::empty());
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert("grpc-status", HeaderValue::from_static(GRPC_UNIMPLEMENTED));
-    headers.insert(
-        "grpc-message",
-        HeaderValue::from_static(
-            "gRPC is not supported in this version of Elanus; use the REST API on this port",
-        ),
-    );
-    response
 }

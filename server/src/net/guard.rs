@@ -23,34 +23,57 @@ use crate::error::ApiError;
 use crate::reply;
 use crate::telemetry::Metrics;
 
-struct Admission {
+/// What the bodies of all requests share, whatever their protocol.
+#[derive(Debug, Clone)]
+pub(crate) struct Admission {
     max_body: usize,
     body_pause: Duration,
-    /// Routes whose bodies are never held in memory: their handlers say how large they may be.
-    streamed: &'static [&'static str],
     room: Room,
 }
 
+impl Admission {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            max_body: limits.max_body_bytes,
+            body_pause: limits.body_idle_timeout,
+            room: Room::new(limits.max_bodies_bytes, limits.max_body_bytes),
+        }
+    }
+}
+
+/// How a protocol tells a client that its request is refused before it was looked at.
+pub(crate) type Refusal = fn(ApiError) -> Response;
+
+/// Limits bodies of one protocol.
+struct Door {
+    admission: Admission,
+    /// Routes whose bodies are never held in memory: their handlers say how large they may be.
+    streamed: &'static [&'static str],
+    refuse: Refusal,
+}
+
 /// Puts the guard around all routes of `router`, its fallback included.
-pub(crate) fn guarded(router: Router, metrics: &Arc<Metrics>) -> Router {
-    router.layer(from_fn_with_state(Arc::clone(metrics), through))
+pub(crate) fn guarded(router: Router, metrics: &Arc<Metrics>, refuse: Refusal) -> Router {
+    router.layer(from_fn_with_state((Arc::clone(metrics), refuse), through))
 }
 
 /// Limits the bodies of requests to all routes of `router`, its fallback included. Bodies of the routes `streamed` are
 /// bounded by their handlers.
-pub(crate) fn admitted(router: Router, limits: &Limits, streamed: &'static [&'static str]) -> Router {
-    let admission = Admission {
-        max_body: limits.max_body_bytes,
-        body_pause: limits.body_idle_timeout,
-        streamed,
-        room: Room::new(limits.max_bodies_bytes, limits.max_body_bytes),
-    };
-    router
-        .layer(DefaultBodyLimit::max(limits.max_body_bytes))
-        .layer(from_fn_with_state(Arc::new(admission), admit))
+pub(crate) fn admitted(
+    router: Router,
+    admission: &Admission,
+    streamed: &'static [&'static str],
+    refuse: Refusal,
+) -> Router {
+    let door = Door { admission: admission.clone(), streamed, refuse };
+    router.layer(DefaultBodyLimit::max(admission.max_body)).layer(from_fn_with_state(Arc::new(door), admit))
 }
 
-async fn through(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+async fn through(
+    State((metrics, refuse)): State<(Arc<Metrics>, Refusal)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
@@ -60,7 +83,7 @@ async fn through(State(metrics): State<Arc<Metrics>>, request: Request, next: Ne
     let mut response = if method == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        caught(request, next, &path).await
+        caught(request, next, &path, refuse).await
     };
     headers::add(response.headers_mut(), &path);
     unread.tell(response.headers_mut());
@@ -70,22 +93,23 @@ async fn through(State(metrics): State<Arc<Metrics>>, request: Request, next: Ne
 }
 
 /// The handler's answer, or 500 when it panicked.
-async fn caught(request: Request, next: Next, path: &str) -> Response {
+async fn caught(request: Request, next: Next, path: &str, refuse: Refusal) -> Response {
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
             // The panic hook has printed message and place already.
             tracing::error!(path, "a handler panicked");
-            reply::own_error(ApiError::internal("internal error; the server's log has the details"))
+            refuse(ApiError::internal("internal error; the server's log has the details"))
         }
     }
 }
 
 /// Lets the request through once there is room for its body.
-async fn admit(State(admission): State<Arc<Admission>>, mut request: Request, next: Next) -> Response {
+async fn admit(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
+    let (admission, refuse) = (&door.admission, door.refuse);
     let pause = admission.body_pause;
     let route = request.extensions().get::<MatchedPath>();
-    if route.is_some_and(|route| admission.streamed.contains(&route.as_str())) {
+    if route.is_some_and(|route| door.streamed.contains(&route.as_str())) {
         return next.run(request.map(|body| Body::new(TimedBody::long(body, pause)))).await;
     }
     if let Err(error) = check_size(request.body(), admission.max_body) {
@@ -99,7 +123,7 @@ async fn admit(State(admission): State<Arc<Admission>>, mut request: Request, ne
     let bounded = |body| Body::new(admission.room.admit(TimedBody::new(body, pause), &held));
     let response = next.run(request.map(bounded)).await;
     match held.refused() {
-        Some(why) => reply::own_error(ApiError::unavailable(why.to_string())),
+        Some(why) => refuse(ApiError::unavailable(why.to_string())),
         None => response,
     }
 }
@@ -132,7 +156,8 @@ mod tests {
         let keep = async move |Extension(room): Extension<Arc<Held>>, body: Bytes| {
             keeping.lock().push(room.kept_with(body).slice(..2));
         };
-        let router = admitted(Router::new().route("/", post(keep)), &limits, &[]);
+        let admission = Admission::new(&limits);
+        let router = admitted(Router::new().route("/", post(keep)), &admission, &[], reply::own_error);
         let status = async || {
             let request = Request::post("/").body(Body::from(vec![0; 1 << 20])).unwrap();
             router.clone().oneshot(request).await.unwrap().status()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use elanus_engine::text::Analyzer;
+use elanus_engine::text::{Analyzer, Token};
 use serde_json::{Value, json};
 
 use super::call::Call;
@@ -10,10 +10,7 @@ use super::spec;
 use crate::body::Object;
 use crate::error::ApiError;
 use crate::reply::Envelope;
-
-/// Texts of one call at most, and their bytes.
-const MOST_TEXTS: usize = 1024;
-const MOST_BYTES: usize = 512 << 10;
+use crate::service;
 
 /// The words of each text, with their places if those are asked for.
 pub(super) fn run(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
@@ -22,24 +19,12 @@ pub(super) fn run(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
         true => vec![body.get_or_default("text")?],
         false => body.get_or_default("text")?,
     };
-    check_size(&texts)?;
+    service::analyzer::check_size(&texts)?;
     let (detail, hash) = (body.get_or_default("withDetail")?, body.get_or_default("withHash")?);
     body.refuse(&["analyzerNames"])?;
     let analyzer = analyzer(call, &body)?;
     let results: Vec<Value> = texts.iter().map(|text| words(&analyzer, text, detail, hash)).collect();
     Envelope::new(json!({ "results": results })).into_bytes()
-}
-
-/// Refuses more text than a person looks at: the answer is many times as long.
-fn check_size(texts: &[String]) -> Result<(), ApiError> {
-    let bytes: usize = texts.iter().map(String::len).sum();
-    if texts.len() <= MOST_TEXTS && bytes <= MOST_BYTES {
-        return Ok(());
-    }
-    Err(ApiError::invalid(format!(
-        "{} texts of {bytes} bytes are given, at most {MOST_TEXTS} of {MOST_BYTES} can be: invalid parameter",
-        texts.len()
-    )))
 }
 
 /// That of the parameters, or that of a field.
@@ -53,15 +38,12 @@ fn analyzer(call: &Call<'_>, body: &Object<'_>) -> Result<Arc<Analyzer>, ApiErro
         };
         return Ok(Arc::new(Analyzer::from_json(&params)?));
     }
-    let schema = call.collection(body)?.schema();
-    let found = schema.field(&field).filter(|(_, field)| field.has_analyzer());
-    let (_, field) = found
-        .ok_or_else(|| ApiError::invalid(format!("field {field} has no analyzer: invalid parameter")))?;
-    Ok(schema.analyzer(field)?)
+    let collection = call.collection(body)?;
+    service::analyzer::of_field(&collection, &field)
 }
 
 fn words(analyzer: &Analyzer, text: &str, detail: bool, hash: bool) -> Value {
-    let token = |token: elanus_engine::text::Token| {
+    let token = |token: Token| {
         let mut shown = json!({ "token": token.text });
         if detail {
             shown["startOffset"] = token.start_offset.into();
@@ -70,7 +52,7 @@ fn words(analyzer: &Analyzer, text: &str, detail: bool, hash: bool) -> Value {
             shown["positionLength"] = token.position_length.into();
         }
         if hash {
-            shown["hash"] = elanus_engine::text::term::term_id(&token.text).into();
+            shown["hash"] = service::analyzer::hash(&token).into();
         }
         shown
     };

@@ -10,19 +10,20 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::MethodRouter;
+use elanus_engine::Collection;
 use elanus_engine::collection::DEFAULT_DATABASE;
 use elanus_engine::exec::Cancel;
-use elanus_engine::{Collection, SearchHits};
 
 use super::routes::Route;
 use super::spec::Request;
-use crate::app::{App, blocking, blocking_write, holding};
+use crate::app::{App, blocking, blocking_write, holding, searching};
 use crate::auth::{Asker, Turn};
 use crate::body::{Object, bad_json};
 use crate::error::{ApiError, code};
 use crate::net::Held;
 use crate::reply::{self, Envelope, Form};
-use crate::telemetry::{Counted, VectorCount};
+use crate::service::{CancelOnDrop, Context};
+use crate::telemetry::{Counted, Protocol};
 
 /// A call: blocking, from a request to the bytes of its answer.
 pub(super) type Action = fn(&Call<'_>) -> Result<Vec<u8>, ApiError>;
@@ -35,20 +36,10 @@ pub(super) struct Call<'a> {
     pub(super) app: &'a App,
     /// Who asks.
     pub(super) asker: &'a Asker,
+    pub(super) context: Context<'a>,
     route: &'static Route,
     headers: &'a HeaderMap,
     body: &'a [u8],
-    /// Ends the call's searches when nobody waits for the answer any more.
-    pub(super) cancel: Cancel,
-}
-
-/// Cancels when dropped: after a timeout, and when the client has gone.
-struct CancelOnDrop(Cancel);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
 }
 
 /// The service of a route, for those who have what it needs. Without the layer that finds out who asks it is 500.
@@ -70,7 +61,7 @@ async fn run(
     body: Result<Bytes, BytesRejection>,
     route: &'static Route,
 ) -> Response {
-    let (started, metrics) = (Instant::now(), Arc::clone(&app.metrics));
+    let (started, metrics, engine) = (Instant::now(), Arc::clone(&app.metrics), Arc::clone(&app.engine));
     let (body, limit) = match (body, timeout(&headers)) {
         (Ok(body), Ok(limit)) => (body, limit),
         (Err(rejection), _) => return unreadable(&rejection),
@@ -92,7 +83,8 @@ async fn run(
     let _waited_for = CancelOnDrop(cancel.clone());
     let call = move || {
         route.need.check(&app, &asker, &headers, &body)?;
-        let call = Call { app: &app, asker: &asker, route, headers: &headers, body: &body, cancel };
+        let context = Context { app: &app, asker: &asker, cancel };
+        let call = Call { app: &app, asker: &asker, context, route, headers: &headers, body: &body };
         match (route.action)(&call) {
             // Fields came or went between reading the schema and using it: nothing has happened yet.
             Err(error) if error.code == code::SCHEMA_MISMATCH => (route.action)(&call),
@@ -102,14 +94,16 @@ async fn run(
     let answered = async {
         match turn {
             Some(turn) => holding(turn, call).await,
+            None if route.searches => searching(&engine, call).await,
             None if route.writes => blocking_write(call).await,
             None => blocking(call).await,
         }
     };
     // After a timeout a write still runs to its end: whether a write happened is then unknown to the client.
     let outcome = tokio::time::timeout_at(ends, answered).await.unwrap_or_else(|_| Err(too_late()));
+    let protocol = Protocol::Rest;
     let (took, sent) = (started.elapsed(), outcome.as_ref().map_or(0, Vec::len));
-    metrics.called(Counted { path: route.path, succeeded: outcome.is_ok(), took, received, sent });
+    metrics.called(Counted { protocol, path: route.path, succeeded: outcome.is_ok(), took, received, sent });
     reply::milvus(outcome)
 }
 
@@ -168,28 +162,6 @@ impl<'a> Call<'a> {
             int64_as_string: self.int64_as_string(),
             native: self.app.config.native_json,
             zone: collection.definition().timezone().unwrap_or_default(),
-        }
-    }
-
-    /// Counts rows that were written, or queries that were searched for.
-    pub(super) fn counted(&self, kind: VectorCount, collection: &Collection, count: usize) {
-        self.app.metrics.vectors(kind, collection.name(), count);
-    }
-
-    /// Counts a search, and logs a slow one with all that is known of it.
-    pub(super) fn searched(&self, collection: &Collection, hits: &SearchHits, took: Duration) {
-        self.app.metrics.searched(&hits.stats, took);
-        self.counted(VectorCount::Searched, collection, hits.topks.len());
-        if took >= self.app.config.limits.slow_search {
-            self.app.metrics.slow_search();
-            let explained = serde_json::to_string(&hits.explained).unwrap_or_default();
-            tracing::warn!(
-                collection = collection.name(),
-                milliseconds = took.as_millis() as u64,
-                queries = hits.topks.len(),
-                explained,
-                "slow search"
-            );
         }
     }
 

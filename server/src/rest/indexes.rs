@@ -2,7 +2,7 @@
 //! for them.
 
 use axum::http::StatusCode;
-use elanus_engine::collection::{IndexDefinition, IndexState};
+use elanus_engine::collection::IndexDefinition;
 use serde::Serialize;
 
 use super::call::{Call, done};
@@ -10,6 +10,7 @@ use super::collections::{read_indexes, texts};
 use super::spec;
 use crate::error::{ApiError, code};
 use crate::reply::{Envelope, KeyValue};
+use crate::service::index::Progress;
 
 /// Names of the indexes.
 pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
@@ -53,8 +54,8 @@ pub(super) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
         ApiError::new(code::INDEX_NOT_FOUND, StatusCode::NOT_FOUND, format!("index not found[index={name}]"))
     };
     let index = index.ok_or_else(unknown)?;
-    let state = collection.index_state(&index.field);
-    Envelope::new([description(index, state.as_ref(), collection.count())]).into_bytes()
+    let progress = Progress::of(&collection, &index.field);
+    Envelope::new([description(index, progress)]).into_bytes()
 }
 
 /// Adds indexes.
@@ -99,15 +100,14 @@ pub(super) fn drop(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     done()
 }
 
-fn description(index: IndexDefinition, state: Option<&IndexState>, rows: u64) -> Description {
+fn description(index: IndexDefinition, progress: Progress) -> Description {
+    let Progress { rows, indexed, failure, built_as } = progress;
     let metric = index.metric.map_or("", |metric| metric.name());
     let mut params = vec![KeyValue::new("index_type", &index.index_type)];
     params.extend(index.metric.map(|metric| KeyValue::new("metric_type", metric.name())));
     let param = |key: &str| index.params.get(key).cloned().unwrap_or_default();
     let (mmap, warmup) = (param("mmap.enabled"), param("warmup"));
     params.extend(index.params.into_iter().map(|(key, value)| KeyValue::new(key, value)));
-    let indexed = state.map_or(rows, |state| state.indexed_rows).min(rows);
-    let failure = state.and_then(|state| state.failure.clone()).filter(|_| indexed < rows);
     Description {
         index_name: index.name,
         field_name: index.field,
@@ -127,7 +127,7 @@ fn description(index: IndexDefinition, state: Option<&IndexState>, rows: u64) ->
         fail_reason: failure.unwrap_or_default(),
         min_index_version: 0,
         max_index_version: 0,
-        built_as: state.map_or("FLAT", |state| state.kind),
+        built_as,
         index_params: params,
     }
 }

@@ -12,8 +12,6 @@ mod entities;
 mod float;
 mod imports;
 mod indexes;
-mod json;
-mod number;
 mod partitions;
 mod permit;
 mod privilege_groups;

@@ -22,6 +22,8 @@ pub(super) struct Route {
     pub(super) spec: &'static Spec,
     /// Whether it hashes a password, for which requests take turns.
     pub(super) hashes: bool,
+    /// Whether it is above all a search: it runs where the engine searches.
+    pub(super) searches: bool,
     /// Whether it writes rows: only so many of these run at once, so that reads always can.
     pub(super) writes: bool,
 }
@@ -42,6 +44,11 @@ impl Route {
         Self { hashes: true, ..self }
     }
 
+    /// The same, which searches.
+    const fn searching(self) -> Self {
+        Self { searches: true, ..self }
+    }
+
     /// The same, which writes rows.
     const fn writing(self) -> Self {
         Self { writes: true, ..self }
@@ -49,7 +56,7 @@ impl Route {
 }
 
 const fn route(path: &'static str, action: Action, need: Need, spec: &'static Spec) -> Route {
-    Route { path, action, need, spec, hashes: false, writes: false }
+    Route { path, action, need, spec, hashes: false, searches: false, writes: false }
 }
 
 /// The table.
@@ -85,9 +92,9 @@ pub(super) static ROUTES: &[Route] = &[
     route("entities/upsert", entities::upsert, on_collection(P::Upsert), &spec::entities::UPSERT).writing(),
     route("entities/get", entities::get, on_collection(P::Query), &spec::entities::GET),
     route("entities/query", entities::query, on_collection(P::Query), &spec::entities::QUERY_IT),
-    route("entities/search", entities::search, on_collection(P::Search), &spec::entities::SEARCH_IT),
-    route("entities/hybrid_search", entities::hybrid_search, on_collection(P::Search), &spec::entities::HYBRID),
-    route("entities/advanced_search", entities::hybrid_search, on_collection(P::Search), &spec::entities::HYBRID),
+    route("entities/search", entities::search, on_collection(P::Search), &spec::entities::SEARCH_IT).searching(),
+    route("entities/hybrid_search", entities::hybrid_search, on_collection(P::Search), &spec::entities::HYBRID).searching(),
+    route("entities/advanced_search", entities::hybrid_search, on_collection(P::Search), &spec::entities::HYBRID).searching(),
     route("entities/delete", entities::delete, on_collection(P::Delete), &spec::entities::DELETE).writing(),
     route("indexes/list", indexes::list, on_collection(P::IndexDetail), &spec::indexes::LIST),
     route("indexes/describe", indexes::describe, on_collection(P::IndexDetail), &spec::indexes::DESCRIBE),

@@ -64,10 +64,21 @@ struct Gauges {
     index_build_ms: IntGaugeVec,
 }
 
+/// How a call came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Over REST.
+    Rest,
+    /// Over gRPC.
+    Grpc,
+}
+
 /// A call as it is counted.
 #[derive(Debug, Clone, Copy)]
 pub struct Counted<'a> {
-    /// Its path below `/v2/vectordb`.
+    /// How it came.
+    pub protocol: Protocol,
+    /// What it is: its path below `/v2/vectordb`, or that of the call over REST that does the same.
     pub path: &'a str,
     /// Whether it was answered as asked.
     pub succeeded: bool,
@@ -128,7 +139,7 @@ impl MilvusMetrics {
         })
     }
 
-    /// Counts a call of the REST API.
+    /// Counts a call.
     pub(super) fn request(&self, call: Counted<'_>) {
         let name = function_name(call.path);
         let outcome = if call.succeeded { "success" } else { "fail" };
@@ -137,9 +148,11 @@ impl MilvusMetrics {
             self.requests.with_label_values(&[NODE, &name, status]).inc();
         }
         self.latency.with_label_values(&[NODE, &name]).observe(took);
-        let path = format!("/v2/vectordb/{}", call.path);
-        self.rest_requests.with_label_values(&[path.as_str(), outcome]).inc();
-        self.rest_latency.with_label_values(&[path.as_str()]).observe(took);
+        if call.protocol == Protocol::Rest {
+            let path = format!("/v2/vectordb/{}", call.path);
+            self.rest_requests.with_label_values(&[path.as_str(), outcome]).inc();
+            self.rest_latency.with_label_values(&[path.as_str()]).observe(took);
+        }
         self.sent.with_label_values(&[NODE]).inc_by(call.sent as u64);
         let received = |kind: &str| {
             self.received.with_label_values(&[NODE, kind]).inc_by(call.received as u64);
@@ -390,7 +403,9 @@ mod tests {
         let registry = Registry::new();
         let metrics = MilvusMetrics::new(&registry).unwrap();
         let took = Duration::from_millis(3);
-        let call = Counted { path: "entities/search", succeeded: true, took, received: 10, sent: 20 };
+        let protocol = Protocol::Rest;
+        let call =
+            Counted { protocol, path: "entities/search", succeeded: true, took, received: 10, sent: 20 };
         metrics.request(call);
         metrics.request(Counted { succeeded: false, ..call });
         let count = |status| metrics.requests.with_label_values(&[NODE, "Search", status]).get();

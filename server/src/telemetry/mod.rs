@@ -8,4 +8,4 @@ mod milvus;
 
 pub(crate) use admin::{Health, admin_routes};
 pub use metrics::Metrics;
-pub use milvus::{Counted, VectorCount};
+pub use milvus::{Counted, Protocol, VectorCount};

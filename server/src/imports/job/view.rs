@@ -101,26 +101,26 @@ pub(crate) struct SummaryJson {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct JobJson {
     job_id: String,
-    collection_name: String,
+    pub(crate) collection_name: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    partition_name: String,
-    state: State,
-    pub(super) progress: u64,
-    imported_rows: u64,
+    pub(crate) partition_name: String,
+    pub(crate) state: State,
+    pub(crate) progress: u64,
+    pub(crate) imported_rows: u64,
     total_rows: u64,
     file_size: u64,
-    details: Vec<DetailJson>,
+    pub(crate) details: Vec<DetailJson>,
     create_time: String,
     complete_time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 /// A group of files of an import.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct DetailJson {
-    file_name: String,
+pub(crate) struct DetailJson {
+    pub(crate) file_name: String,
     file_size: u64,
     state: State,
     progress: u64,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use elanus_engine::collection::TTL_PROPERTY;
 use elanus_engine::schema::check_collection_name;
 
 use super::field::{read_field, text_of_param};
@@ -11,6 +10,7 @@ use crate::body::Object;
 use crate::error::ApiError;
 use crate::rest::call::{Call, done};
 use crate::rest::spec;
+use crate::service::properties;
 
 /// Gives a collection another name, and another database if one is named.
 pub(crate) fn rename(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
@@ -35,14 +35,9 @@ pub(crate) fn truncate(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 /// Sets properties. Values of any type are stored as text.
 pub(crate) fn alter_properties(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body(&spec::COLLECTION_PROPERTIES)?;
-    let mut properties = texts(&body.object("properties")?);
-    if let Some(seconds) = properties.remove("ttl.seconds") {
-        properties.insert(TTL_PROPERTY.to_owned(), seconds);
-    }
+    let given = texts(&body.object("properties")?);
     let collection = call.collection(&body)?;
-    if properties.is_empty() {
-        return Err(ApiError::invalid("properties are empty: invalid parameter"));
-    }
+    let properties = properties::to_alter(given)?;
     collection.set_properties(properties)?;
     done()
 }

@@ -3,8 +3,8 @@
 use crate::error::ApiError;
 use crate::reply::Envelope;
 use crate::rest::call::Call;
-use crate::rest::number::integer_parameter;
 use crate::rest::spec;
+use crate::service::number::integer_parameter;
 
 /// Seals and asks for a compaction. The job is named after the collection: its state is that of all compaction there.
 pub(crate) fn compact(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {

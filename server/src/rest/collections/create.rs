@@ -5,21 +5,19 @@ use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use elanus_engine::Definition;
-use elanus_engine::EngineError;
 use elanus_engine::collection::TTL_PROPERTY;
 use elanus_engine::schema::{DataType, Field, Function, Schema};
 use serde_json::value::RawValue;
 
 use super::field::{read_field, text_of_param};
-use super::index::{metric_of, read_indexes, texts};
+use super::index::{read_indexes, texts};
 use crate::body::Object;
 use crate::error::{ApiError, code};
 use crate::rest::call::{Call, check_consistency, done};
-use crate::rest::number::integer_parameter;
 use crate::rest::spec;
-
-/// Most shards that Milvus takes.
-const MAX_SHARDS: i64 = 16;
+use crate::service::index::metric_of;
+use crate::service::number::integer_parameter;
+use crate::service::{of_collection, properties};
 
 /// Creates a collection; creating the same one again succeeds.
 pub(crate) fn create(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
@@ -69,16 +67,11 @@ impl Options {
     fn read(body: &Object<'_>) -> Result<Self, ApiError> {
         let params = body.object("params")?;
         params.refuse(&["ttlField"])?;
-        let given = texts(&body.object("properties")?);
-        if given.contains_key("ttl_field") {
-            return Err(ApiError::unsupported("ttl_field"));
+        let mut given = texts(&body.object("properties")?);
+        if let Some(seconds) = params.raw("ttlSeconds") {
+            given.entry(TTL_PROPERTY.to_owned()).or_insert_with(|| text_of_param(seconds));
         }
-        let mut properties = BTreeMap::new();
-        let ttl = [TTL_PROPERTY, "ttl.seconds"].into_iter().find_map(|key| given.get(key).cloned());
-        let ttl = ttl.or_else(|| params.raw("ttlSeconds").map(text_of_param));
-        properties.extend(ttl.map(|seconds| (TTL_PROPERTY.to_owned(), seconds)));
-        let kept = ["timezone", "mmap.enabled", "partitionkey.isolation", "allow_insert_auto_id"];
-        properties.extend(given.into_iter().filter(|(key, _)| kept.contains(&key.as_str())));
+        let mut properties = properties::at_creation(given)?;
         if params.get_or_default("partitionKeyIsolation")? {
             properties.insert("partitionkey.isolation".to_owned(), "true".to_owned());
         }
@@ -88,14 +81,7 @@ impl Options {
         let partitions =
             params.raw("partitionsNum").map(|raw| integer_parameter("partitionsNum", raw)).transpose()?;
         let shards = params.raw("shardsNum").map(|raw| integer_parameter("shardsNum", raw)).transpose()?;
-        let shards = match shards.unwrap_or(1) {
-            n @ 1..=MAX_SHARDS => u32::try_from(n).unwrap_or(1),
-            n => {
-                return Err(ApiError::invalid(format!(
-                    "maximum shards's number should be limited to {MAX_SHARDS}, got {n}"
-                )));
-            }
-        };
+        let shards = properties::shards(shards.unwrap_or(1))?;
         let max_length =
             params.raw("max_length").map(|raw| integer_parameter("max_length", raw)).transpose()?;
         Ok(Self {
@@ -159,16 +145,6 @@ fn quick(name: String, body: &Object<'_>, options: &Options) -> Result<Definitio
     }
     let schema = Schema::new(vec![key, vector], dynamic, description).map_err(of_collection(&name))?;
     Ok(Definition::new(name, schema).index(&vector_name, metric))
-}
-
-/// Names the collection where Milvus does; a schema alone does not know it.
-fn of_collection(name: &str) -> impl Fn(EngineError) -> EngineError {
-    move |error| match error {
-        EngineError::MissingTypeParameter { parameter, field } => EngineError::MissingParameter(format!(
-            "type param({parameter}) should be specified for the field({field}) of collection {name}"
-        )),
-        other => other,
-    }
 }
 
 fn word(body: &Object<'_>, key: &str, default: &str) -> Result<String, ApiError> {

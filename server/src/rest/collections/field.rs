@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 
 use crate::body::Object;
 use crate::error::ApiError;
-use crate::rest::number::integer_parameter;
 use crate::rest::spec;
+use crate::service::number::integer_parameter;
 
 /// Reads one item of `schema.fields`. Rules between fields, and limits, are the engine's.
 pub(super) fn read_field(raw: &RawValue) -> Result<Field, ApiError> {

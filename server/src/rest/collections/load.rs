@@ -1,6 +1,4 @@
-//! Loading and releasing. Nothing has to be loaded to be read; what clients have asked for is kept and told, because
-//! they wait for it, and because some changes want a release first. Who releases a collection means it: it is read again
-//! when it is loaded.
+//! Loading and releasing: see [`crate::service::load`].
 
 use elanus_engine::Definition;
 
@@ -8,6 +6,7 @@ use crate::error::ApiError;
 use crate::reply::Envelope;
 use crate::rest::call::{Call, done, partitions};
 use crate::rest::spec;
+use crate::service;
 
 /// The words for a collection that is loaded, and for one that is not.
 pub(super) const LOADED: &str = "LoadStateLoaded";
@@ -30,32 +29,18 @@ pub(crate) fn get_load_state(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     Envelope::new(data).message().into_bytes()
 }
 
-/// Notes that a collection is to be loaded. Its vector fields need indexes, as in Milvus.
+/// Notes that a collection is to be loaded.
 pub(crate) fn load(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body(&spec::COLLECTION_NAME)?;
     let collection = call.collection(&body)?;
-    let definition = collection.definition();
-    let indexed = |name: &str| definition.indexes.iter().any(|index| index.field == name);
-    let fields = definition.schema.vector_fields().map(|field| field.name.as_str());
-    let bare: Vec<&str> = fields.filter(|name| !indexed(name)).collect();
-    if !bare.is_empty() {
-        return Err(ApiError::invalid(format!(
-            "there is no vector index on field: [{}], please create index firstly: invalid parameter",
-            bare.join(", ")
-        )));
-    }
-    if !definition.is_loaded(&[])? || definition.partitions().iter().any(|partition| !partition.loaded) {
-        collection.set_loaded(&[], true)?;
-    }
+    service::load::load(&collection)?;
     done()
 }
 
-/// Notes that a collection is not needed for now: it is not read until it is loaded.
+/// Notes that a collection is not needed for now.
 pub(crate) fn release(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body(&spec::COLLECTION_NAME)?;
     let collection = call.collection(&body)?;
-    if collection.definition().is_loaded(&[])? {
-        collection.set_loaded(&[], false)?;
-    }
+    service::load::release(&collection)?;
     done()
 }

@@ -1,6 +1,6 @@
 //! Deleting rows by a filter.
 
-use super::Narrowing;
+use super::narrowing;
 use crate::error::ApiError;
 use crate::reply::Envelope;
 use crate::rest::call::Call;
@@ -11,21 +11,13 @@ use crate::telemetry::VectorCount;
 /// does not look whether they are there.
 pub(crate) fn delete(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body(&spec::COLLECTION_FILTER)?;
-    let expression = body.required_text("filter")?;
-    let narrowing = Narrowing::read(&body)?;
+    body.required_text("filter")?;
+    let narrowing = narrowing(&body)?;
     let collection = call.collection(&body)?;
-    let filter = narrowing.filter(&collection, "delete")?;
-    let everything = || {
-        ApiError::invalid(format!(
-            "delete plan can't be empty or always true : {expression}: invalid parameter"
-        ))
-    };
-    let filter = filter
-        .filter(|filter| !expression.trim().is_empty() && !filter.is_always_true())
-        .ok_or_else(everything)?;
+    let filter = narrowing.of_deletion(&collection)?;
     let named = filter.named_keys();
     let died = collection.delete_where(&filter)?;
-    call.counted(VectorCount::Deleted, &collection, usize::try_from(died).unwrap_or(usize::MAX));
+    call.context.counted(VectorCount::Deleted, &collection, usize::try_from(died).unwrap_or(usize::MAX));
     Envelope::new(serde_json::json!({ "deleteCount": named.map_or(died, |named| named as u64) }))
         .cost()
         .into_bytes()

@@ -1,17 +1,20 @@
 //! Reading rows: by key and by filter.
 
-use elanus_engine::exec::OrderBy;
+use elanus_engine::exec::{Cell, OrderBy};
 use elanus_engine::limits::MAX_RESULT_WINDOW;
 use elanus_engine::row::Projection;
 use elanus_engine::{Filter, QueryRequest};
 
-use super::aggregate::Numbers;
-use super::{Narrowing, check_read, keys};
+use serde_json::Value;
+
+use super::{check_read, keys, narrowing};
 use crate::body::Object;
 use crate::error::ApiError;
-use crate::reply::{Envelope, RowsJson};
-use crate::rest::call::Call;
+use crate::reply::{Envelope, Form, RowsJson};
+use crate::rest::call::{Call, partitions};
 use crate::rest::spec;
+use crate::service::numbers::Numbers;
+use crate::service::{Narrowing, order, window};
 
 /// Rows of a query that does not say how many.
 const DEFAULT_LIMIT: i64 = 100;
@@ -21,7 +24,7 @@ pub(crate) fn get(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body(&spec::COLLECTION_ID)?;
     let id = body.required("id")?;
     let names = output_fields(&body)?;
-    let narrowing = Narrowing::partitions(&body)?;
+    let narrowing = Narrowing { partitions: partitions(&body)?, ..Narrowing::default() };
     check_read(&body)?;
     let collection = call.readable_collection(&body)?;
     let schema = collection.schema();
@@ -43,7 +46,7 @@ pub(crate) fn get(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
 /// Rows that match a filter, in ascending order of keys; or their number.
 pub(crate) fn query(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body(&spec::QUERY)?;
-    let narrowing = Narrowing::read(&body)?;
+    let narrowing = narrowing(&body)?;
     let names = output_fields(&body)?;
     let limit: Option<i64> = body.get("limit")?;
     let offset: i64 = body.get_or_default("offset")?;
@@ -52,17 +55,21 @@ pub(crate) fn query(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     check_read(&body)?;
     let collection = call.readable_collection(&body)?;
     let schema = collection.schema();
-    let filter = narrowing.filter_of(&collection, &schema, "query")?;
+    let filter = narrowing.filter(&collection, &schema, "query")?;
     let form = call.form(&collection);
     if let Some(numbers) = numbers {
-        let mut rows = numbers.compute(&collection, filter, &form)?;
-        if !numbers.is_single() {
-            let (limit, offset) = window(limit.unwrap_or(DEFAULT_LIMIT), offset)?;
-            rows = rows.into_iter().skip(offset).take(limit).collect();
-        }
+        let groups = numbers.compute(&collection, filter)?;
+        let (limit, offset) = match numbers.is_single() {
+            true => (1, 0),
+            false => window::of_query(limit.unwrap_or(DEFAULT_LIMIT), offset)?,
+        };
+        let row = |group| -> serde_json::Map<String, Value> {
+            numbers.cells(group).map(|(name, cell)| (name.to_owned(), json(cell, &form))).collect()
+        };
+        let rows: Vec<_> = groups.iter().skip(offset).take(limit).map(row).collect();
         return Envelope::new(rows).cost().into_bytes();
     }
-    let (limit, offset) = window(limit.unwrap_or(DEFAULT_LIMIT), offset)?;
+    let (limit, offset) = window::of_query(limit.unwrap_or(DEFAULT_LIMIT), offset)?;
     let projection = Projection::resolve(&schema, &names)?;
     let rows = collection.query(&QueryRequest { filter, projection, limit, offset, order_by })?;
     let json = RowsJson { rows: &rows, distances: None, form };
@@ -75,64 +82,19 @@ fn output_fields(body: &Object<'_>) -> Result<Vec<String>, ApiError> {
     Ok(if names.is_empty() { vec!["*".to_owned()] } else { names })
 }
 
-/// `orderByFields`: items are `field`, `field:desc`, `field:asc:nulls_first`.
+/// `orderByFields`: see [`order::read`].
 fn order_by(body: &Object<'_>) -> Result<Vec<OrderBy>, ApiError> {
     let items: Vec<String> = body.get_or_default("orderByFields")?;
-    items.iter().map(|item| order(item)).collect()
+    items.iter().map(|item| order::read(item)).collect()
 }
 
-fn order(item: &str) -> Result<OrderBy, ApiError> {
-    let mut parts = item.split(':').map(str::trim);
-    let field = parts.next().unwrap_or_default().to_owned();
-    if field.is_empty() {
-        return Err(ApiError::invalid("an order by field has no name: invalid parameter"));
-    }
-    let mut order = OrderBy { field, descending: false, nulls_first: None };
-    for word in parts {
-        match word.to_ascii_lowercase().as_str() {
-            "asc" => order.descending = false,
-            "desc" => order.descending = true,
-            "nulls_first" => order.nulls_first = Some(true),
-            "nulls_last" => order.nulls_first = Some(false),
-            _ => {
-                return Err(ApiError::invalid(format!(
-                    "invalid order direction '{word}' for field '{}', expected 'asc' or 'desc': invalid parameter",
-                    order.field
-                )));
-            }
-        }
-    }
-    Ok(order)
-}
-
-/// Checks limit and offset of a query or a hybrid search as they were sent.
-pub(super) fn window(limit: i64, offset: i64) -> Result<(usize, usize), ApiError> {
-    let refusal = || {
-        ApiError::invalid(format!(
-            "invalid max query result window, (offset+limit) should be in range [1, {MAX_RESULT_WINDOW}], but got {}: \
-             invalid parameter",
-            limit.saturating_add(offset)
-        ))
-    };
-    let size = |value: i64| usize::try_from(value).map_err(|_| refusal());
-    let (limit, offset) = (size(limit)?, size(offset)?);
-    if limit == 0 || limit.saturating_add(offset) > MAX_RESULT_WINDOW {
-        Err(refusal())
-    } else {
-        Ok((limit, offset))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn windows_are_checked_as_sent() {
-        assert_eq!(window(100, 0), Ok((100, 0)));
-        assert_eq!(window(1, 16_383), Ok((1, 16_383)));
-        for (limit, offset) in [(0, 0), (-1, 0), (1, -1), (16_385, 0), (2, 16_383), (i64::MAX, i64::MAX)] {
-            assert_eq!(window(limit, offset).unwrap_err().code, 1100, "{limit} {offset}");
-        }
+fn json(cell: &Cell, form: &Form) -> Value {
+    match cell {
+        Cell::Null => Value::Null,
+        Cell::Bool(v) => (*v).into(),
+        Cell::Int(v) if form.int64_as_string => v.to_string().into(),
+        Cell::Int(v) => (*v).into(),
+        Cell::Float(v) => (*v).into(),
+        Cell::Text(v) => v.clone().into(),
     }
 }

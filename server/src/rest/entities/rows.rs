@@ -14,12 +14,14 @@ use elanus_engine::row::{Batch, BatchBuilder, Key, KeySource, Value};
 use elanus_engine::schema::{DYNAMIC_FIELD, DataType, Schema};
 use serde_json::value::RawValue;
 
-use super::partial::{ROWS_AT_ONCE, Source, Stored};
+use super::operations;
 use super::scalar::{self, Scalar};
 use super::vector;
 use crate::body::bad_json;
 use crate::error::{ApiError, code};
-use crate::rest::json;
+use crate::service::json;
+use crate::service::partial::{ROWS_AT_ONCE, Source, Stored};
+use crate::service::stored_json;
 
 /// What a request does with its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +55,7 @@ pub(super) fn read(
             if some.is_empty() {
                 break;
             }
-            reader.stored = Some(source.read(schema, &some)?);
+            reader.stored = Some(operations::stored(source, schema, &some)?);
             some.into_iter().enumerate().try_for_each(|(position, row)| reader.changed_row(position, row))?;
         },
     }
@@ -238,7 +240,7 @@ impl<'s> Reader<'s> {
         if self.takes_meta && key == DYNAMIC_FIELD {
             return self.meta(json);
         }
-        scalar::check_json(json).map_err(|reason| self.refuse(key, reason))?;
+        stored_json::check_json(json).map_err(|reason| self.refuse(key, reason))?;
         // Of a stored row, null takes the key away.
         if self.base.is_none() || json != "null" {
             self.builder.set_dynamic(key, json).map_err(self.told())?;

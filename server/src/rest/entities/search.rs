@@ -1,22 +1,20 @@
 //! Searching: query vectors, or the keys of stored rows whose vectors are the queries.
 
-use std::time::Instant;
-
 use elanus_engine::exec::GroupBy;
-use elanus_engine::limits::MAX_RESULT_WINDOW;
-use elanus_engine::row::{OutputValue, Projection};
-use elanus_engine::schema::{DataType, Field, Schema};
-use elanus_engine::{Collection, QueryVectors, SearchHits, SearchRequest};
+use elanus_engine::schema::{DataType, Field};
+use elanus_engine::{Collection, QueryVectors, SearchHits};
 use serde_json::value::RawValue;
 
-use super::search_params::{SearchParams, group};
 use super::vector;
-use super::{Narrowing, check_read, keys};
+use super::{check_read, keys, narrowing};
 use crate::body::{Object, bad_json};
 use crate::error::{ApiError, code};
 use crate::reply::{Envelope, RowsJson};
 use crate::rest::call::Call;
 use crate::rest::spec;
+use crate::service::search::{Search, check_dimension, stored_vectors};
+use crate::service::search_params::{SearchParams, group};
+use crate::service::window::{self, check_number_of_queries};
 
 /// Hits of a search that does not say how many.
 const DEFAULT_LIMIT: i64 = 100;
@@ -33,43 +31,21 @@ enum Queries<'a> {
 /// A search as its body says, before the collection is known.
 struct Asked<'a> {
     queries: Queries<'a>,
-    field: String,
-    limit: usize,
-    offset: usize,
-    narrowing: Narrowing,
-    output_fields: Vec<String>,
-    params: SearchParams,
+    search: Search,
 }
 
 /// The nearest rows to each query: one flat list, and how many belong to each.
 pub(crate) fn search(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body(&spec::SEARCH)?;
-    let asked = Asked::read(&body)?;
+    let Asked { queries, search } = Asked::read(&body)?;
     let collection = call.readable_collection(&body)?;
-    let schema = collection.schema();
-    let field = vector_field(&schema, &asked.field)?;
-    let queries = match asked.queries {
-        Queries::Vectors(raw) => read_vectors(field, raw)?,
-        Queries::Ids(raw) => stored_vectors(&collection, field, raw)?,
-    };
-    let projection = Projection::resolve(&schema, &asked.output_fields)?;
-    let request = SearchRequest {
-        metric: asked.params.metric,
-        offset: asked.offset,
-        filter: asked.narrowing.filter_of(&collection, &schema, "query")?,
-        radius: asked.params.radius,
-        range_filter: asked.params.range_filter,
-        effort: asked.params.effort,
-        drop_ratio: asked.params.drop_ratio,
-        group_by: asked.params.group_by.clone(),
-        cancel: Some(call.cancel.clone()),
-        ..SearchRequest::new(field.name.clone(), queries, asked.limit, projection)
-    };
-    let started = Instant::now();
-    let mut hits = collection.search(&request).map_err(in_milvus_words)?;
-    call.searched(&collection, &hits, started.elapsed());
-    asked.params.round(&mut hits.scores);
-    answer(call, &collection, &hits, asked.params.explain)
+    let hits = search.run(&call.context, &collection, |field| match queries {
+        Queries::Vectors(raw) => read_vectors(field, raw),
+        Queries::Ids(raw) => {
+            stored_vectors(&collection, field, &keys::read(collection.schema().primary(), raw)?)
+        }
+    })?;
+    answer(call, &collection, &hits, search.params.explain)
 }
 
 /// Rows with their scores, and how they were found if that was asked for.
@@ -89,7 +65,7 @@ impl<'a> Asked<'a> {
         let field: String = body.get_or_default("annsField")?;
         let limit = body.get("limit")?.unwrap_or(DEFAULT_LIMIT);
         let offset: i64 = body.get_or_default("offset")?;
-        let narrowing = Narrowing::read(body)?;
+        let narrowing = narrowing(body)?;
         let output_fields: Vec<String> = body.get_or_default("outputFields")?;
         let queries = match (body.raw("data"), body.raw("ids")) {
             (Some(data), None) => Queries::Vectors(data),
@@ -111,8 +87,9 @@ impl<'a> Asked<'a> {
             params.group_by = Some(group);
         }
         check_read(body)?;
-        let (limit, offset) = window(limit, offset)?;
-        Ok(Self { queries, field, limit, offset, narrowing, output_fields, params })
+        let (limit, offset) = window::of_search(limit, offset)?;
+        let search = Search { field, limit, offset, narrowing, output_fields, params };
+        Ok(Self { queries, search })
     }
 }
 
@@ -121,42 +98,6 @@ pub(super) fn read_group(body: &Object<'_>) -> Result<Option<GroupBy>, ApiError>
     let field: String = body.get_or_default("groupingField")?;
     let size = body.get("groupSize")?.unwrap_or(1);
     Ok(group(field, size, body.get_or_default("strictGroupSize")?))
-}
-
-/// Checks limit and offset in Milvus's words.
-pub(super) fn window(limit: i64, offset: i64) -> Result<(usize, usize), ApiError> {
-    let max = MAX_RESULT_WINDOW;
-    let within = |value: i64, least: usize| usize::try_from(value).ok().filter(|v| (least..=max).contains(v));
-    let refusal = |what: &str, least: usize, value: i64| {
-        ApiError::invalid(format!(
-            "{what} [{value}] is invalid, it should be in range [{least}, {max}], but got {value}: invalid parameter"
-        ))
-    };
-    let size = within(limit, 1).ok_or_else(|| refusal("topk", 1, limit))?;
-    let skip = within(offset, 0).ok_or_else(|| refusal("offset", 0, offset))?;
-    within(limit.saturating_add(offset), 1)
-        .ok_or_else(|| refusal("offset+topk", 1, limit.saturating_add(offset)))?;
-    Ok((size, skip))
-}
-
-/// The vector field that is named, or the only one.
-pub(super) fn vector_field<'s>(schema: &'s Schema, name: &str) -> Result<&'s Field, ApiError> {
-    let fields: Vec<&Field> = schema.vector_fields().collect();
-    match fields.as_slice() {
-        [only] if name.is_empty() => Ok(only),
-        several if name.is_empty() => {
-            let names: Vec<&str> = several.iter().map(|f| f.name.as_str()).collect();
-            Err(bad_json(format!(
-                "search without annsField, but already found multiple vector fields: [{},,,]: invalid parameter",
-                names.join(", ")
-            )))
-        }
-        all => all
-            .iter()
-            .copied()
-            .find(|field| field.name == name)
-            .ok_or_else(|| bad_json(format!("cannot find a vector field: field not found[field={name}]"))),
-    }
 }
 
 /// Query vectors of the field's kind.
@@ -192,73 +133,6 @@ pub(super) fn read_vectors(field: &Field, data: &RawValue) -> Result<QueryVector
             }
             Ok(QueryVectors::Dense(matrix))
         }
-    }
-}
-
-fn check_dimension(field: &Field, length: usize, kind: &str) -> Result<(), ApiError> {
-    let dim = field.dim.unwrap_or_default();
-    if length == dim {
-        return Ok(());
-    }
-    Err(bad_json(format!(
-        "dimension: {dim}, but length of {kind}: {length}: invalid parameter[expected={}][actual=array of {length} \
-         numbers]",
-        field.data_type
-    )))
-}
-
-/// The vectors of stored rows, in the order of their keys.
-fn stored_vectors(collection: &Collection, field: &Field, ids: &RawValue) -> Result<QueryVectors, ApiError> {
-    let schema = collection.schema();
-    let keys = keys::read(schema.primary(), ids)?;
-    check_number_of_queries(keys.len())?;
-    let projection = Projection::resolve(&schema, &[field.name.as_str()])?;
-    let rows = collection.get(&keys, &projection)?;
-    if rows.len != keys.len() {
-        return Err(ApiError::invalid(format!(
-            "{} of the {} ids are of no row: invalid parameter",
-            keys.len() - rows.len,
-            keys.len()
-        )));
-    }
-    let column = rows.column(&field.name);
-    let column =
-        column.ok_or_else(|| ApiError::internal("a get without the vectors that it was asked for"))?;
-    let (mut dense, mut bits, mut sparse) = (Vec::new(), Vec::new(), Vec::new());
-    for row in 0..rows.len {
-        match column.value(row) {
-            OutputValue::Vector(values) | OutputValue::Packed(_, values) => dense.extend_from_slice(values),
-            OutputValue::Bits(bytes) => bits.extend_from_slice(bytes),
-            OutputValue::Sparse(bytes) => sparse.push(bytes.to_vec()),
-            _ => {
-                return Err(ApiError::invalid(format!(
-                    "a row of the given ids has no vector in field {}: invalid parameter",
-                    field.name
-                )));
-            }
-        }
-    }
-    Ok(match field.data_type {
-        DataType::BinaryVector => QueryVectors::Binary(bits),
-        DataType::SparseFloatVector => QueryVectors::Sparse(sparse),
-        _ => QueryVectors::Dense(dense),
-    })
-}
-
-fn check_number_of_queries(count: usize) -> Result<(), ApiError> {
-    if (1..=MAX_RESULT_WINDOW).contains(&count) {
-        return Ok(());
-    }
-    Err(ApiError::invalid(format!(
-        "nq [{count}] is invalid, nq (number of search vector per search request) should be in range [1, \
-         {MAX_RESULT_WINDOW}], but got {count}: invalid parameter"
-    )))
-}
-
-pub(super) fn in_milvus_words(error: elanus_engine::EngineError) -> ApiError {
-    match error {
-        elanus_engine::EngineError::InvalidQueryVector(_) => bad_json(error),
-        other => other.into(),
     }
 }
 
@@ -307,22 +181,6 @@ mod tests {
             [("[1,2]", 1801), ("[\"a\"]", 1801), ("{}", 1801), ("[[1,null]]", 1801), ("[]", 1100)]
         {
             assert_eq!(read(wrong).unwrap_err().code, code, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn the_field_may_be_left_out_when_there_is_one() {
-        let vector = |name: &str| Field::new(name, DataType::FloatVector).dim(2);
-        let key = || Field::new("id", DataType::Int64).primary(true);
-        let one = Schema::new(vec![key(), vector("a")], false, "").unwrap();
-        let two = Schema::new(vec![key(), vector("a"), vector("b")], false, "").unwrap();
-        assert_eq!(vector_field(&one, "").unwrap().name, "a");
-        assert_eq!(vector_field(&two, "b").unwrap().name, "b");
-        for (schema, name, words) in
-            [(&two, "", "multiple vector fields: [a, b,,,]"), (&one, "id", "field not found[field=id]")]
-        {
-            let error = vector_field(schema, name).unwrap_err();
-            assert!(error.code == 1801 && error.message.contains(words), "{}", error.message);
         }
     }
 }

@@ -6,8 +6,8 @@ use elanus_engine::row::{packed, sparse};
 use elanus_engine::schema::DataType;
 
 use crate::rest::float;
-use crate::rest::json;
-use crate::rest::number;
+use crate::service::json;
+use crate::service::number;
 
 /// Appends a dense vector of this type, given as the text of a valid JSON value: an array of numbers, or, for floats of
 /// 16 bits, their bytes as base64. Whether they are as many as wanted is for the caller to check.

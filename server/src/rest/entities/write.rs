@@ -3,14 +3,15 @@
 use serde::Serialize;
 
 use super::keys::KeysJson;
-use super::partial::{Operations, Source};
+use super::operations;
 use super::rows::{self, Write};
-use super::zone;
 use crate::body::bad_json;
 use crate::error::ApiError;
 use crate::reply::Envelope;
 use crate::rest::call::Call;
 use crate::rest::spec;
+use crate::service::partial::Source;
+use crate::service::zone;
 use crate::telemetry::VectorCount;
 
 #[derive(Serialize)]
@@ -43,7 +44,7 @@ pub(crate) fn insert(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let batch = rows::read(&schema, kind, &zone(&collection), data, None)?;
     let count = batch.rows();
     let keys = collection.insert_into(batch, &partition)?;
-    call.counted(VectorCount::Inserted, &collection, count);
+    call.context.counted(VectorCount::Inserted, &collection, count);
     let ids = KeysJson { keys: &keys, int64_as_string: call.int64_as_string() };
     Envelope::new(Inserted { insert_count: count, insert_ids: ids }).cost().into_bytes()
 }
@@ -53,7 +54,7 @@ pub(crate) fn upsert(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body(&spec::COLLECTION_DATA)?;
     let data = rows_of(body.required("data")?)?;
     let partition: String = body.get_or_default("partitionName")?;
-    let operations = Operations::read(&body)?;
+    let operations = operations::read(&body)?;
     let partial = body.get_or_default("partialUpdate")? || !operations.is_empty();
     let collection = call.collection(&body)?;
     // What is read from here on must still be so when it is written.
@@ -67,7 +68,7 @@ pub(crate) fn upsert(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
         Some(turn) => turn.upsert_into(batch, &partition)?,
         None => collection.upsert_into(batch, &partition)?,
     };
-    call.counted(VectorCount::Upserted, &collection, count);
+    call.context.counted(VectorCount::Upserted, &collection, count);
     let ids = KeysJson { keys: &keys, int64_as_string: call.int64_as_string() };
     Envelope::new(Upserted { upsert_count: count, upsert_ids: ids }).cost().into_bytes()
 }

@@ -6,22 +6,22 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr2, memchr3};
 
 /// The elements of an array.
-pub(super) struct Elements<'a> {
+pub(crate) struct Elements<'a> {
     rest: &'a str,
 }
 
 /// The members of an object.
-pub(super) struct Members<'a> {
+pub(crate) struct Members<'a> {
     rest: &'a str,
 }
 
 /// The elements of an array, in order; `None` when the value is none.
-pub(super) fn elements(json: &str) -> Option<Elements<'_>> {
+pub(crate) fn elements(json: &str) -> Option<Elements<'_>> {
     inner(json, '[').map(|rest| Elements { rest })
 }
 
 /// Keys and values of an object, in order; `None` when the value is none.
-pub(super) fn members(json: &str) -> Option<Members<'_>> {
+pub(crate) fn members(json: &str) -> Option<Members<'_>> {
     inner(json, '{').map(|rest| Members { rest })
 }
 
@@ -74,7 +74,7 @@ fn take_value<'a>(rest: &mut &'a str) -> Option<&'a str> {
 }
 
 /// Where a string that begins at `start` ends.
-pub(super) fn string_end(bytes: &[u8], start: usize) -> usize {
+pub(crate) fn string_end(bytes: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
         at += found;

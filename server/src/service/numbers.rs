@@ -2,17 +2,15 @@
 
 use elanus_engine::exec::{Aggregate, AggregateKind, AggregateRequest, Cell, Group};
 use elanus_engine::{Collection, Filter};
-use serde_json::{Map, Value};
 
 use crate::error::ApiError;
-use crate::reply::Form;
 
 /// The output field that asks for the number of rows instead of the rows.
 const COUNT: &str = "count(*)";
 
 /// What to compute, and under which names it is answered.
 #[derive(Debug)]
-pub(super) struct Numbers {
+pub(crate) struct Numbers {
     group_by: Vec<String>,
     /// In the order of the output fields.
     columns: Vec<(String, Column)>,
@@ -30,7 +28,7 @@ impl Numbers {
     ///
     /// # Errors
     /// 1100 when they ask for both.
-    pub(super) fn read(names: &[String], group_by: Vec<String>) -> Result<Option<Self>, ApiError> {
+    pub(crate) fn read(names: &[String], group_by: Vec<String>) -> Result<Option<Self>, ApiError> {
         if group_by.is_empty() && !names.iter().any(|name| aggregate(name).is_some()) {
             return Ok(None);
         }
@@ -56,20 +54,19 @@ impl Numbers {
     }
 
     /// Whether there is one answer over all rows.
-    pub(super) fn is_single(&self) -> bool {
+    pub(crate) fn is_single(&self) -> bool {
         self.group_by.is_empty()
     }
 
-    /// Computes them, as JSON rows.
+    /// Computes them.
     ///
     /// # Errors
     /// The engine's.
-    pub(super) fn compute(
+    pub(crate) fn compute(
         &self,
         collection: &Collection,
         filter: Option<Filter>,
-        form: &Form,
-    ) -> Result<Vec<Map<String, Value>>, ApiError> {
+    ) -> Result<Vec<Group>, ApiError> {
         let aggregates: Vec<Aggregate> = self
             .columns
             .iter()
@@ -81,35 +78,30 @@ impl Numbers {
         // The number of all rows is known without looking at them.
         if self.is_single() && filter.is_none() && aggregates.iter().all(|a| a.field.is_none()) {
             let count = Cell::Int(collection.count() as i64);
-            let numbers = vec![count; aggregates.len()];
-            return Ok(vec![self.row(&Group { values: Vec::new(), numbers }, form)]);
+            return Ok(vec![Group { values: Vec::new(), numbers: vec![count; aggregates.len()] }]);
         }
         let request = AggregateRequest { filter, group_by: self.group_by.clone(), aggregates };
-        Ok(collection.aggregate(&request)?.iter().map(|group| self.row(group, form)).collect())
+        Ok(collection.aggregate(&request)?)
     }
 
-    fn row(&self, group: &Group, form: &Form) -> Map<String, Value> {
+    /// The cells of a group under their names, in the order of the output fields.
+    pub(crate) fn cells<'g>(&'g self, group: &'g Group) -> impl Iterator<Item = (&'g str, &'g Cell)> {
         let mut numbers = group.numbers.iter();
-        let mut row = Map::new();
-        for (name, column) in &self.columns {
+        self.columns.iter().map(move |(name, column)| {
             let cell = match column {
                 Column::Value(position) => group.values.get(*position),
                 Column::Number(_) => numbers.next(),
             };
-            row.insert(name.clone(), json(cell.unwrap_or(&Cell::Null), form));
-        }
-        row
+            (name.as_str(), cell.unwrap_or(&Cell::Null))
+        })
     }
-}
 
-fn json(cell: &Cell, form: &Form) -> Value {
-    match cell {
-        Cell::Null => Value::Null,
-        Cell::Bool(v) => (*v).into(),
-        Cell::Int(v) if form.int64_as_string => v.to_string().into(),
-        Cell::Int(v) => (*v).into(),
-        Cell::Float(v) => (*v).into(),
-        Cell::Text(v) => v.clone().into(),
+    /// Each answered name, with the field whose values it shows, if it shows values.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.columns.iter().map(|(name, column)| match column {
+            Column::Value(position) => (name.as_str(), self.group_by.get(*position).map(String::as_str)),
+            Column::Number(_) => (name.as_str(), None),
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::error::ApiError;
 
 /// The text of a number: of a JSON number, or within a JSON string. Leading zeros, `+`, blanks, `NaN` are none.
-pub(super) fn text_of(json: &str) -> Option<String> {
+pub(crate) fn text_of(json: &str) -> Option<String> {
     let text = match json.strip_prefix('"') {
         Some(_) => serde_json::from_str::<String>(json).ok()?,
         None => json.to_owned(),
@@ -18,7 +18,7 @@ pub(super) fn text_of(json: &str) -> Option<String> {
 }
 
 /// The integer that the text of a JSON number is exactly; none for fractions and beyond 64 bits.
-pub(super) fn integer(number: &str) -> Option<i64> {
+pub(crate) fn integer(number: &str) -> Option<i64> {
     if let Ok(value) = number.parse() {
         return Some(value);
     }
@@ -46,7 +46,7 @@ pub(super) fn integer(number: &str) -> Option<i64> {
 ///
 /// # Errors
 /// 1100 naming the parameter.
-pub(super) fn float_parameter(name: &str, raw: &RawValue) -> Result<f64, ApiError> {
+pub(crate) fn float_parameter(name: &str, raw: &RawValue) -> Result<f64, ApiError> {
     let value =
         text_of(raw.get()).and_then(|text| text.parse::<f64>().ok()).filter(|value| value.is_finite());
     value.ok_or_else(|| {
@@ -58,7 +58,7 @@ pub(super) fn float_parameter(name: &str, raw: &RawValue) -> Result<f64, ApiErro
 ///
 /// # Errors
 /// 1100 naming the parameter.
-pub(super) fn integer_parameter(name: &str, raw: &RawValue) -> Result<i64, ApiError> {
+pub(crate) fn integer_parameter(name: &str, raw: &RawValue) -> Result<i64, ApiError> {
     let value = text_of(raw.get()).and_then(|text| integer(&text));
     value.ok_or_else(|| {
         ApiError::invalid(format!("{name} must be an integer, got {}: invalid parameter", raw.get()))

@@ -1,21 +1,18 @@
 //! Upserts of some fields only: what the stored rows have is taken for the fields that a request leaves out. They are read a
 //! few at a time, and no more of them than is needed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use elanus_engine::row::{BatchBuilder, Key, Keys, OutputValue, Projection, Rows, Value};
 use elanus_engine::schema::{DYNAMIC_FIELD, DataType, Field, Schema};
 use elanus_engine::{Collection, EngineError};
 
-use super::keys;
-use crate::body::{Object, bad_json};
 use crate::error::ApiError;
-use crate::rest::json;
-use crate::rest::spec;
+use crate::service::json;
 
 /// What a request does with the value of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operation {
+pub(crate) enum Operation {
     /// Its value takes the place of the stored one.
     Replace,
     /// Its elements are added behind the stored ones.
@@ -26,37 +23,22 @@ pub(super) enum Operation {
 
 /// The operations of a request, by field.
 #[derive(Debug, Default)]
-pub(super) struct Operations(HashMap<String, Operation>);
+pub(crate) struct Operations(HashMap<String, Operation>);
 
 impl Operations {
-    /// Reads `fieldOps`.
+    /// Notes an operation.
     ///
     /// # Errors
-    /// 1100 for an unknown operation.
-    pub(super) fn read(body: &Object<'_>) -> Result<Self, ApiError> {
-        let mut operations = HashMap::new();
-        for raw in body.array("fieldOps")?.unwrap_or_default() {
-            let item = Object::within(&spec::FIELD_OP, raw)?;
-            let name = item.required_text("fieldName")?;
-            let word: String = item.get_or_default("op")?;
-            let operation = match word.to_ascii_uppercase().as_str() {
-                "" | "REPLACE" => Operation::Replace,
-                "ARRAY_APPEND" => Operation::Append,
-                "ARRAY_REMOVE" => Operation::Remove,
-                _ => {
-                    return Err(ApiError::invalid(format!(
-                        "field op can only be [REPLACE, ARRAY_APPEND, ARRAY_REMOVE]: invalid parameter[field={name}][actual={word}]"
-                    )));
-                }
-            };
-            if operations.insert(name.clone(), operation).is_some() {
-                return Err(ApiError::invalid(format!("field {name} has two field ops: invalid parameter")));
-            }
+    /// 1100 when the field has one already.
+    pub(crate) fn add(&mut self, field: String, operation: Operation) -> Result<(), ApiError> {
+        if self.0.contains_key(&field) {
+            return Err(ApiError::invalid(format!("field {field} has two field ops: invalid parameter")));
         }
-        Ok(Self(operations))
+        self.0.insert(field, operation);
+        Ok(())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -64,7 +46,7 @@ impl Operations {
     ///
     /// # Errors
     /// 1100 naming the field.
-    pub(super) fn check(&self, schema: &Schema) -> Result<(), ApiError> {
+    pub(crate) fn check(&self, schema: &Schema) -> Result<(), ApiError> {
         for (name, operation) in &self.0 {
             let (_, field) = schema
                 .field(name)
@@ -81,43 +63,32 @@ impl Operations {
 }
 
 /// Stored rows that are read at once.
-pub(super) const ROWS_AT_ONCE: usize = 256;
+pub(crate) const ROWS_AT_ONCE: usize = 256;
 
 /// Where the stored rows of a request are read, and what is done with their values.
-pub(super) struct Source<'c> {
-    pub(super) collection: &'c Collection,
-    pub(super) operations: Operations,
+pub(crate) struct Source<'c> {
+    pub(crate) collection: &'c Collection,
+    pub(crate) operations: Operations,
 }
 
 impl Source<'_> {
-    /// Reads what some rows of a request, JSON objects, leave out.
+    /// Reads what some rows of a request leave out, by their keys.
     ///
     /// # Errors
-    /// 1801 for what is no row, 1806 for a key that can be none, 1100 when the stored rows hold too much.
-    pub(super) fn read(&self, schema: &Schema, rows: &[&str]) -> Result<Stored, ApiError> {
+    /// 1100 when the stored rows hold too much.
+    pub(crate) fn read(
+        &self,
+        schema: &Schema,
+        keys: &[Option<Key>],
+        needed: &Needed<'_>,
+    ) -> Result<Stored, ApiError> {
         let key_field = schema.primary();
-        let mut keys = Vec::with_capacity(rows.len());
-        let mut needed = Needed::new(schema, &self.operations);
-        for row in rows {
-            let members = json::members(row).ok_or_else(|| bad_json("expected a row as an object"))?;
-            let mut key = None;
-            let mut carried = HashSet::new();
-            for (name, value) in members {
-                let Some(name) = name else { continue };
-                if name == key_field.name.as_str() && key.is_none() {
-                    key = Some(keys::read_one(key_field, value)?);
-                }
-                carried.insert(name);
-            }
-            needed.add(|field| carried.contains(field.name.as_str()));
-            keys.push(key);
-        }
         let mut wanted = Keys::empty(key_field.data_type);
         keys.iter().flatten().for_each(|key| wanted.push(key.as_ref()));
         let stored = self.collection.get(&wanted, &needed.projection()?).map_err(|error| match error {
             EngineError::AnswerTooLarge { limit } => ApiError::invalid(format!(
                 "the fields that {} rows of a partial upsert leave out have more than {limit} bytes: upsert fewer rows at once",
-                rows.len()
+                keys.len()
             )),
             other => other.into(),
         })?;
@@ -129,19 +100,19 @@ impl Source<'_> {
     }
 
     /// The operation that a field is to get.
-    pub(super) fn operation(&self, name: &str) -> Option<Operation> {
+    pub(crate) fn operation(&self, name: &str) -> Option<Operation> {
         self.operations.0.get(name).copied()
     }
 }
 
 /// The fields that any of some rows leaves out, or that are changed in their place.
-struct Needed<'s> {
+pub(crate) struct Needed<'s> {
     schema: &'s Schema,
     fields: Vec<(&'s Field, bool)>,
 }
 
 impl<'s> Needed<'s> {
-    fn new(schema: &'s Schema, operations: &Operations) -> Self {
+    pub(crate) fn new(schema: &'s Schema, operations: &Operations) -> Self {
         let changed = |field: &Field| {
             matches!(operations.0.get(&field.name), Some(Operation::Append | Operation::Remove))
         };
@@ -150,7 +121,8 @@ impl<'s> Needed<'s> {
         Self { schema, fields: stored.map(|field| (field, changed(field))).collect() }
     }
 
-    fn add(&mut self, carries: impl Fn(&Field) -> bool) {
+    /// Counts a row that carries these fields.
+    pub(crate) fn add(&mut self, carries: impl Fn(&Field) -> bool) {
         self.fields.iter_mut().for_each(|(field, needed)| *needed |= !carries(field));
     }
 
@@ -164,7 +136,7 @@ impl<'s> Needed<'s> {
 }
 
 /// Some stored rows, as far as the rows of a request leave them as they are.
-pub(super) struct Stored {
+pub(crate) struct Stored {
     rows: Rows,
     /// Which of them each row of the request changes.
     bases: Vec<Option<usize>>,
@@ -172,17 +144,17 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Which of the stored rows a row of the request changes, by its position among those that they were read for.
-    pub(super) fn base(&self, position: usize) -> Option<usize> {
+    pub(crate) fn base(&self, position: usize) -> Option<usize> {
         self.bases.get(position).copied().flatten()
     }
 
     /// Number of the partition of a stored row.
-    pub(super) fn partition(&self, row: usize) -> i32 {
+    pub(crate) fn partition(&self, row: usize) -> i32 {
         self.rows.partition(row)
     }
 
     /// Sets a field that the request leaves out.
-    pub(super) fn keep(
+    pub(crate) fn keep(
         &self,
         row: usize,
         builder: &mut BatchBuilder,
@@ -196,13 +168,13 @@ impl Stored {
     }
 
     /// The undeclared keys of a row, with their raw values.
-    pub(super) fn undeclared(&self, row: usize) -> Vec<(String, &str)> {
+    pub(crate) fn undeclared(&self, row: usize) -> Vec<(String, &str)> {
         let members = self.rows.dynamic_json(row).and_then(json::members);
         members.into_iter().flatten().filter_map(|(key, value)| Some((key?.into_owned(), value))).collect()
     }
 
     /// The elements that a field gets from those that a request gives.
-    pub(super) fn combine<'v>(
+    pub(crate) fn combine<'v>(
         &'v self,
         row: usize,
         name: &str,

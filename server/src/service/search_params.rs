@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::body::Object;
 use crate::error::ApiError;
-use crate::rest::number::{float_parameter, integer_parameter};
+use crate::service::number::{float_parameter, integer_parameter};
 
 /// What this version lacks: each would change the rows of the answer.
 const UNSUPPORTED: [&str; 7] = [
@@ -22,19 +22,19 @@ const UNSUPPORTED: [&str; 7] = [
 
 /// The parameters that are heeded.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct SearchParams {
+pub(crate) struct SearchParams {
     /// The metric as it was named: it must be that of the field.
-    pub(super) metric: Option<MetricType>,
-    pub(super) radius: Option<f32>,
-    pub(super) range_filter: Option<f32>,
+    pub(crate) metric: Option<MetricType>,
+    pub(crate) radius: Option<f32>,
+    pub(crate) range_filter: Option<f32>,
     /// Digits after the point that distances are rounded to; none: all.
-    pub(super) round_decimal: Option<i32>,
-    pub(super) effort: Effort,
-    pub(super) group_by: Option<GroupBy>,
+    pub(crate) round_decimal: Option<i32>,
+    pub(crate) effort: Effort,
+    pub(crate) group_by: Option<GroupBy>,
     /// Of sparse vectors: the share of small weights that need not find rows.
-    pub(super) drop_ratio: f32,
+    pub(crate) drop_ratio: f32,
     /// Whether the answer says how it was found.
-    pub(super) explain: bool,
+    pub(crate) explain: bool,
 }
 
 impl SearchParams {
@@ -42,7 +42,7 @@ impl SearchParams {
     ///
     /// # Errors
     /// 1100 for a wrong value, a contradiction, or a feature that is not there.
-    pub(super) fn read(body: &Object<'_>) -> Result<Self, ApiError> {
+    pub(crate) fn read(body: &Object<'_>) -> Result<Self, ApiError> {
         Self::read_object(&body.object("searchParams")?)
     }
 
@@ -50,7 +50,7 @@ impl SearchParams {
     ///
     /// # Errors
     /// As [`SearchParams::read`].
-    pub(super) fn read_object(outer: &Object<'_>) -> Result<Self, ApiError> {
+    pub(crate) fn read_object(outer: &Object<'_>) -> Result<Self, ApiError> {
         let inner = match outer.raw("params") {
             Some(raw) if !raw.get().starts_with('{') => {
                 return Err(ApiError::invalid("searchParams.params must be a dict: invalid parameter"));
@@ -74,7 +74,7 @@ impl SearchParams {
     }
 
     /// Rounds distances as asked.
-    pub(super) fn round(&self, distances: &mut [f32]) {
+    pub(crate) fn round(&self, distances: &mut [f32]) {
         let Some(digits) = self.round_decimal else { return };
         let scale = 10f64.powi(digits);
         for distance in distances {
@@ -126,7 +126,7 @@ fn group_by(find: &Find<'_, '_>) -> Result<Option<GroupBy>, ApiError> {
 }
 
 /// Grouping, where a field is named. A size that is none becomes 0, which the engine refuses.
-pub(super) fn group(field: String, size: i64, strict: bool) -> Option<GroupBy> {
+pub(crate) fn group(field: String, size: i64, strict: bool) -> Option<GroupBy> {
     let size = usize::try_from(size).unwrap_or(0);
     (!field.is_empty()).then_some(GroupBy { field, size, strict })
 }
