@@ -12,7 +12,7 @@ use super::params::{flat, pair, texts};
 use super::status::success;
 use crate::auth::Privilege as P;
 use crate::error::{ApiError, code};
-use crate::service::index::{Progress, definition};
+use crate::service::index::{Progress, definition, shown};
 
 /// Numbers of fields are below this, so that no two indexes have one number.
 const NUMBERS_OF_FIELDS: i64 = 100_000;
@@ -160,7 +160,7 @@ fn description(collection: &Collection, index: IndexDefinition) -> messages::Ind
     let index_id = number(collection, &index);
     let mut params = vec![pair("index_type", index.index_type)];
     params.extend(index.metric.map(|metric| pair("metric_type", metric.name())));
-    params.extend(index.params.into_iter().map(|(key, value)| pair(key, value)));
+    params.extend(shown(index.params).map(|(key, value)| pair(key, value)));
     messages::IndexDescription {
         index_name: index.name,
         index_id,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::common::KeyValuePair;
+use crate::service::index::NESTED;
 
 /// One pair.
 pub(super) fn pair(key: impl Into<String>, value: impl Into<String>) -> KeyValuePair {
@@ -37,17 +38,19 @@ pub(super) fn json(pairs: &[KeyValuePair]) -> Map<String, Value> {
     given.map(|pair| (pair.key.clone(), value(&pair.value))).collect()
 }
 
-/// The same where parameters may also be within the JSON object `params`, which some clients send and others do not.
+/// The same where parameters may also be within the JSON object `params`, which some clients send and others do not. It
+/// is kept beside them: see [`crate::service::index::shown`].
 pub(super) fn flat(pairs: Vec<KeyValuePair>) -> BTreeMap<String, String> {
     let mut all = texts(pairs);
-    let Some(inner) = all.remove("params") else { return all };
-    match serde_json::from_str::<Map<String, Value>>(&inner) {
-        Ok(members) => all.extend(members.into_iter().map(|(key, value)| match value {
-            Value::String(text) => (key, text),
-            other => (key, other.to_string()),
-        })),
-        // Kept for whoever reads it to refuse.
-        Err(_) => drop(all.insert("params".to_owned(), inner)),
+    let Some(inner) = all.get(NESTED) else { return all };
+    // What is no object is kept for whoever reads it to refuse.
+    let Ok(members) = serde_json::from_str::<Map<String, Value>>(inner) else { return all };
+    for (key, value) in members {
+        let text = match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        all.insert(key, text);
     }
     all
 }

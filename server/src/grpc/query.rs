@@ -30,10 +30,8 @@ pub(super) fn query(call: &Call<'_>, request: messages::QueryRequest) -> Result<
     let collection = call.readable(P::Query, &request.db_name, &request.collection_name)?;
     let params = &request.query_params;
     check_same_collection(&collection, params)?;
-    let asked = match request.output_fields.is_empty() {
-        true => vec!["*".to_owned()],
-        false => request.output_fields,
-    };
+    // Without output fields the keys alone are answered.
+    let asked = request.output_fields;
     let groups = list(find(params, "group_by_fields").unwrap_or_default());
     let numbers = Numbers::read(&asked, groups)?;
     let order_by = list(find(params, "order_by_fields").unwrap_or_default());

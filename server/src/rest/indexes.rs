@@ -10,7 +10,7 @@ use super::collections::{read_indexes, texts};
 use super::spec;
 use crate::error::{ApiError, code};
 use crate::reply::{Envelope, KeyValue};
-use crate::service::index::Progress;
+use crate::service::index::{Progress, shown};
 
 /// Names of the indexes.
 pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
@@ -107,7 +107,7 @@ fn description(index: IndexDefinition, progress: Progress) -> Description {
     params.extend(index.metric.map(|metric| KeyValue::new("metric_type", metric.name())));
     let param = |key: &str| index.params.get(key).cloned().unwrap_or_default();
     let (mmap, warmup) = (param("mmap.enabled"), param("warmup"));
-    params.extend(index.params.into_iter().map(|(key, value)| KeyValue::new(key, value)));
+    params.extend(shown(index.params).map(|(key, value)| KeyValue::new(key, value)));
     Description {
         index_name: index.name,
         field_name: index.field,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use elanus_engine::collection::{IndexDefinition, IndexState};
 use elanus_engine::schema::{DataType, Field};
 use elanus_engine::{Collection, MetricType};
+use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 
@@ -63,6 +64,16 @@ pub(crate) fn metric_of(field: &Field, name: &str) -> Result<MetricType, ApiErro
     })
 }
 
+/// The parameter in which some clients send all others as one JSON object, and in which they look for them.
+pub(crate) const NESTED: &str = "params";
+
+/// The parameters of an index as they were sent: those within [`NESTED`] are not shown beside it.
+pub(crate) fn shown(params: BTreeMap<String, String>) -> impl Iterator<Item = (String, String)> {
+    let nested = params.get(NESTED).and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
+    let nested = nested.unwrap_or_default();
+    params.into_iter().filter(move |(key, _)| !nested.contains_key(key))
+}
+
 /// How far an index is.
 pub(crate) struct Progress {
     pub(crate) rows: u64,
@@ -81,5 +92,19 @@ impl Progress {
         let indexed = state.as_ref().map_or(rows, |state| state.indexed_rows).min(rows);
         let failure = state.as_ref().and_then(|state| state.failure.clone()).filter(|_| indexed < rows);
         Self { rows, indexed, failure, built_as: state.map_or("FLAT", |state| state.kind) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_parameters_are_shown_as_they_were_sent() {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let nested = BTreeMap::from([pair("params", r#"{"M":16}"#), pair("M", "16"), pair("x", "y")]);
+        let names = |params| shown(params).map(|(key, _)| key).collect::<Vec<_>>();
+        assert_eq!(names(nested), ["params", "x"]);
+        assert_eq!(names(BTreeMap::from([pair("M", "16")])), ["M"]);
     }
 }
