@@ -150,7 +150,7 @@ fn storing_that_fails_halfway_loses_nothing_acknowledged_later() {
             continue;
         }
         for for_good in [false, true] {
-            let vfs = SimVfs::new(7);
+            let vfs = SimVfs::new(call);
             let (engine, c) = prepared(&vfs);
             let before = look(&engine);
             fail_halfway(&vfs, for_good);
@@ -194,6 +194,23 @@ fn rows_of_a_new_collection_live_as_long_as_its_definition_says() {
     drop(engine);
     let engine = start();
     assert_eq!(engine.collection("c").unwrap().count(), 2, "the time counts from when a row was stored");
+}
+
+#[test]
+fn making_a_collection_again_asks_for_what_it_was_made_as() {
+    let vfs = SimVfs::new(call);
+    let engine = open(&vfs);
+    let bare = || Definition::new("c", schema(false));
+    let c = engine.create(bare()).unwrap();
+    let index = definition().indexes.remove(0);
+    c.create_index(index).unwrap();
+    c.set_loaded(&[], true).unwrap();
+    // As a notebook does that is run again: without indexes, and with those that there are.
+    for again in [bare(), definition()] {
+        assert!(Arc::ptr_eq(&c, &engine.create(again).unwrap()));
+    }
+    let other_metric = bare().index("vector", Metric::Ip);
+    assert!(matches!(engine.create(other_metric), Err(EngineError::CollectionExists { .. })));
 }
 
 fn wait_for_none(c: &Collection) {

@@ -140,12 +140,14 @@ impl Definition {
         Searching { metric: index.and_then(|i| i.metric), recall, bm25 }
     }
 
-    /// Whether somebody who asks for `other` to be made means this one. What clients change during its life does not count.
+    /// Whether somebody who asks for `other` to be made means this one. What clients change during its life does not count;
+    /// indexes that are asked for must be those that there are.
     pub(crate) fn same_as(&self, other: &Self) -> bool {
         let asked = |definition: &Self| {
             let mut definition = definition.clone();
             definition.partitions.clear();
             definition.next_partition = 0;
+            definition.indexes.clear();
             (definition.loaded, definition.released) = (true, false);
             definition
         };
@@ -153,7 +155,8 @@ impl Definition {
             && self.schema.functions() == other.schema.functions()
             && self.schema.dynamic() == other.schema.dynamic()
             && self.schema.description() == other.schema.description();
-        fields && asked(self) == Self { schema: self.schema.clone(), ..asked(other) }
+        let indexed = other.indexes.iter().all(|index| self.indexes.contains(index));
+        fields && indexed && asked(self) == Self { schema: self.schema.clone(), ..asked(other) }
     }
 
     /// Gives it the name by which the catalog knows the collection, and rows that say when they were stored if they live
