@@ -1,5 +1,6 @@
 """milvus-cli through its own command language: each line as it is typed, and the answers to what it asks."""
 
+import csv
 import json
 import shlex
 
@@ -16,8 +17,8 @@ def say(server, tmp_path_factory):
 
         def speak(line, *answers, code=0):
             result = CliRunner().invoke(cli, shlex.split(line), input="".join(f"{answer}\n" for answer in answers))
-            assert result.exit_code == code, (line, result.output, result.exception)
-            assert code or "rror" not in result.output, (line, result.output)
+            assert result.exit_code == code, f"{line}: {result.output} {result.exception}"
+            assert code or "rror" not in result.output, f"{line}: {result.output}"
             return result.output
 
         speak(f"connect -uri {server.url}")
@@ -37,8 +38,11 @@ def test_a_collection_from_beginning_to_end(say, tmp_path):
     shown = say("show collection -c cli_things")
     assert "*id" in shown and "vector" in shown, shown
     table = tmp_path / "rows.csv"  # `insert row` of 1.2.1 sends numbers as texts.
-    lines = [f'{key},{"cat" if key % 2 else "dog"},"[{key}.0, 0.0, 0.0, 1.0]"' for key in range(5)]
-    table.write_text("\n".join(["id,label,vector", *lines]))
+    with table.open("w", newline="") as file:
+        rows = csv.writer(file)  # Each cell is JSON.
+        rows.writerow(["id", "label", "vector"])
+        for key in range(5):
+            rows.writerow(map(json.dumps, [key, "cat" if key % 2 else "dog", [float(key), 0.0, 0.0, 1.0]]))
     assert "Inserted successfully" in say(f"insert file -c cli_things {table}")
     say("create index", "cli_things", "vector", "by_vector", "FLAT", "L2")
     assert "by_vector" in say("list indexes -c cli_things")
@@ -55,7 +59,7 @@ def test_a_collection_from_beginning_to_end(say, tmp_path):
     answer = say("get", "cli_things", "[4]", "id,label")
     assert "dog" in answer
     say("set output table")
-    answer = say("search", "cli_things", "vector", "[3.1, 0, 0, 1]", "", "-1", "2", "", "", "label", "0")
+    answer = say("search", "cli_things", "vector", "[3.1, 0, 0, 1]", "L2", "", "-1", "2", "", "", "label", "0")
     found = answer[answer.index("Search result") :]
     assert "0.00999" in found or "0.01" in found, found
     say("delete entities -c cli_things", "id in [0, 1]", "y")
