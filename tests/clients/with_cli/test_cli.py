@@ -44,9 +44,9 @@ def test_a_collection_from_beginning_to_end(say, tmp_path):
         for key in range(5):
             rows.writerow(map(json.dumps, [key, "cat" if key % 2 else "dog", [float(key), 0.0, 0.0, 1.0]]))
     assert "Inserted successfully" in say(f"insert file -c cli_things {table}")
-    say("create index", "cli_things", "vector", "by_vector", "FLAT", "L2")
+    say("create index", "cli_things", "vector", "by_vector", "IVF_FLAT", "L2", "4")
     assert "by_vector" in say("list indexes -c cli_things")
-    assert "FLAT" in say("show index -c cli_things -in by_vector")
+    assert "IVF_FLAT" in say("show index -c cli_things -in by_vector")
     say("load collection -c cli_things")
     assert "100" in say("show loading_progress -c cli_things") and "Loaded" in say("show load_state -c cli_things")
     say("flush -c cli_things")
@@ -59,7 +59,7 @@ def test_a_collection_from_beginning_to_end(say, tmp_path):
     answer = say("get", "cli_things", "[4]", "id,label")
     assert "dog" in answer
     say("set output table")
-    answer = say("search", "cli_things", "vector", "[3.1, 0, 0, 1]", "L2", "", "-1", "2", "", "", "label", "0")
+    answer = say("search", "cli_things", "vector", "[3.1, 0, 0, 1]", "4", "", "-1", "2", "", "", "label", "0")
     found = answer[answer.index("Search result") :]
     assert "0.00999" in found or "0.01" in found, found
     say("delete entities -c cli_things", "id in [0, 1]", "y")
