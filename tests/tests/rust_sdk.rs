@@ -33,7 +33,9 @@ impl Program {
             .map_while(Result::ok)
             .find_map(|line| line.find("http://127.0.0.1:").map(|at| line[at..].to_owned()))
             .expect("an address");
-        let end = address[7..].find(|c: char| c != '.' && c != ':' && !c.is_ascii_digit()).map_or(address.len(), |n| n + 7);
+        let end = address[7..]
+            .find(|c: char| c != '.' && c != ':' && !c.is_ascii_digit())
+            .map_or(address.len(), |n| n + 7);
         // Read on, or its next line would meet a closed pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, address: address[..end].to_owned(), _data: data }
@@ -58,10 +60,18 @@ fn schema() -> CollectionSchema {
 }
 
 fn indexes() -> Vec<IndexParam> {
-    let hnsw = HashMap::from([("M".to_owned(), "16".to_owned()), ("efConstruction".to_owned(), "100".to_owned())]);
+    let hnsw =
+        HashMap::from([("M".to_owned(), "16".to_owned()), ("efConstruction".to_owned(), "100".to_owned())]);
     vec![
-        IndexParam::new().field_name("image").index_type(IndexType::Hnsw).metric_type(MetricType::L2).extra_params(hnsw),
-        IndexParam::new().field_name("words").index_type(IndexType::SparseInvertedIndex).metric_type(MetricType::Ip),
+        IndexParam::new()
+            .field_name("image")
+            .index_type(IndexType::Hnsw)
+            .metric_type(MetricType::L2)
+            .extra_params(hnsw),
+        IndexParam::new()
+            .field_name("words")
+            .index_type(IndexType::SparseInvertedIndex)
+            .metric_type(MetricType::Ip),
     ]
 }
 
@@ -79,7 +89,8 @@ async fn client(program: &Program) -> ClientV2 {
 }
 
 async fn keys(client: &ClientV2, filter: &str) -> Vec<i64> {
-    let request = QueryRequest::builder().collection_name("photos").filter(filter).output_fields(["id"]).limit(1000);
+    let request =
+        QueryRequest::builder().collection_name("photos").filter(filter).output_fields(["id"]).limit(1000);
     let answer = client.query(request.build().unwrap()).await.unwrap();
     answer.results().rows().unwrap().map(|row| row.get_i64("id").unwrap()).collect()
 }
@@ -92,7 +103,8 @@ fn found(answer: &SearchResults) -> Vec<i64> {
 async fn rows_come_are_found_and_go() {
     let program = Program::start();
     let client = client(&program).await;
-    let request = CreateCollectionRequest::builder().collection_name("photos").schema(schema()).index_params(indexes());
+    let request =
+        CreateCollectionRequest::builder().collection_name("photos").schema(schema()).index_params(indexes());
     client.create_collection(request.build().unwrap()).await.unwrap();
     let request = LoadCollectionRequest::builder().collection_name("photos");
     client.load_collection(request.build().unwrap()).await.unwrap();
@@ -102,10 +114,14 @@ async fn rows_come_are_found_and_go() {
     client.flush(request.build().unwrap()).await.unwrap();
 
     assert_eq!(keys(&client, "label == 'cat' and extra < 10").await, [1, 3]);
-    let request = GetRequest::builder().collection_name("photos").ids(Ids::Int64(vec![5])).output_fields(["*"]);
+    let request =
+        GetRequest::builder().collection_name("photos").ids(Ids::Int64(vec![5])).output_fields(["*"]);
     let answer = client.get(request.build().unwrap()).await.unwrap();
     let row = answer.results().rows().unwrap().next().unwrap().to_entity_row().unwrap();
-    assert_eq!((&row["label"], &row["image"], &row["extra"]), (&json!("cat"), &json!([5.0, 0.0, 0.0, 1.0]), &json!(10)));
+    assert_eq!(
+        (&row["label"], &row["image"], &row["extra"]),
+        (&json!("cat"), &json!([5.0, 0.0, 0.0, 1.0]), &json!(10))
+    );
 
     let request = SearchRequest::builder()
         .collection_name("photos")
@@ -117,16 +133,20 @@ async fn rows_come_are_found_and_go() {
     let answer = client.search(request.build().unwrap()).await.unwrap();
     assert_eq!(found(answer.results()), [7, 9, 5]);
     let words = |id: u32| SearchVectors::SparseFloat(vec![BTreeMap::from([(id, 1.0)])]);
-    let request = SearchRequest::builder().collection_name("photos").vector_field("words").vectors(words(42)).limit(1);
+    let request =
+        SearchRequest::builder().collection_name("photos").vector_field("words").vectors(words(42)).limit(1);
     assert_eq!(found(client.search(request.build().unwrap()).await.unwrap().results()), [42]);
 
-    let near = SubSearchRequest::builder().vector_field("image").vectors(SearchVectors::Float(vec![vec![9.0, 0.0, 0.0, 1.0]]));
+    let near = SubSearchRequest::builder()
+        .vector_field("image")
+        .vectors(SearchVectors::Float(vec![vec![9.0, 0.0, 0.0, 1.0]]));
     let like = SubSearchRequest::builder().vector_field("words").vectors(words(9));
     let request = HybridSearchRequest::builder()
         .collection_name("photos")
         .sub_requests(vec![near.limit(10).build().unwrap(), like.limit(10).build().unwrap()])
         .limit(3);
-    let by_ranks = client.hybrid_search(request.clone().rerank(RRFRerank::new()).build().unwrap()).await.unwrap();
+    let by_ranks =
+        client.hybrid_search(request.clone().rerank(RRFRerank::new()).build().unwrap()).await.unwrap();
     assert_eq!(found(by_ranks.results())[0], 9);
     let weights = WeightedRerank::new().weights(vec![0.5, 0.5]);
     let by_weights = client.hybrid_search(request.rerank(weights).build().unwrap()).await.unwrap();
@@ -147,7 +167,8 @@ async fn rows_come_are_found_and_go() {
 async fn iterators_and_errors() {
     let program = Program::start();
     let client = client(&program).await;
-    let request = CreateCollectionRequest::builder().collection_name("photos").schema(schema()).index_params(indexes());
+    let request =
+        CreateCollectionRequest::builder().collection_name("photos").schema(schema()).index_params(indexes());
     client.create_collection(request.build().unwrap()).await.unwrap();
     let request = LoadCollectionRequest::builder().collection_name("photos");
     client.load_collection(request.build().unwrap()).await.unwrap();
