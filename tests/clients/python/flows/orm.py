@@ -62,6 +62,7 @@ def hello_milvus(place):
         assert found[0].ids[0] == str(count - 2) and found[0].distances[0] == 0
         rows = hello.query(expr="random > 0.5", output_fields=["random", "embeddings"])
         assert len(rows) == sum(n > 0.5 for n in numbers)
+        assert place.is_lite or hello.query(expr="pk == '5'") == [{"pk": "5"}]  # Its answer has all fields.
         assert len(hello.query(expr="random > 0.5", limit=4, offset=2, output_fields=["random"])) == 4
         found = hello.search(base[-2:], "embeddings", param, limit=3, expr="random > 0.5")
         for query, hits in zip(base[-2:], found):
