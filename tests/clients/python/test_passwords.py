@@ -3,7 +3,7 @@
 import pymilvus
 import pytest
 from place import VERSION
-from pymilvus import MilvusClient, MilvusException, connections, utility
+from pymilvus import MilvusClient, connections, utility
 
 ROOT = "root:Milvus"
 
@@ -19,7 +19,9 @@ def test_without_the_password_nothing_is_told(guarded, root):
     for options in ({}, {"token": "root:wrong-one"}, {"user": "nobody", "password": "Milvus1"}):
         with pytest.raises(Exception) as caught:
             MilvusClient(uri=guarded.url, **options).list_collections()
-        assert "auth" in str(caught.value).lower() or "UNAUTHENTICATED" in str(caught.value), caught.value
+        # Newer clients say no more of a connection that is refused.
+        words = ("auth", "illegal connection params")
+        assert any(word in str(caught.value).lower() for word in words), caught.value
     assert root.list_collections() == []
     by_name = MilvusClient(uri=guarded.url, user="root", password="Milvus")
     assert by_name.list_collections() == []
@@ -52,7 +54,7 @@ def test_users_roles_and_rights(guarded, root):
     root.grant_privilege_v2("reader", "Insert", name)
     assert ada.insert(name, [{"id": 2, "vector": [1.0, 2]}])["insert_count"] == 1
     root.revoke_privilege_v2("reader", "Insert", name)
-    with pytest.raises(MilvusException):
+    with pytest.raises(Exception, match="Insert"):
         ada.insert(name, [{"id": 3, "vector": [1.0, 2]}])
     root.create_privilege_group("own_group")
     root.add_privileges_to_group("own_group", ["Delete", "Insert"])
@@ -95,7 +97,7 @@ def test_the_older_interface(guarded):
     role.revoke("Collection", "*", "Insert")
     role.remove_user("bob")
     role.drop()
-    utility.reset_password("bob", "secret1", "secret2")
+    utility.update_password("bob", "secret1", "secret2")
     utility.delete_user("bob")
     assert "bob" not in utility.list_usernames()
     connections.disconnect("default")

@@ -60,12 +60,12 @@ def labels_of_512(place):
 
 @flow(lite="builds IVF for half a minute")
 def labels_of_2048(place):
-    _by_label(place, 2048, 128, [16], rows=5000, batch=2500)
+    _by_label(place, 2048, 128, [16], rows=5000, batch=5000)
 
 
 @flow(lite="builds IVF for half a minute")
 def labels_of_4096_with_1024_lists(place):
-    _by_label(place, 4096, 1024, [10, 32], rows=5000, batch=2000)
+    _by_label(place, 4096, 1024, [10, 32], rows=3000, batch=1000)
 
 
 def _by_path(place, metric, dim=256, rows=5000):

@@ -31,7 +31,8 @@ def drain(iterator):
         if not page:
             iterator.close()
             return rows
-        rows += [page[i] for i in range(len(page))]
+        # The hits of older clients are objects.
+        rows += [row.to_dict() if hasattr(row, "to_dict") else row for row in (page[i] for i in range(len(page)))]
 
 
 def _queries(place, count):

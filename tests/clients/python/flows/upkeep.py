@@ -24,7 +24,7 @@ def described(place):
     assert about["collection_name"] == name and about["description"] == "what it is"
     assert about["auto_id"] is True and about["enable_dynamic_field"] is True
     assert about["num_shards"] == 2 and about["num_partitions"] == 1 and about["aliases"] == []
-    assert about["consistency_level"] == 0 and about["collection_id"] > 0 and about["functions"] == []
+    assert about["consistency_level"] == 0 and about["collection_id"] > 0 and about.get("functions", []) == []
     fields = about["fields"]
     assert [f["name"] for f in fields] == ["key", "vector", "label"]
     assert [f["field_id"] for f in fields] == [100, 101, 102]
