@@ -244,7 +244,7 @@ mod tests {
         let (permit, permits) = bounded(100);
         let (runs, seen) = bounded(100);
         let word = String::new;
-        let report = DeviceReport { device: word(), detail: word(), reason: word() };
+        let report = DeviceReport { device: word(), detail: word(), precision: word(), reason: word() };
         let fake = Fake { identity: ModelIdentity::vgg16(Pooling::Max), report, permits, runs };
         (Batcher::start(Arc::new(fake), BatchOptions { max_batch, queue }), permit, seen)
     }

@@ -1,4 +1,4 @@
-//! Photos to vectors: decoding, preprocessing, and VGG16 on burn.
+//! Photos to vectors: decoding, preprocessing, and VGG16.
 //!
 //! ```text
 //!   bytes of a file
@@ -10,8 +10,10 @@
 //!    Input
 //!      | batch         two bounded queues (people first, imports after) and one thread
 //!      v
-//!   Embedder           device: burn on the CPU, or on an NVIDIA GPU where there is one
+//!   Embedder           device: the processor, or an NVIDIA GPU where there is one
 //!      | vgg16         13 convolutions, global pool, L2 norm; weights carried inside the program
+//!      |                  on the processor: conv (Winograd, cut into items for threads) on kernel (SIMD,
+//!      |                  chosen at start); on a GPU: burn
 //!      v
 //!   512 floats of length 1, and the ModelIdentity that says what they mean
 //! ```
@@ -36,17 +38,21 @@
 //! ```
 
 pub mod batch;
+mod conv;
 pub mod decode;
 pub mod device;
 pub mod error;
 pub mod identity;
+mod kernel;
 pub mod preprocess;
 pub mod thumbnail;
 pub mod vgg16;
 
 pub use batch::{Answer, BatchOptions, Batcher, Callback, Pending};
 pub use decode::{DecodeLimits, ImageFormat, Orientation, Photo, decode, sniff};
-pub use device::{DeviceChoice, DeviceReport, Embedder, EmbedderOptions, device_choices, open};
+pub use device::{
+    Arithmetic, DeviceChoice, DeviceReport, Embedder, EmbedderOptions, Spent, device_choices, open,
+};
 pub use error::{EmbedError, IdentityError, ImageError, UnknownWord};
 pub use identity::ModelIdentity;
 pub use preprocess::{Input, preprocess};

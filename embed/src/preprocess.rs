@@ -35,7 +35,23 @@ impl Input {
         (pixels.len() == SIDE * SIDE * 3).then(|| Self(pixels.into_boxed_slice()))
     }
 
+    /// Writes the pixels as B, G, R minus their means with a border of one pixel of zeros: `[226, 226, 3]` row-major.
+    pub(crate) fn write_padded(&self, pixels: &mut Vec<f32>) {
+        const ROW: usize = (SIDE + 2) * 3;
+        pixels.clear();
+        pixels.resize((SIDE + 2) * ROW, 0.0);
+        let rows = pixels.chunks_exact_mut(ROW).skip(1);
+        for (row, from) in rows.zip(self.0.chunks_exact(SIDE * 3)) {
+            for (to, from) in row[3..].chunks_exact_mut(3).zip(from.chunks_exact(3)) {
+                for ((to, channel), mean) in to.iter_mut().zip([2, 1, 0]).zip(MEAN_BGR) {
+                    *to = f32::from(from[channel]) - mean;
+                }
+            }
+        }
+    }
+
     /// Appends the `[3, 224, 224]` planes B, G, R minus their means.
+    #[cfg(any(test, feature = "cuda"))]
     pub(crate) fn write_planes(&self, planes: &mut Vec<f32>) {
         for (channel, mean) in [2, 1, 0].into_iter().zip(MEAN_BGR) {
             planes.extend(self.0.iter().skip(channel).step_by(3).map(|&value| f32::from(value) - mean));
@@ -103,6 +119,22 @@ mod tests {
         assert_eq!(planes[1], 30.0 - 103.939);
         assert_eq!(planes[1 + SIDE * SIDE], 20.0 - 116.779);
         assert_eq!(planes[3 * SIDE * SIDE], 10.0 - 123.68);
+    }
+
+    #[test]
+    fn padded_pixels_are_the_planes_within_zeros() {
+        let image = RgbImage::from_fn(224, 224, |x, y| image::Rgb([x as u8, y as u8, (x + y) as u8]));
+        let input = preprocess(&photo(&image));
+        let (mut planes, mut padded) = (Vec::new(), vec![7.0]);
+        input.write_planes(&mut planes);
+        input.write_padded(&mut padded);
+        assert_eq!(padded.len(), 226 * 226 * 3);
+        for (at, &value) in padded.iter().enumerate() {
+            let (y, x, channel) = (at / 3 / 226, at / 3 % 226, at % 3);
+            let inside = (1..=SIDE).contains(&y) && (1..=SIDE).contains(&x);
+            let expected = if inside { planes[(channel * SIDE + y - 1) * SIDE + x - 1] } else { 0.0 };
+            assert_eq!(value, expected, "{y} {x} {channel}");
+        }
     }
 
     #[test]

@@ -80,7 +80,12 @@ fn storage_status(app: &App) -> StorageStatus {
 
 async fn status(State(app): State<Arc<App>>) -> Response {
     let report = app.images.device_report();
-    let loading = || DeviceReport { device: "loading".into(), detail: expected(&app), reason: String::new() };
+    let loading = || DeviceReport {
+        device: "loading".into(),
+        detail: expected(&app),
+        precision: String::new(),
+        reason: String::new(),
+    };
     let shared = Arc::clone(&app);
     // Waits for locks that a commit may hold.
     let storage = match blocking(move || Ok(storage_status(&shared))).await {

@@ -54,7 +54,12 @@ pub(super) fn open(pooling: Pooling, gpu: String, reason: &str) -> Result<Arc<dy
         }
         let network = Vgg16::<Cuda>::load(device).map_err(|error| error.to_string())?;
         let detail = format!("burn cuda, {gpu}");
-        let report = DeviceReport { device: "cuda".to_string(), detail, reason: reason.to_string() };
+        let report = DeviceReport {
+            device: "cuda".to_string(),
+            detail,
+            precision: "f32".to_string(),
+            reason: reason.to_string(),
+        };
         let identity = ModelIdentity::vgg16(pooling);
         Ok(Arc::new(Network { network, identity, report, max_batch: MAX_BATCH }) as Arc<dyn Embedder>)
     })

@@ -1,6 +1,6 @@
 //! The head: one value per channel from the last feature map, then the L2 norm. It runs on the host in f32 for
 //! every device, because 25,088 values per image are nothing beside the convolutions and the rounding is then the
-//! same everywhere. Called by [`super::Vgg16::forward`] only.
+//! same everywhere. Called by the networks only.
 
 use std::fmt;
 use std::str::FromStr;

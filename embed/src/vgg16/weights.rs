@@ -1,6 +1,5 @@
 //! The weights file carried inside the program and the only code that reads it. It hands out each convolution as
-//! plain f32 vectors; [`super::Vgg16::load`] turns them into tensors of whichever backend was chosen. The bytes
-//! must never change under the same name: their SHA-256 is part of every collection's model identity.
+//! plain f32 vectors, which the networks pack or turn into tensors. The bytes must never change under the same name: their SHA-256 is part of every collection's model identity.
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;

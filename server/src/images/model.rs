@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use elanus_embed::{
-    BatchOptions, Batcher, DeviceReport, EmbedError, Embedder, EmbedderOptions, Input, ModelIdentity, Pending,
+    Arithmetic, BatchOptions, Batcher, DeviceReport, EmbedError, Embedder, EmbedderOptions, Input,
+    ModelIdentity, Pending, Spent,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -204,6 +205,14 @@ impl Embedder for Measured {
 
     fn preferred_batch(&self) -> usize {
         self.embedder.preferred_batch()
+    }
+
+    fn spent(&self) -> Spent {
+        self.embedder.spent()
+    }
+
+    fn arithmetic(&self) -> Option<Arithmetic> {
+        self.embedder.arithmetic()
     }
 
     fn embed(&self, inputs: &[Input]) -> Result<Vec<Vec<f32>>, EmbedError> {

@@ -1,0 +1,156 @@
+//! VGG16 on the processor, with the convolutions of [`crate::conv`] in place of a backend. The first layers run picture
+//! by picture, so that memory does not grow with the batch where pictures are large; the last ones, which are bound by
+//! reading their weights, run on the whole batch.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::weights::{WEIGHTS, WeightsFile};
+use super::{BLOCKS, DIMENSION, Pooling, pool};
+use crate::conv::{Buffer, FirstConv, Kernel3x3, Map, Scratch, WinogradConv};
+use crate::device::Spent;
+use crate::error::EmbedError;
+use crate::kernel::Kernel;
+use crate::preprocess::{Input, SIDE};
+
+/// Layers that run picture by picture, up to the last pool but one. Measured on two cores: with the layers of 28x28
+/// in the batch as well, nothing is gained.
+const ONE_BY_ONE: usize = 9;
+
+/// The network with its packed weights.
+pub(crate) struct CpuVgg16 {
+    first: FirstConv,
+    layers: Vec<WinogradConv>,
+    /// Channels and side of each layer's output, the first one's included.
+    sizes: Vec<(usize, usize)>,
+    /// One for each call in progress, kept for the next.
+    workspaces: Mutex<Vec<Workspace>>,
+    scratch: Scratch,
+}
+
+/// What the layers of one call write.
+#[derive(Default)]
+struct Workspace {
+    /// The picture with a border of zeros, see [`Input::write_padded`].
+    input: Vec<f32>,
+    /// For each layer its outputs: one, or from the end of the first part on one for each picture of the batch.
+    layers: Vec<Vec<Map>>,
+    /// Transformed patches, shared by all threads.
+    patches: Buffer,
+}
+
+impl CpuVgg16 {
+    /// Transforms the carried weights for the kernel, on all threads.
+    pub(crate) fn load(kernel: &'static Kernel) -> Result<Self, EmbedError> {
+        let file = WeightsFile::parse(WEIGHTS)?;
+        let convs =
+            BLOCKS.iter().flat_map(|block| block.iter().map(|&layer| (layer, block.last() == Some(&layer))));
+        let (mut first, mut layers, mut sizes, mut side) = (None, Vec::new(), Vec::new(), SIDE);
+        for (layer, pool) in convs {
+            let weights = file.conv(layer)?;
+            let conv = Kernel3x3 {
+                weights: &weights.kernel,
+                bias: &weights.bias,
+                outputs: weights.outputs,
+                inputs: weights.inputs,
+            };
+            match first {
+                None => first = Some(FirstConv::new(kernel, &conv)),
+                Some(_) => layers.push(WinogradConv::new(kernel, &conv, pool)),
+            }
+            side = if pool { side / 2 } else { side };
+            sizes.push((weights.outputs, side));
+        }
+        let first = first.ok_or_else(|| EmbedError::Weights {
+            what: "the file".to_string(),
+            reason: "it has no layers".to_string(),
+        })?;
+        Ok(Self { first, layers, sizes, workspaces: Mutex::default(), scratch: Scratch::default() })
+    }
+
+    /// Bytes that the packed weights take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.layers.iter().map(WinogradConv::bytes).sum()
+    }
+
+    /// Floating-point operations for one image: with convolutions as they are defined, and as they are multiplied here.
+    pub(crate) fn operations(&self) -> (f64, f64) {
+        let pixels = |channels: usize, side: usize| (channels * side * side) as f64;
+        let first = pixels(self.sizes[0].0, SIDE) * 2.0 * 27.0;
+        let layers = self.layers.iter().zip(self.sizes.windows(2)).map(|(layer, sizes)| {
+            let [(inputs, side), (outputs, _)] = [sizes[0], sizes[1]];
+            (pixels(outputs, side) * 2.0 * (inputs * 9) as f64, layer.multiplied(side, side))
+        });
+        layers.fold((first, first), |sum, layer| (sum.0 + layer.0, sum.1 + layer.1))
+    }
+
+    /// One L2-normalised vector of [`DIMENSION`] values per input, in order. Adds to `spent`.
+    pub(crate) fn forward(
+        &self,
+        inputs: &[Input],
+        pooling: Pooling,
+        spent: &mut Spent,
+    ) -> Result<Vec<Vec<f32>>, EmbedError> {
+        if inputs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let maps = self.feature_maps(inputs, spent);
+        pool::pool_and_normalise(&maps, inputs.len(), DIMENSION, pooling)
+    }
+
+    /// The last pool's output: `[n, 512, 7, 7]`, row-major.
+    pub(super) fn feature_maps(&self, inputs: &[Input], spent: &mut Spent) -> Vec<f32> {
+        let started = Instant::now();
+        let mut copy = Duration::ZERO;
+        let mut space = self.workspaces.lock().pop().unwrap_or_default();
+        space.make_room(&self.sizes, inputs.len());
+        for (number, input) in inputs.iter().enumerate() {
+            let before = Instant::now();
+            input.write_padded(&mut space.input);
+            copy += before.elapsed();
+            self.first.forward(&space.input, &mut space.layers[0][0], &self.scratch);
+            for layer in 1..ONE_BY_ONE {
+                let output = if layer + 1 == ONE_BY_ONE { number } else { 0 };
+                self.run(&mut space, layer, 0..1, output..output + 1);
+            }
+        }
+        for layer in ONE_BY_ONE..self.sizes.len() {
+            self.run(&mut space, layer, 0..inputs.len(), 0..inputs.len());
+        }
+        let before = Instant::now();
+        let mut maps = Vec::with_capacity(inputs.len() * DIMENSION * 49);
+        for map in space.layers.last().into_iter().flatten().take(inputs.len()) {
+            map.write_planes(&mut maps);
+        }
+        self.workspaces.lock().push(space);
+        copy += before.elapsed();
+        spent.copy += copy;
+        spent.compute += started.elapsed().saturating_sub(copy);
+        maps
+    }
+
+    /// Runs a layer on some outputs of the one before it.
+    fn run(&self, space: &mut Workspace, layer: usize, from: Range<usize>, to: Range<usize>) {
+        let (before, after) = space.layers.split_at_mut(layer);
+        self.layers[layer - 1].forward(
+            &before[layer - 1][from],
+            &mut after[0][to],
+            &mut space.patches,
+            &self.scratch,
+        );
+    }
+}
+
+impl Workspace {
+    fn make_room(&mut self, sizes: &[(usize, usize)], batch: usize) {
+        self.layers.resize_with(sizes.len(), Vec::new);
+        for (layer, (maps, &(channels, side))) in self.layers.iter_mut().zip(sizes).enumerate() {
+            let count = if layer + 1 < ONE_BY_ONE { 1 } else { batch };
+            while maps.len() < count {
+                maps.push(Map::new(channels, side, side));
+            }
+        }
+    }
+}
