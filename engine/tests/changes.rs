@@ -150,7 +150,7 @@ fn storing_that_fails_halfway_loses_nothing_acknowledged_later() {
             continue;
         }
         for for_good in [false, true] {
-            let vfs = SimVfs::new(call);
+            let vfs = SimVfs::new(7);
             let (engine, c) = prepared(&vfs);
             let before = look(&engine);
             fail_halfway(&vfs, for_good);
@@ -198,7 +198,7 @@ fn rows_of_a_new_collection_live_as_long_as_its_definition_says() {
 
 #[test]
 fn making_a_collection_again_asks_for_what_it_was_made_as() {
-    let vfs = SimVfs::new(call);
+    let vfs = SimVfs::new(7);
     let engine = open(&vfs);
     let bare = || Definition::new("c", schema(false));
     let c = engine.create(bare()).unwrap();

@@ -30,7 +30,7 @@ impl Program {
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let address = lines
             .by_ref()
-            .map_while(Result::ok)
+            .map_while(std::result::Result::ok)
             .find_map(|line| line.find("http://127.0.0.1:").map(|at| line[at..].to_owned()))
             .expect("an address");
         let end = address[7..]

@@ -9,7 +9,6 @@ use elanus_engine::{Collection, EngineError};
 
 use super::call::Call;
 use super::status::success;
-use super::wire_schema::LongArray;
 use super::{messages, time};
 use crate::auth::Privilege as P;
 use crate::error::ApiError;
@@ -30,12 +29,9 @@ pub(super) fn flush(
         collection.flush()?;
     }
     let (flushed, sealed) = (time::now(), seconds());
-    let no_segments = || names.iter().map(|name| (name.clone(), LongArray::default())).collect();
     Ok(messages::FlushResponse {
         status: Some(success()),
         db_name: call.database(&request.db_name).to_owned(),
-        coll_seg_i_ds: no_segments(),
-        flush_coll_seg_i_ds: no_segments(),
         coll_seal_times: names.iter().map(|name| (name.clone(), sealed)).collect(),
         coll_flush_ts: names.iter().map(|name| (name.clone(), flushed)).collect(),
         ..messages::FlushResponse::default()

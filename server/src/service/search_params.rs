@@ -83,16 +83,21 @@ impl SearchParams {
     }
 }
 
-/// A parameter at either level; both must agree.
+/// A parameter at either level; both must agree, as a number or as its text: some clients send each in both ways.
 fn merged<'a>(outer: &Object<'a>, inner: &Object<'a>, key: &str) -> Result<Option<&'a RawValue>, ApiError> {
     match (outer.raw(key), inner.raw(key)) {
-        (Some(a), Some(b)) if a.get() != b.get() => Err(ApiError::invalid(format!(
+        (Some(a), Some(b)) if !said(a).eq_ignore_ascii_case(said(b)) => Err(ApiError::invalid(format!(
             "ambiguous parameter: {key}, in search_param: {}, in search_param.params: {}",
             a.get(),
             b.get()
         ))),
         (a, b) => Ok(a.or(b)),
     }
+}
+
+/// What a value says, be it text or not.
+fn said(raw: &RawValue) -> &str {
+    raw.get().trim_matches('"')
 }
 
 /// How a parameter is found.
@@ -186,6 +191,7 @@ mod tests {
         for params in [
             r#"{"metric_type":"L2","radius":0.5,"range_filter":"0.25","nprobe":10,"ef":64}"#,
             r#"{"metric_type":"l2","params":{"radius":0.5,"range_filter":0.25,"ef":64,"nprobe":"10"}}"#,
+            r#"{"ef":"64","params":{"metric_type":"L2","radius":0.5,"range_filter":0.25,"nprobe":10,"ef":64}}"#,
             r#"{"radius":0.5,"ef":64,"params":{"metric_type":"L2","radius":0.5,"range_filter":0.25,"nprobe":10}}"#,
         ] {
             assert_eq!(read(params).unwrap(), wanted, "{params}");
