@@ -1,6 +1,6 @@
 //! One thread that feeds the network. Callers put images into two bounded queues, one for people who wait and one
-//! for imports; the thread takes what is waiting, people first, up to a batch, runs the embedder and hands each
-//! caller its vector, through [`Pending`] or a callback. What must stay true: every accepted image gets exactly one
+//! for imports; the thread takes what is waiting, people first, up to a batch (and waits a moment for more, where that
+//! is worth it), runs the embedder and hands each caller its vector, through [`Pending`] or a callback. What must stay true: every accepted image gets exactly one
 //! answer, whatever the embedder or a callback does; the queues never grow beyond their bounds. The server owns one
 //! [`Batcher`] per embedder.
 
@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvError, Sender, TrySendError, bounded, select};
 
@@ -28,12 +29,14 @@ pub struct BatchOptions {
     pub max_batch: usize,
     /// Most images that wait for people, at least 1; 150 kB each. Imports have room for one batch beside it.
     pub queue: usize,
+    /// How long a batch with room waits for more images before it is run.
+    pub patience: Duration,
 }
 
 impl BatchOptions {
-    /// The batch that suits the embedder's device, and a queue of 64 images.
+    /// The batch and the patience that suit the embedder's device, and a queue of 64 images.
     pub fn for_embedder(embedder: &dyn Embedder) -> Self {
-        Self { max_batch: embedder.preferred_batch(), queue: 64 }
+        Self { max_batch: embedder.preferred_batch(), queue: 64, patience: embedder.patience() }
     }
 }
 
@@ -65,7 +68,13 @@ impl Batcher {
         let (bulk, bulk_end) = bounded(max_batch);
         let stopping = Arc::new(AtomicBool::new(false));
         let queues = Queues { urgent: urgent_end, bulk: bulk_end };
-        let worker = Worker { embedder, queues, stopping: Arc::clone(&stopping), max_batch };
+        let worker = Worker {
+            embedder,
+            queues,
+            stopping: Arc::clone(&stopping),
+            max_batch,
+            patience: options.patience,
+        };
         let spawned = std::thread::Builder::new().name("embed".to_string()).spawn(move || worker.run());
         if let Err(error) = &spawned {
             // The worker is gone and its ends of the queues with it: every submission is answered with `Stopped`.
@@ -141,6 +150,7 @@ struct Worker {
     queues: Queues<Receiver<Job>>,
     stopping: Arc<AtomicBool>,
     max_batch: usize,
+    patience: Duration,
 }
 
 impl Worker {
@@ -169,8 +179,22 @@ impl Worker {
             // The batcher drops both senders together, so nothing can be added any more.
             Err(RecvError) => urgent.try_recv().or_else(|_| bulk.try_recv()).ok()?,
         };
-        let rest = urgent.try_iter().chain(bulk.try_iter()).take(self.max_batch - 1);
+        let deadline = Instant::now() + self.patience;
+        let rest = std::iter::from_fn(|| self.next_until(deadline)).take(self.max_batch - 1);
         Some(std::iter::once(first).chain(rest).map(|job| (job.input, job.reply)).unzip())
+    }
+
+    /// What waits, or comes before the deadline; people first.
+    fn next_until(&self, deadline: Instant) -> Option<Job> {
+        let Queues { urgent, bulk } = &self.queues;
+        urgent.try_recv().or_else(|_| bulk.try_recv()).ok().or_else(|| {
+            // At the end of the batcher both queues fail at once: then nobody is waited for.
+            select! {
+                recv(urgent) -> job => job.ok(),
+                recv(bulk) -> job => job.ok(),
+                default(deadline.saturating_duration_since(Instant::now())) => None,
+            }
+        })
     }
 
     /// Exactly one answer per input.
@@ -241,12 +265,16 @@ mod tests {
     }
 
     fn start(max_batch: usize, queue: usize) -> (Batcher, Sender<()>, Receiver<Vec<u8>>) {
+        start_with(BatchOptions { max_batch, queue, patience: Duration::ZERO })
+    }
+
+    fn start_with(options: BatchOptions) -> (Batcher, Sender<()>, Receiver<Vec<u8>>) {
         let (permit, permits) = bounded(100);
         let (runs, seen) = bounded(100);
         let word = String::new;
         let report = DeviceReport { device: word(), detail: word(), precision: word(), reason: word() };
         let fake = Fake { identity: ModelIdentity::vgg16(Pooling::Max), report, permits, runs };
-        (Batcher::start(Arc::new(fake), BatchOptions { max_batch, queue }), permit, seen)
+        (Batcher::start(Arc::new(fake), options), permit, seen)
     }
 
     fn image(name: u8) -> Input {
@@ -270,6 +298,37 @@ mod tests {
             bulk.into_iter().chain(people).map(|pending| pending.wait().unwrap()[0]).collect();
         assert_eq!(answers, [1.0, 2.0, 3.0, 4.0]);
         assert_eq!(batcher.queue_depth(), 0);
+    }
+
+    #[test]
+    fn a_patient_batch_waits_for_more_but_not_when_it_is_full() {
+        let patience = Duration::from_secs(600);
+        let (batcher, permit, seen) = start_with(BatchOptions { max_batch: 3, queue: 10, patience });
+        (0..2).for_each(|_| permit.send(()).unwrap());
+        let first = batcher.submit(image(0)).unwrap();
+        assert!(seen.recv_timeout(Duration::from_millis(50)).is_err(), "it waits");
+        let others = [1, 2].map(|name| batcher.submit_blocking(image(name)).unwrap());
+        assert_eq!(seen.recv().unwrap(), [0, 1, 2]);
+        assert_eq!(first.wait().unwrap(), [0.0]);
+        others.into_iter().for_each(|pending| drop(pending.wait().unwrap()));
+        // Neither does the end wait.
+        let last = batcher.submit(image(3)).unwrap();
+        while batcher.queue_depth() > 0 {
+            std::thread::yield_now();
+        }
+        drop(batcher);
+        assert!(matches!(last.wait(), Ok(_) | Err(EmbedError::Stopped)));
+    }
+
+    #[test]
+    fn a_batch_with_room_runs_when_its_patience_ends() {
+        let patience = Duration::from_millis(20);
+        let (batcher, permit, seen) = start_with(BatchOptions { max_batch: 3, queue: 10, patience });
+        permit.send(()).unwrap();
+        let begun = Instant::now();
+        assert_eq!(batcher.submit(image(5)).unwrap().wait().unwrap(), [5.0]);
+        assert!(begun.elapsed() >= patience);
+        assert_eq!(seen.recv().unwrap(), [5]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import random
+import re
 import signal
 import subprocess
 
@@ -52,6 +53,29 @@ def test_a_second_process_on_the_same_data_is_refused(start, tmp_path):
         timeout=60,
     )
     assert second.returncode == 1 and "another" in (second.stdout + second.stderr).lower()
+
+
+def test_embed_bench_says_how_fast_and_where_the_time_goes(photos, tmp_path):
+    def bench(*arguments):
+        command = [BINARY, "embed-bench", "--device", "cpu", "--seconds", "1", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+    run = bench("--batch", "2", photos)
+    assert run.returncode == 0, run.stderr
+    said = dict(line.split(maxsplit=1) for line in run.stdout.replace("from files", "files").splitlines())
+    assert said["device"].startswith("cpu: ") and said["precision"] == "f32" and said["batch"] == "2"
+    assert float(said["network"].split()[0]) > 0 and float(said["files"].split()[0]) > 0
+    for word in ("decode", "copy", "compute", "idle"):
+        share = float(re.search(word + r" ([0-9.]+) %", said["time"])[1])
+        assert 0 <= share <= 110, said["time"]
+    multiplied = re.search(r"([0-9]+) % of the peak", said["multiplied"])
+    assert 0 < int(multiplied[1]) <= 110, "more than the processor can do"
+
+    assert "files" not in bench().stdout, "no folder, no files"
+    (tmp_path / "notes.txt").write_text("no image")
+    run = bench(tmp_path)
+    assert run.returncode == 2 and "no image" in run.stderr
+    assert bench("--batch", "0").returncode == 2
 
 
 @pytest.mark.parametrize("arguments", [["serve", "--listen", "nowhere"], ["serve", "--nonsense"], ["fly"]])

@@ -13,9 +13,11 @@ use crate::kernel::{self, Kernel};
 use crate::preprocess::Input;
 use crate::vgg16::{CpuVgg16, Pooling};
 
-/// Images in one run of the network; larger requests are split. Larger batches gain little, because only the last layers
-/// wait for their weights, and a person's search waits for the batch of an import that runs.
-const MAX_BATCH: usize = 4;
+/// Images of a batch unless the operator says otherwise. Larger batches gain little, because only the last layers wait for
+/// their weights, and a person's search waits for the batch of an import that runs.
+const PREFERRED_BATCH: usize = 4;
+/// Images in one run of the network; larger requests are split, so that memory does not grow without a limit.
+const MAX_BATCH: usize = 16;
 /// How long the peak is measured, and in pieces of how many rounds.
 const PEAK: Duration = Duration::from_millis(200);
 const ROUNDS: usize = 100_000;
@@ -65,7 +67,7 @@ impl Embedder for CpuNetwork {
     }
 
     fn preferred_batch(&self) -> usize {
-        MAX_BATCH
+        PREFERRED_BATCH
     }
 
     fn spent(&self) -> Spent {

@@ -38,6 +38,11 @@ pub trait Embedder: Send + Sync {
         1
     }
 
+    /// How long a batch that is not full should wait for more: nothing where small batches are as good as large ones.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Where the time of all calls so far went.
     fn spent(&self) -> Spent {
         Spent::default()
@@ -201,6 +206,11 @@ where
 
     fn preferred_batch(&self) -> usize {
         self.max_batch
+    }
+
+    fn patience(&self) -> Duration {
+        // Far less than a run of a full batch takes.
+        Duration::from_millis(2)
     }
 }
 

@@ -15,8 +15,8 @@ use crate::error::EmbedError;
 use crate::kernel::Kernel;
 use crate::preprocess::{Input, SIDE};
 
-/// Layers that run picture by picture, up to the last pool but one. Measured on two cores: with the layers of 28x28
-/// in the batch as well, nothing is gained.
+/// Layers that run picture by picture, up to the last pool but one: their maps are large and their weights small. Those
+/// behind share the reading of their weights among the pictures of a batch.
 const ONE_BY_ONE: usize = 9;
 
 /// The network with its packed weights.

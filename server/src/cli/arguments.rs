@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::backup::{BackupArguments, RestoreArguments};
 use super::check::CheckArguments;
+use super::embed_bench::EmbedBenchArguments;
 use crate::config::{AuthSettings, Settings, TlsSettings};
 
 /// Vector database, image embedder and image search in one program
@@ -22,6 +23,7 @@ pub(super) enum Command {
     /// Start the server: the page, the Milvus API and the image API
     Serve(ServeArguments),
     Check(CheckArguments),
+    EmbedBench(EmbedBenchArguments),
     Backup(BackupArguments),
     Restore(RestoreArguments),
 }

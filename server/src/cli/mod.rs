@@ -5,6 +5,7 @@ mod arguments;
 mod backup;
 mod banner;
 mod check;
+mod embed_bench;
 mod signals;
 
 use std::ffi::OsString;
@@ -31,6 +32,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Arguments { command }) => match command {
             Command::Serve(serve) => run_server(serve),
             Command::Check(arguments) => check::run(&arguments),
+            Command::EmbedBench(arguments) => embed_bench::run(&arguments),
             Command::Backup(arguments) => backup::back_up(&arguments),
             Command::Restore(arguments) => backup::restore(arguments),
         },

@@ -40,6 +40,8 @@ pub struct Config {
     pub pooling: Pooling,
     /// What nothing may exceed.
     pub limits: Limits,
+    /// How images are brought together for the network.
+    pub embed: EmbedConfig,
     /// How the engine stores, and how much it may store.
     pub engine: EngineOptions,
     /// Where backups may be written and read when the admin port is open to other machines.
@@ -61,6 +63,15 @@ pub struct TlsConfig {
     pub key: PathBuf,
     /// File with certificates as PEM: clients must show one that these vouch for.
     pub client_ca: Option<PathBuf>,
+}
+
+/// How images are brought together for the network; what is not said follows from the device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EmbedConfig {
+    /// Most images in one run, 1 to 256. A search by photo waits for the run that it finds.
+    pub batch: Option<usize>,
+    /// How long a run with room waits for more images, at most a second.
+    pub wait: Option<Duration>,
 }
 
 /// Users and their rights.
@@ -124,6 +135,7 @@ impl Default for Config {
             import_roots: Vec::new(),
             device: DeviceChoice::default(),
             pooling: Pooling::default(),
+            embed: EmbedConfig::default(),
             limits: Limits::default(),
             engine: EngineOptions { memory: Some(crate::memory::measure), ..EngineOptions::default() },
             backup_root: None,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{AuthSettings, Config, ConfigError, Limits, TlsSettings};
+use super::{AuthSettings, Config, ConfigError, EmbedConfig, Limits, TlsSettings};
 
 /// Settings of one layer. The TOML keys are the names of the fields (`admin_listen = "..."`).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -48,6 +48,8 @@ pub struct Settings {
     pub storage: Option<StorageSettings>,
     /// The table `[search]`; in the file only.
     pub search: Option<SearchSettings>,
+    /// The table `[embed]`; in the file only.
+    pub embed: Option<EmbedSettings>,
     /// The table `[quota]`; in the file only.
     pub quota: Option<QuotaSettings>,
     /// Whether arrays and JSON fields are answered as values (`true`, the default) or in the forms of Milvus 3.0.0 and
@@ -75,6 +77,15 @@ pub struct SearchSettings {
     pub threads: Option<usize>,
     pub index_threads: Option<usize>,
     pub queue: Option<usize>,
+}
+
+/// The table `[embed]` of the file; see [`EmbedConfig`] for the meanings.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs)] // Each field is documented where it takes effect.
+pub struct EmbedSettings {
+    pub batch: Option<usize>,
+    pub wait_ms: Option<u64>,
 }
 
 /// The table `[quota]` of the file; see [`QuotaLimits`](elanus_storage::quota::QuotaLimits) for the meanings.
@@ -166,6 +177,7 @@ impl Settings {
             limits: self.limits.or(lower.limits),
             storage: self.storage.or(lower.storage),
             search: self.search.or(lower.search),
+            embed: self.embed.or(lower.embed),
             quota: self.quota.or(lower.quota),
             native_json: self.native_json.or(lower.native_json),
         }
@@ -189,6 +201,7 @@ impl Settings {
             device: self.device.map_or(Ok(default.device), |v| word("device", &v))?,
             pooling: self.pooling.map_or(Ok(default.pooling), |v| word("pooling", &v))?,
             limits: self.limits.unwrap_or_default().resolve()?,
+            embed: self.embed.unwrap_or_default().resolve()?,
             engine: super::engine::options(
                 self.sync.as_deref(),
                 self.storage.unwrap_or_default(),
@@ -200,6 +213,20 @@ impl Settings {
             auth: self.auth.resolve()?,
             tls: self.tls.resolve()?,
         })
+    }
+}
+
+impl EmbedSettings {
+    fn resolve(self) -> Result<EmbedConfig, ConfigError> {
+        match (self.batch, self.wait_ms) {
+            (Some(batch @ (0 | 257..)), _) => {
+                Err(refuse("embed.batch", &batch.to_string(), "must be 1 to 256"))
+            }
+            (_, Some(wait @ 1001..)) => {
+                Err(refuse("embed.wait_ms", &wait.to_string(), "must be at most 1000"))
+            }
+            (batch, wait) => Ok(EmbedConfig { batch, wait: wait.map(Duration::from_millis) }),
+        }
     }
 }
 
@@ -301,6 +328,13 @@ mod tests {
     }
 
     #[test]
+    fn the_network_s_batches_are_configurable() {
+        let config = layer("[embed]\nbatch = 8\nwait_ms = 3").resolve().unwrap();
+        assert_eq!(config.embed, EmbedConfig { batch: Some(8), wait: Some(Duration::from_millis(3)) });
+        assert_eq!(Settings::default().resolve().unwrap().embed, EmbedConfig::default());
+    }
+
+    #[test]
     fn lists_in_the_environment_are_split_like_path() {
         let joined = std::env::join_paths(["/a", "/b c"]).unwrap();
         let settings =
@@ -328,6 +362,8 @@ mod tests {
             "listen = 'nowhere'",
             "device = 'abacus'",
             "pooling = 'median'",
+            "[embed]\nbatch = 0",
+            "[embed]\nwait_ms = 2000",
             "limits = { max_connections = 0 }",
         ] {
             let error = layer(text).resolve().unwrap_err().to_string();

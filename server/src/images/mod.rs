@@ -110,7 +110,7 @@ impl ImageService {
             collections: ImageCollections::new(Arc::clone(engine), identity.to_string(), identity.dimension),
             originals,
             thumbs: Thumbnails::new(vfs, config.data.join("thumbs")),
-            model: ModelSlot::open(options, Arc::clone(metrics)),
+            model: ModelSlot::open(options, config.embed, Arc::clone(metrics)),
             decodes: Arc::new(Semaphore::new(config.limits.max_decodes.max(1))),
             decode_limits: DecodeLimits {
                 max_bytes: config.limits.max_body_bytes,

@@ -12,6 +12,7 @@ use elanus_embed::{
 };
 use tokio::sync::{oneshot, watch};
 
+use crate::config::EmbedConfig;
 use crate::error::ApiError;
 use crate::telemetry::Metrics;
 
@@ -55,11 +56,20 @@ impl std::fmt::Debug for Model {
 }
 
 impl Model {
-    fn open(options: &EmbedderOptions, metrics: Arc<Metrics>) -> Result<Self, EmbedError> {
+    fn open(
+        options: &EmbedderOptions,
+        config: EmbedConfig,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, EmbedError> {
         let started = Instant::now();
         let embedder = elanus_embed::open(options)?;
         let (identity, device) = (embedder.identity().clone(), embedder.device().clone());
-        let options = BatchOptions { queue: QUEUE, ..BatchOptions::for_embedder(embedder.as_ref()) };
+        let suiting = BatchOptions::for_embedder(embedder.as_ref());
+        let options = BatchOptions {
+            max_batch: config.batch.unwrap_or(suiting.max_batch),
+            patience: config.wait.unwrap_or(suiting.patience),
+            queue: QUEUE,
+        };
         let waiting = Arc::new(Waiting { images: AtomicUsize::new(0), metrics });
         let measured = Measured { embedder, waiting: Arc::clone(&waiting) };
         let batcher = Batcher::start(Arc::new(measured), options);
@@ -117,12 +127,13 @@ impl Model {
 
 impl ModelSlot {
     /// Begins to open the model on a thread of its own.
-    pub(crate) fn open(options: EmbedderOptions, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn open(options: EmbedderOptions, config: EmbedConfig, metrics: Arc<Metrics>) -> Self {
         let (state, _) = watch::channel(ModelState::Opening);
         let publish = state.clone();
         let open = move || {
-            let opened =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Model::open(&options, metrics)));
+            let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                Model::open(&options, config, metrics)
+            }));
             publish.send_replace(match opened {
                 Ok(Ok(model)) => ModelState::Ready(Arc::new(model)),
                 Ok(Err(error)) => failed(error.to_string()),
