@@ -41,18 +41,17 @@ pub(super) fn json(pairs: &[KeyValuePair]) -> Map<String, Value> {
 /// The same where parameters may also be within the JSON object `params`, which some clients send and others do not. It
 /// is kept beside them: see [`crate::service::index::shown`].
 pub(super) fn flat(pairs: Vec<KeyValuePair>) -> BTreeMap<String, String> {
-    let mut all = texts(pairs);
-    let Some(inner) = all.get(NESTED) else { return all };
-    // What is no object is kept for whoever reads it to refuse.
-    let Ok(members) = serde_json::from_str::<Map<String, Value>>(inner) else { return all };
-    for (key, value) in members {
-        let text = match value {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
-        all.insert(key, text);
-    }
-    all
+    texts(merged(&pairs))
+}
+
+/// All parameters in one list, those within `params` before the others: [`find`] takes the last.
+pub(super) fn merged(pairs: &[KeyValuePair]) -> Vec<KeyValuePair> {
+    let nested = find(pairs, NESTED).and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
+    let nested = nested.into_iter().flatten().map(|(key, value)| match value {
+        Value::String(text) => pair(key, text),
+        other => pair(key, other.to_string()),
+    });
+    nested.chain(pairs.iter().cloned()).collect()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::common::{KeyValuePair, PlaceholderGroup, PlaceholderType};
 use super::iterator::Iteration;
 use super::messages::search_request::SearchInput;
 use super::messages::{self, SearchResults};
-use super::params::{find, json};
+use super::params::{find, json, merged};
 use super::status::success;
 use super::wire_schema::SearchResultData;
 use super::{keys, templates, time};
@@ -19,6 +19,7 @@ use crate::auth::Privilege as P;
 use crate::body::{Object, bad_json};
 use crate::error::ApiError;
 use crate::rest::spec::Request;
+use crate::service::index::NESTED;
 use crate::service::search::{Search, check_dimension, stored_vectors};
 use crate::service::search_params::SearchParams;
 use crate::service::window::{self, check_number_of_queries};
@@ -30,8 +31,10 @@ const UNSUPPORTED: [&str; 4] = ["order_by_fields", "rank_group_scorer", "json_pa
 /// The nearest rows to each query.
 pub(super) fn search(call: &Call<'_>, request: messages::SearchRequest) -> Result<SearchResults, ApiError> {
     let collection = call.readable(P::Search, &request.db_name, &request.collection_name)?;
-    check_same_collection(&collection, &request.search_params)?;
-    let mut iteration = Iteration::read(&call.app().iterators, &request.search_params)?;
+    // Some clients say all of it within the JSON `params`.
+    let params = merged(&request.search_params);
+    check_same_collection(&collection, &params)?;
+    let mut iteration = Iteration::read(&call.app().iterators, &params)?;
     let output_fields = request.output_fields.clone();
     let (mut search, input) = read(request)?;
     search.output_fields.clone_from(&output_fields);
@@ -84,7 +87,7 @@ pub(super) fn read(request: messages::SearchRequest) -> Result<(Search, Option<S
     if request.highlighter.is_some() {
         return Err(ApiError::unsupported("highlighter"));
     }
-    let params = &request.search_params;
+    let params = &merged(&request.search_params);
     if let Some(name) = UNSUPPORTED.iter().find(|name| find(params, name).is_some_and(|v| !v.is_empty())) {
         return Err(ApiError::unsupported(name));
     }
@@ -98,7 +101,7 @@ pub(super) fn read(request: messages::SearchRequest) -> Result<(Search, Option<S
         partitions: request.partition_names,
     };
     let field = find(params, "anns_field").unwrap_or_default().to_owned();
-    let params = read_params(params)?;
+    let params = read_params(&request.search_params)?;
     let search = Search { field, limit, offset, narrowing, output_fields: Vec::new(), params };
     Ok((search, request.search_input))
 }
@@ -135,7 +138,9 @@ fn read_params(pairs: &[KeyValuePair]) -> Result<SearchParams, ApiError> {
         "time_fields",
         "cluster_id",
     ];
-    OTHERS.iter().for_each(|key| drop(all.remove(*key)));
+    let inner = all.get_mut(NESTED).and_then(serde_json::Value::as_object_mut);
+    inner.into_iter().for_each(|inner| inner.retain(|key, _| !OTHERS.contains(&key.as_str())));
+    all.retain(|key, _| !OTHERS.contains(&key.as_str()));
     let text = serde_json::Value::Object(all).to_string();
     SearchParams::read_object(&Object::parse(&Request::ANY, text.as_bytes())?)
 }
