@@ -1,8 +1,8 @@
 """The same pymilvus calls against Elanus and Milvus Lite, side by side in one run: milliseconds of each operation, and
 how many times as fast Elanus is. Rounds alternate between the two; the medians are compared.
 
-    pip install -r benches/peers/requirements.txt
-    python benches/peers/milvus_lite.py --elanus target/release/elanus [--rows 50000] [--dim 128] [--rounds 3]
+    python3 -m venv /tmp/peers && /tmp/peers/bin/pip install pymilvus==3.0.2 milvus-lite==3.2.2 numpy
+    /tmp/peers/bin/python benches/peers/over_pymilvus.py --elanus target/release/elanus [--rows 50000] [--dim 128] [--rounds 3]
 """
 
 import argparse
