@@ -92,7 +92,7 @@ test("rows come, are found, change and go", async () => {
   assert.deepEqual([got.data[0].label, got.data[0].info, got.data[0].tags, got.data[0].$meta.extra], ["cat", rows[1].info, ["t1"], 2]);
   assert.deepEqual((await ok(client.get({ collection_name: photos, ids: [5], output_fields: ["image"] }))).data[0].image, [5, 0, 0, 1]);
   const found = await ok(client.search({ collection_name: photos, anns_field: "image", data: [7.1, 0, 0, 1], limit: 3, filter: "tags[0] == 't1'", output_fields: ["id", "label", "extra"], params: { ef: 64 } }));
-  assert.deepEqual(found.results.map((hit) => Number(hit.id)), [7, 4, 10]);
+  assert.deepEqual(found.results.map((hit) => Number(hit.id)), [7, 10, 4]);
   assert.deepEqual([found.results[0].label, found.results[0].extra], ["cat", 14]);
   assert.ok(Math.abs(found.results[0].score - 0.01) < 1e-4);
   const two = await ok(client.search({ collection_name: photos, anns_field: "image", data: [[0, 0, 0, 1], [59, 0, 0, 1]], limit: 2 }));
