@@ -40,9 +40,8 @@ impl Program {
 
 /// The address of the main port in a line of output; that of metrics goes on with a path.
 fn main_address(line: &str) -> Option<String> {
-    let is_main = |word: &&str| {
-        word.strip_prefix("http://127.0.0.1:").is_some_and(|port| port.parse::<u16>().is_ok())
-    };
+    let is_main =
+        |word: &&str| word.strip_prefix("http://127.0.0.1:").is_some_and(|port| port.parse::<u16>().is_ok());
     line.split_whitespace().map(|word| word.trim_end_matches('/')).find(is_main).map(str::to_owned)
 }
 
