@@ -26,20 +26,23 @@ impl Program {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // The first address that it prints is that of the page, and so of Milvus's calls.
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let address = lines
             .by_ref()
             .map_while(std::result::Result::ok)
-            .find_map(|line| line.find("http://127.0.0.1:").map(|at| line[at..].to_owned()))
-            .expect("an address");
-        let end = address[7..]
-            .find(|c: char| c != '.' && c != ':' && !c.is_ascii_digit())
-            .map_or(address.len(), |n| n + 7);
+            .find_map(|line| main_address(&line))
+            .expect("the program tells its address");
         // Read on, or its next line would meet a closed pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, address: address[..end].to_owned(), _data: data }
+        Self { process, address, _data: data }
     }
+}
+
+/// The address of the main port in a line of output; that of metrics goes on with a path.
+fn main_address(line: &str) -> Option<String> {
+    let is_main =
+        |word: &&str| word.strip_prefix("http://127.0.0.1:").is_some_and(|port| port.parse::<u16>().is_ok());
+    line.split_whitespace().map(|word| word.trim_end_matches('/')).find(is_main).map(str::to_owned)
 }
 
 impl Drop for Program {

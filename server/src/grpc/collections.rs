@@ -21,6 +21,9 @@ use crate::auth::Privilege as P;
 use crate::error::ApiError;
 use crate::service::properties;
 
+/// Collections that are described at once (ours).
+const MOST_DESCRIBED: usize = 1024;
+
 /// Creates a collection; creating the same one again succeeds.
 pub(super) fn create(
     call: &Call<'_>,
@@ -92,6 +95,12 @@ pub(super) fn describe_several(
     call: &Call<'_>,
     request: messages::BatchDescribeCollectionRequest,
 ) -> Result<messages::BatchDescribeCollectionResponse, ApiError> {
+    let asked = request.collection_name.len().max(request.collection_id.len());
+    if asked > MOST_DESCRIBED {
+        return Err(ApiError::invalid(format!(
+            "{asked} collections are named, at most {MOST_DESCRIBED} can be: invalid parameter"
+        )));
+    }
     let of = |name: &str, number: i64| {
         let found = call.collection_or_number(P::DescribeCollection, &request.db_name, name, number);
         match found.and_then(|collection| description(call, &collection)) {
@@ -264,7 +273,9 @@ pub(super) fn alter_schema(
     let collection =
         call.collection_or_number(P::AddCollectionField, &db_name, &collection_name, collection_id)?;
     match action.and_then(|action| action.op) {
-        Some(Op::AddRequest(add)) if add.func_schema.is_empty() => add_fields(&collection, add.field_infos)?,
+        Some(Op::AddRequest(add)) if add.func_schema.is_empty() => {
+            add_field_of(&collection, add.field_infos)?
+        }
         Some(Op::DropRequest(drop)) => match drop.identifier {
             Some(Identifier::FieldName(name)) => collection.drop_field(&name)?,
             Some(Identifier::FieldId(id)) => {
@@ -287,12 +298,14 @@ fn no_functions() -> ApiError {
     ApiError::unsupported("changing the functions of a collection that is there")
 }
 
-/// Adds fields. All are read before the first is added.
-fn add_fields(collection: &Collection, infos: Vec<FieldInfo>) -> Result<(), ApiError> {
+/// Adds a field. Several would have to come all or none.
+fn add_field_of(collection: &Collection, mut infos: Vec<FieldInfo>) -> Result<(), ApiError> {
     if infos.iter().any(|info| !info.extra_params.is_empty()) {
         return Err(ApiError::unsupported("an index in the request that adds its field"));
     }
-    let given = infos.into_iter().filter_map(|info| info.field_schema);
-    let fields = given.map(schema::read_field).collect::<Result<Vec<_>, _>>()?;
-    fields.into_iter().try_for_each(|field| Ok(collection.add_field(field)?))
+    match (infos.pop().and_then(|info| info.field_schema), infos.is_empty()) {
+        (Some(field), true) => Ok(collection.add_field(schema::read_field(field)?)?),
+        (None, true) => Err(ApiError::invalid("no field is given: invalid parameter")),
+        (_, false) => Err(ApiError::unsupported("adding several fields in one request")),
+    }
 }

@@ -19,6 +19,8 @@ use crate::service::search::{Search, vector_field};
 
 /// Iterators that are remembered.
 const MOST: usize = 4096;
+/// Bytes of a token at most. Those that are given out here are shorter.
+const LONGEST_TOKEN: usize = 64;
 
 /// Where iterators are.
 #[derive(Debug, Default)]
@@ -66,6 +68,15 @@ impl Iterators {
     }
 }
 
+fn token(text: &str) -> Result<String, ApiError> {
+    match text.len() <= LONGEST_TOKEN {
+        true => Ok(text.to_owned()),
+        false => {
+            Err(ApiError::invalid("search_iter_id is longer than any that was given: invalid parameter"))
+        }
+    }
+}
+
 /// One page of an iterator.
 pub(super) struct Iteration<'i> {
     iterators: &'i Iterators,
@@ -98,7 +109,7 @@ impl<'i> Iteration<'i> {
         let batch = usize::try_from(batch).ok().filter(|batch| *batch > 0);
         Ok(Some(Self {
             iterators,
-            token: given("search_iter_id").map(str::to_owned),
+            token: given("search_iter_id").map(token).transpose()?,
             last_bound: given("search_iter_last_bound").map(bound).transpose()?,
             batch: batch.ok_or_else(|| {
                 ApiError::invalid("batch size is not set for an iterator: invalid parameter")

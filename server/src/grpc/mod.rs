@@ -40,6 +40,7 @@ mod system;
 mod templates;
 mod time;
 mod users;
+mod weight;
 mod wire;
 mod write;
 

@@ -8,7 +8,7 @@ use super::call::Call;
 use super::status::{Answer, failure};
 use super::{
     aliases, collections, compaction, databases, flush, hybrid, imports, indexes, loading, partitions, query,
-    roles, search, statistics, system, users, write,
+    roles, search, statistics, system, users, weight, write,
 };
 use crate::error::{ApiError, code};
 
@@ -73,6 +73,7 @@ fn perform<Q: Message + Default, A: Answer>(
     body: &Bytes,
     action: impl Fn(&Call<'_>, Q) -> Result<A, ApiError>,
 ) -> Result<Answered, ApiError> {
+    weight::check(body)?;
     let decode = || {
         let unreadable = |error| ApiError::invalid(format!("the message cannot be read: {error}"));
         // Strings and bytes of the message stay where they arrived.

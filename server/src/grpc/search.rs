@@ -196,7 +196,7 @@ pub(super) fn read_vectors(field: &Field, bytes: &[u8]) -> Result<QueryVectors, 
             if sent != DataType::FloatVector && sent != data_type {
                 return Err(mismatch());
             }
-            let mut matrix = Vec::with_capacity(given.values.len() * field.dim.unwrap_or_default());
+            let mut matrix = Vec::new();
             for value in &given.values {
                 let start = matrix.len();
                 if !elanus_engine::row::packed::unpack(sent, value, &mut matrix) {

@@ -29,6 +29,8 @@ const SERVICE: &str = "/milvus.proto.milvus.MilvusService/";
 const TIMEOUT: &str = "grpc-timeout";
 /// The header with the database of a client's connection.
 const DATABASE: &str = "dbname";
+/// The status of a message that is too large, as tonic gives it.
+const OUT_OF_RANGE: &str = "11";
 /// Bytes of a message beyond those of a body over REST: names and lengths.
 const SLACK: usize = 1 << 20;
 
@@ -74,7 +76,12 @@ async fn unary(State(app): State<Arc<App>>, Path(method): Path<String>, request:
     let largest = app.config.limits.max_body_bytes.saturating_add(SLACK);
     let service = tower::service_fn(move |request| run(Arc::clone(&app), asker.clone(), rpc, request));
     let mut grpc = tonic::server::Grpc::new(Plain).max_decoding_message_size(largest);
-    grpc.unary(service, request).await.map(Body::new)
+    let answer = grpc.unary(service, request).await.map(Body::new);
+    // Clients try again what is out of range, and not what is too much.
+    match answer.headers().get("grpc-status").is_some_and(|status| status == OUT_OF_RANGE) {
+        true => response(&Status::resource_exhausted(format!("a message may have {largest} bytes at most"))),
+        false => answer,
+    }
 }
 
 async fn run(

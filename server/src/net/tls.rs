@@ -18,6 +18,9 @@ use crate::config::TlsConfig;
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(10);
 
+/// When each of the files was last changed, as far as that is known.
+type Changed = [Option<SystemTime>; 3];
+
 /// What makes TLS of a connection. Cheap to clone.
 #[derive(Clone)]
 pub struct Tls {
@@ -28,7 +31,7 @@ pub struct Tls {
 struct Current {
     acceptor: TlsAcceptor,
     /// When the files were last changed, and when that was last looked at.
-    changed: Option<SystemTime>,
+    changed: Changed,
     looked: Instant,
 }
 
@@ -96,10 +99,10 @@ impl Tls {
     }
 }
 
-/// When any of the files was last changed.
-fn changed(files: &TlsConfig) -> Option<SystemTime> {
+/// Not the latest of them: a new certificate may well be older than the key of the one before.
+fn changed(files: &TlsConfig) -> Changed {
     let paths = [Some(&files.certificate), Some(&files.key), files.client_ca.as_ref()];
-    paths.into_iter().flatten().filter_map(|path| path.metadata().ok()?.modified().ok()).max()
+    paths.map(|path| path?.metadata().ok()?.modified().ok())
 }
 
 fn acceptor(files: &TlsConfig) -> Result<TlsAcceptor, TlsError> {

@@ -42,8 +42,12 @@ def test_users_roles_and_rights(guarded, root):
     with pytest.raises(Exception) as caught:
         ada.query(name, filter="id >= 0")
     assert "permission" in str(caught.value).lower() or "privilege" in str(caught.value).lower(), caught.value
-    for right in ("Query", "DescribeCollection", "Search"):
-        root.grant_privilege("reader", "Collection" if right != "DescribeCollection" else "Global", right, name if right != "DescribeCollection" else "*")
+    for kind, right, thing in (
+        ("Collection", "Query", name),
+        ("Collection", "Search", name),
+        ("Global", "DescribeCollection", "*"),
+    ):
+        root.grant_privilege("reader", kind, right, thing)
     rows = ada.query(name, filter="id >= 0", output_fields=["id"])
     assert [row["id"] for row in rows] == [1]
     rights = {p["privilege"] for p in root.describe_role("reader")["privileges"]}

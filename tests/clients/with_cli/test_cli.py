@@ -44,9 +44,9 @@ def test_a_collection_from_beginning_to_end(say, tmp_path):
         for key in range(5):
             rows.writerow(map(json.dumps, [key, "cat" if key % 2 else "dog", [float(key), 0.0, 0.0, 1.0]]))
     assert "Inserted successfully" in say(f"insert file -c cli_things {table}")
-    say("create index", "cli_things", "vector", "by_vector", "IVF_FLAT", "L2", "4")
-    assert "by_vector" in say("list indexes -c cli_things")
-    assert "IVF_FLAT" in say("show index -c cli_things -in by_vector")
+    say("create index", "cli_things", "vector", "some name", "IVF_FLAT", "L2", "4")
+    assert "IVF_FLAT" in say("list indexes -c cli_things")  # The name is asked for and not sent: the field's it is.
+    assert "IVF_FLAT" in say("show index -c cli_things -in vector")
     say("load collection -c cli_things")
     assert "100" in say("show loading_progress -c cli_things") and "Loaded" in say("show load_state -c cli_things")
     say("flush -c cli_things")
@@ -74,7 +74,7 @@ def test_a_collection_from_beginning_to_end(say, tmp_path):
     say("rename collection -old cli_things -new cli_others")
     assert "cli_others" in say("list collections")
     say("release collection -c cli_others")
-    say("delete index -c cli_others -in by_vector", "yes")
+    say("delete index -c cli_others -in vector", "yes")
     say("delete collection -c cli_others", "y")
     assert "cli_others" not in say("list collections")
 

@@ -55,12 +55,12 @@ def _by_label(place, dim, nlist, nprobes, rows, batch):
 
 @flow(lite="builds IVF for half a minute")
 def labels_of_512(place):
-    _by_label(place, 512, 128, [10, 16, 32], rows=6000, batch=1000)
+    _by_label(place, 512, 128, [10, 16, 32], rows=6000, batch=5000)
 
 
 @flow(lite="builds IVF for half a minute")
 def labels_of_2048(place):
-    _by_label(place, 2048, 128, [16], rows=5000, batch=5000)
+    _by_label(place, 2048, 128, [16], rows=3000, batch=1500)
 
 
 @flow(lite="builds IVF for half a minute")

@@ -44,11 +44,11 @@ def partitions(place):
     else:
         client.delete(name, filter="n == 0", partition_name="p1")
     assert ids() == [0, 1, 2, 101, 102, 200, 201, 202]
-    client.release_partitions(name, ["p1"])
+    place.is_lite or client.release_partitions(name, ["p1"])  # It has none of that.
     client.drop_partition(name, "p1")
     assert not client.has_partition(name, "p1")
     assert ids() == [0, 1, 2, 200, 201, 202]
-    client.load_partitions(name, ["p2"])
+    place.is_lite or client.load_partitions(name, ["p2"])
     place.note("left", ids(partition_names=["p2"]))
 
 

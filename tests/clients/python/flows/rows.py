@@ -140,7 +140,7 @@ def deleting(place):
     assert 1 not in [hit["id"] for hit in found[0]]
     client.insert(name, rows[1])
     assert plain(client.get(name, ids=[1], output_fields=["name"])) == [{"id": 1, "name": "name 1"}]
-    place.note("left", left())
+    place.note("left", sorted(left()))
 
 
 @flow()

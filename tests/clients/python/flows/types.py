@@ -160,7 +160,7 @@ TEXTS = [
 ]
 
 
-@flow(since=(2, 6))
+@flow(since=(2, 6), lite="scores with negative numbers")
 def full_text(place):
     from pymilvus import Function, FunctionType
 
