@@ -75,6 +75,11 @@ fn as_utc(micros: i64) -> Option<DateTime> {
     EPOCH.checked_add(SignedDuration::from_micros(micros)).ok()
 }
 
+/// Whether a number of microseconds since 1970 is in the calendar: the years -9999 to 9999.
+pub fn is_in_range(micros: i64) -> bool {
+    as_utc(micros).is_some()
+}
+
 /// Writes a moment in RFC 3339 with the offset of `zone`, `Z` if that is zero; the fraction without trailing zeros. A
 /// number beyond the years that RFC 3339 can write comes out as it is.
 pub fn format(micros: i64, zone: &Zone) -> String {

@@ -51,6 +51,9 @@ pub(super) fn search(call: &Call<'_>, request: messages::SearchRequest) -> Resul
         }
         None => Err(ApiError::invalid("there is nothing to search for: invalid parameter")),
     })?;
+    if iteration.is_some() && hits.topks.len() != 1 {
+        return Err(ApiError::invalid("an iterator goes through the hits of one query: invalid parameter"));
+    }
     let page = iteration.map(|iteration| iteration.page(&hits));
     let mut results = answer(&collection, hits, &output_fields, group.as_deref())?;
     if let Some(data) = &mut results.results {

@@ -29,6 +29,8 @@ const SERVICE: &str = "/milvus.proto.milvus.MilvusService/";
 const TIMEOUT: &str = "grpc-timeout";
 /// The header with the database of a client's connection.
 const DATABASE: &str = "dbname";
+/// Characters of a refusal at most.
+const LONGEST_REFUSAL: usize = 1024;
 /// The status of a message that is too large, as tonic gives it.
 const OUT_OF_RANGE: &str = "11";
 /// Bytes of a message beyond those of a body over REST: names and lengths.
@@ -57,7 +59,9 @@ fn status_of(error: &ApiError) -> Status {
         StatusCode::REQUEST_TIMEOUT => Code::DeadlineExceeded,
         _ => Code::Unknown,
     };
-    Status::new(code, error.message.clone())
+    // It travels in a header, which may only be so long.
+    let shown = error.message.char_indices().nth(LONGEST_REFUSAL).map_or(error.message.len(), |(end, _)| end);
+    Status::new(code, error.message.get(..shown).unwrap_or_default())
 }
 
 fn response(status: &Status) -> Response {

@@ -142,9 +142,14 @@ impl Column {
     /// The JSON text of a row of the dynamic field.
     pub(super) fn json(&mut self, row: usize) -> Result<Option<&str>, String> {
         let Some(place) = self.place(row) else { return Ok(None) };
-        let Cells::Bytes(cells) = &self.cells else { return Ok(None) };
-        let text = std::str::from_utf8(cells.get(place).map(Vec::as_slice).unwrap_or_default())
-            .map_err(|_| "the dynamic field is no text".to_owned())?;
+        let text = match &self.cells {
+            Cells::Bytes(cells) => {
+                std::str::from_utf8(cells.get(place).map(Vec::as_slice).unwrap_or_default())
+                    .map_err(|_| "the dynamic field is no text".to_owned())?
+            }
+            Cells::Text(cells) => cells.get(place).map(String::as_str).unwrap_or_default(),
+            _ => return Err("the dynamic field is no JSON".to_owned()),
+        };
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
 
@@ -195,12 +200,20 @@ impl Column {
             }
             Cells::Lists(lists) => {
                 let list = elements(lists.get(place).ok_or_else(short)?);
+                let list =
+                    list.ok_or_else(|| refuse("the elements of an array are of no type it can hold".into()))?;
                 let changed = change.and_then(|c| c.stored.combine(c.base, &field.name, c.operation, &list));
                 builder.set(position, Value::List(changed.as_deref().unwrap_or(&list)))
             }
             Cells::Bool(v) => builder.set(position, Value::Bool(*v.get(place).ok_or_else(short)?)),
             Cells::Int(v) => builder.set(position, Value::Int((*v.get(place).ok_or_else(short)?).into())),
-            Cells::Long(v) => builder.set(position, Value::Int(*v.get(place).ok_or_else(short)?)),
+            Cells::Long(v) => {
+                let value = *v.get(place).ok_or_else(short)?;
+                if field.data_type == DataType::Timestamptz && !moment::is_in_range(value) {
+                    return Err(refuse(format!("the moment {value} is out of range")));
+                }
+                builder.set(position, Value::Int(value))
+            }
             Cells::Float(v) => builder.set(position, Value::Float((*v.get(place).ok_or_else(short)?).into())),
             Cells::Double(v) => builder.set(position, Value::Float(*v.get(place).ok_or_else(short)?)),
             Cells::Text(v) => {
@@ -210,23 +223,29 @@ impl Column {
                     let wrong = || refuse(format!("got invalid timestamptz string '{text}'"));
                     return builder.set(position, Value::Int(moment.ok_or_else(wrong)?));
                 }
-                builder.set(position, Value::Text(text))
+                set_text(builder, position, field, text)
             }
             Cells::Bytes(v) => {
                 let bytes = v.get(place).ok_or_else(short)?;
                 let text = std::str::from_utf8(bytes).map_err(|_| refuse("the bytes are no text".into()))?;
-                if field.data_type == DataType::Json {
-                    check_json(text).map_err(refuse)?;
-                    // As over REST, null is the absence of a value.
-                    if text.trim() == "null" {
-                        return Ok(());
-                    }
-                }
-                builder.set(position, Value::Text(text))
+                set_text(builder, position, field, text)
             }
             Cells::Nothing => Err(short()),
         }
     }
+}
+
+/// Sets a text, or JSON, which must be such. As over REST, null is the absence of a value.
+fn set_text(builder: &mut BatchBuilder, position: usize, field: &Field, text: &str) -> Result<()> {
+    if field.data_type == DataType::Json {
+        let row = builder.rows();
+        let refuse = |reason| EngineError::InvalidRow { field: field.name.clone(), row, reason };
+        check_json(text).map_err(refuse)?;
+        if text.trim() == "null" {
+            return Ok(());
+        }
+    }
+    builder.set(position, Value::Text(text))
 }
 
 /// Newer clients say within the values which rows have one.
@@ -301,15 +320,17 @@ fn sorted(bytes: &[u8]) -> bool {
     !bytes.len().is_multiple_of(8) || sparse::pairs(bytes).is_sorted_by(|a, b| a.0 < b.0)
 }
 
-/// The elements of an array.
-fn elements(list: &ScalarField) -> Vec<Value<'_>> {
-    match &list.data {
+/// The elements of an array; none when they are no single values.
+fn elements(list: &ScalarField) -> Option<Vec<Value<'_>>> {
+    Some(match &list.data {
         Some(Data::BoolData(v)) => v.data.iter().map(|v| Value::Bool(*v)).collect(),
         Some(Data::IntData(v)) => v.data.iter().map(|v| Value::Int((*v).into())).collect(),
         Some(Data::LongData(v)) => v.data.iter().map(|v| Value::Int(*v)).collect(),
         Some(Data::FloatData(v)) => v.data.iter().map(|v| Value::Float((*v).into())).collect(),
         Some(Data::DoubleData(v)) => v.data.iter().map(|v| Value::Float(*v)).collect(),
         Some(Data::StringData(v)) => v.data.iter().map(|v| Value::Text(v)).collect(),
-        _ => Vec::new(),
-    }
+        // Not every client says the type of what is empty.
+        None => Vec::new(),
+        Some(_) => return None,
+    })
 }

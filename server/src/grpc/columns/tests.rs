@@ -180,5 +180,18 @@ fn what_does_not_fit_is_refused_in_milvus_words() {
             error.message
         );
     }
+    let odd = |data| {
+        scalar("tags", DataType::Array, Data::ArrayData(ArrayArray { data: vec![data; 2], element_type: 0 }))
+    };
+    let json = ScalarField { data: Some(Data::JsonData(JsonArray::default())), ..ScalarField::default() };
+    let text = |cell: &str| StringArray { data: vec![cell.to_owned(); 2] };
+    let untyped = FieldData {
+        is_dynamic: true,
+        ..scalar(DYNAMIC_FIELD, DataType::Json, Data::StringData(text("not json{")))
+    };
+    for (given, words) in [(odd(json), "elements of an array"), (untyped, "cannot store")] {
+        let error = write(false, false, two_rows(vec![given]), 2).unwrap_err();
+        assert!(error.code == 1100 && error.message.contains(words), "{words}: {}", error.message);
+    }
     assert!(write(true, false, vec![vectors(2, &[1.0, 2.0])], 1).unwrap().needs_keys());
 }
