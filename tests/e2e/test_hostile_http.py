@@ -83,6 +83,8 @@ def unharmed(server):
     for name in set(server.ok("collections/list", {})) - {"victim"}:
         server.ok("collections/drop", {"collectionName": name})
     is_well(server)
+    # The network's weights come in the background after the start: they are no harm.
+    wait_until(lambda: server.get("/v1/status").json()["data"]["device"]["device"] != "loading", "the network is loaded")
     before = server.memory("VmRSS")
     budget = [48]
     yield lambda mebibytes: budget.__setitem__(0, mebibytes)

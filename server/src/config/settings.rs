@@ -362,8 +362,8 @@ mod tests {
             "listen = 'nowhere'",
             "device = 'abacus'",
             "pooling = 'median'",
-            "[embed]\nbatch = 0",
-            "[embed]\nwait_ms = 2000",
+            "embed = { batch = 0 }",
+            "embed = { wait_ms = 2000 }",
             "limits = { max_connections = 0 }",
         ] {
             let error = layer(text).resolve().unwrap_err().to_string();

@@ -62,10 +62,7 @@ mod tests {
     fn parameters_are_read_flat_and_nested() {
         let pairs = vec![pair("index_type", "HNSW"), pair("params", r#"{"M":16,"x":"y"}"#), pair("M", "8")];
         let flat = flat(pairs.clone());
-        assert_eq!(
-            (flat["index_type"].as_str(), flat["M"].as_str(), flat["x"].as_str()),
-            ("HNSW", "16", "y")
-        );
+        assert_eq!((flat["index_type"].as_str(), flat["M"].as_str(), flat["x"].as_str()), ("HNSW", "8", "y"));
         assert_eq!(json(&pairs)["params"]["M"], 16);
         assert_eq!(json(&pairs)["index_type"], "HNSW");
         assert!(is_true(&[pair("a", "True")], "a") && !is_true(&[pair("a", "1")], "a"));

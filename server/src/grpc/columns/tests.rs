@@ -22,7 +22,7 @@ fn schema(auto_id: bool) -> Arc<Schema> {
         Field::new("id", DataType::Int64).primary(auto_id),
         Field::new("v", DataType::FloatVector).dim(2),
         Field::new("n", DataType::Int16).nullable(),
-        Field::new("tags", DataType::Array).elements(DataType::VarChar, 3).nullable(),
+        Field::new("tags", DataType::Array).elements(DataType::VarChar, 3).max_length(9).nullable(),
     ];
     Arc::new(Schema::new(fields, true, "").unwrap())
 }
