@@ -76,7 +76,6 @@ fn perform<Q: Message + Default, A: Answer>(
     weight::check(body)?;
     let decode = || {
         let unreadable = |error| ApiError::invalid(format!("the message cannot be read: {error}"));
-        // Strings and bytes of the message stay where they arrived.
         Q::decode(body.clone()).map_err(unreadable)
     };
     let outcome = match action(call, decode()?) {
