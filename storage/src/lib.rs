@@ -39,4 +39,4 @@ pub use vfs::{
     AtomicFile, DirEntry, DiskVfs, LockGuard, Space, TEMPORARY_SUFFIX, Vfs, VfsFile, VfsRead, copy_file,
     read_full_at, sweep_temporary, write_atomic,
 };
-pub use wal::{MAX_RECORD_BYTES, Recovery, Wal, WalOptions};
+pub use wal::{MAX_RECORD_BYTES, Payload, Recovery, Wal, WalOptions};

@@ -155,7 +155,7 @@ fn logs_of_all_versions_stay_readable_and_go_on() {
         if std::env::var_os("ELANUS_WRITE_FIXTURES").is_some() && !folder.exists() {
             std::fs::create_dir_all(&folder).unwrap();
             let mut wal = open(&folder, &mut Vec::new());
-            wal.append(&[b"one", b"", b"three"]).unwrap();
+            wal.append(&[&b"one"[..], &b""[..], &b"three"[..]]).unwrap();
             wal.sync().unwrap();
         }
         // Opening a log may cut it: look at a copy.
@@ -167,7 +167,7 @@ fn logs_of_all_versions_stay_readable_and_go_on() {
         let mut records = Vec::new();
         let mut wal = open(dir.path(), &mut records);
         assert_eq!(records, [(1, b"one".to_vec()), (2, vec![]), (3, b"three".to_vec())], "{version}");
-        wal.append(&[b"four"]).unwrap();
+        wal.append(&[&b"four"[..]]).unwrap();
         wal.sync().unwrap();
         drop(wal);
         records.clear();

@@ -38,7 +38,7 @@ fn payload(sequence: u64) -> Vec<u8> {
 /// Appends records 1 to `count`, each synced alone.
 fn fill(wal: &mut Wal, count: u64) {
     for sequence in wal.last_sequence() + 1..=count {
-        assert_eq!(wal.append(&[&payload(sequence)]).unwrap(), sequence..sequence + 1);
+        assert_eq!(wal.append(&[&payload(sequence)[..]]).unwrap(), sequence..sequence + 1);
         wal.sync().unwrap();
     }
 }
@@ -150,15 +150,15 @@ fn after_a_failed_sync_nothing_is_taken_until_a_restart() {
     let mut wal = open_with(vfs.clone(), dir.path(), 0, 1 << 20).unwrap().0;
     fill(&mut wal, 2);
     vfs.fail_syncs(true);
-    wal.append(&[b"three"]).unwrap();
+    wal.append(&[&b"three"[..]]).unwrap();
     assert!(matches!(wal.sync(), Err(StorageError::Io { .. })));
     vfs.fail_syncs(false);
-    assert!(matches!(wal.append(&[b"four"]), Err(StorageError::Poisoned { .. })));
+    assert!(matches!(wal.append(&[&b"four"[..]]), Err(StorageError::Poisoned { .. })));
     assert!(matches!(wal.sync(), Err(StorageError::Poisoned { .. })));
     assert!(wal.poisoned().is_some());
     drop(wal);
     let (mut wal, ..) = open(dir.path(), 0).unwrap();
-    wal.append(&[b"again"]).unwrap();
+    wal.append(&[&b"again"[..]]).unwrap();
     wal.sync().unwrap();
 }
 
@@ -170,7 +170,7 @@ fn a_full_disk_is_undone_and_passes() {
     fill(&mut wal, 2);
     for room in [0, 1, 10, 30] {
         vfs.leave_room(room);
-        let error = wal.append(&[&[7; 100]]).unwrap_err();
+        let error = wal.append(&[&[7; 100][..]]).unwrap_err();
         assert!(error.is_disk_full(), "{error}");
     }
     vfs.leave_room(u64::MAX);
@@ -187,7 +187,7 @@ fn records_left_unsynced_by_a_killed_process_are_made_durable_before_they_count(
     let vfs = Arc::new(FaultyVfs::default());
     let mut wal = open_with(vfs.clone(), dir.path(), 0, 1 << 20).unwrap().0;
     fill(&mut wal, 2);
-    wal.append(&[&payload(3)]).unwrap();
+    wal.append(&[&payload(3)[..]]).unwrap();
     drop(wal);
     // The page cache still has record 3. Frames written behind it would call it synced: it must be, or opening fails.
     vfs.fail_syncs(true);
@@ -224,7 +224,7 @@ fn a_large_torn_record_of_arbitrary_bytes_is_cut_without_reading_it_again_and_ag
         (state >> 56) as u8
     });
     // One place in a hundred looks like a frame but for the checksum, over half of what follows: trying each takes an hour.
-    wal.append(&[&noise.take(96 << 20).collect::<Vec<u8>>()]).unwrap();
+    wal.append(&[&noise.take(96 << 20).collect::<Vec<u8>>()[..]]).unwrap();
     drop(wal);
     let path = log_files(dir.path()).remove(0);
     let len = std::fs::metadata(&path).unwrap().len();

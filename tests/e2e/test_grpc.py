@@ -1,12 +1,15 @@
 """The gRPC service below its clients: who may call what, and messages that nobody sends by accident."""
 
 import base64
+import os
+import pathlib
 import re
+import time
 
 import grpc
 import pytest
 
-from conftest import REPOSITORY
+from conftest import REPOSITORY, wait_until
 
 SERVICE = "/milvus.proto.milvus.MilvusService/"
 TABLE = (REPOSITORY / "server/src/grpc/rpc.rs").read_text()
@@ -43,7 +46,10 @@ def refused(opened, method, message=b"", user=None):
 
 def text(number, value):
     """A field of a message: a string."""
-    return bytes([number << 3 | 2, len(value)]) + value.encode()
+    value, length, rest = value.encode(), b"", len(value.encode())
+    while rest >= 0x80:
+        length, rest = length + bytes([rest & 0x7F | 0x80]), rest >> 7
+    return bytes([number << 3 | 2]) + length + bytes([rest]) + value
 
 
 def test_the_table_is_found():
@@ -97,4 +103,47 @@ def test_what_is_no_message_is_refused_and_the_next_one_answered(start):
                 code = refused(opened, method, broken)
                 assert code == grpc.StatusCode.INVALID_ARGUMENT, (method, broken, code)
         assert refused(opened, "NoSuchMethod") == grpc.StatusCode.UNIMPLEMENTED
+        assert b"v3.0.0" in call(opened, "GetVersion")
+
+
+@pytest.fixture
+def busy(start):
+    """A server with rows, and a query over them that would take it minutes."""
+    server = start()
+    server.ok("collections/create", {"collectionName": "rows", "dimension": 2})
+    rows = [{"id": i, "vector": [i, 1], "word": f"word {i * 7919}"} for i in range(20_000)]
+    server.ok("entities/insert", {"collectionName": "rows", "data": rows})
+    terms = " or ".join(f'word like "%{i}x%"' for i in range(40_000))
+    return server, text(3, "rows") + text(4, f"not ({terms})") + text(5, "count(*)")
+
+
+def works(server, seconds=0.4):
+    """Whether the server's threads are at work: the share of one core that it takes."""
+    before = cpu_seconds(server)
+    time.sleep(seconds)
+    return (cpu_seconds(server) - before) / seconds > 0.5
+
+
+def cpu_seconds(server):
+    words = (pathlib.Path("/proc") / str(server.process.pid) / "stat").read_text().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("end", ["the client gives up", "the connection ends", "the time is over"])
+def test_work_that_nobody_waits_for_ends(busy, end):
+    server, query = busy
+    wait_until(lambda: not works(server), "the server rests")
+    with channel(server) as opened:
+        limit = 5 if end == "the time is over" else 600
+        asked = opened.unary_unary(SERVICE + "Query").future(query, timeout=limit)
+        wait_until(lambda: works(server), "the server is at work on the query")
+        if end == "the client gives up":
+            asked.cancel()
+        elif end == "the connection ends":
+            opened.close()
+        with pytest.raises((grpc.RpcError, grpc.FutureCancelledError)):
+            asked.result()
+    # By itself it would go on for minutes.
+    wait_until(lambda: not works(server), "the query was given up", seconds=20)
+    with channel(server) as opened:
         assert b"v3.0.0" in call(opened, "GetVersion")

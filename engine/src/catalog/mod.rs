@@ -319,7 +319,7 @@ impl Engine {
                 Err(EngineError::CollectionNotFound { .. }) => return Ok(None),
                 other => other?,
             };
-        let mut known = existing.definition();
+        let mut known = Definition::clone(&existing.definition());
         // Properties change during a collection's life: they do not make another collection.
         known.properties.clone_from(&definition.properties);
         if known.same_as(definition) {

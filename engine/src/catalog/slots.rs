@@ -49,6 +49,8 @@ struct State {
     stopped: bool,
     /// Requests that wait for a collection to be opened.
     waiting: usize,
+    /// Nothing waits to be opened any more, and nothing will: collections that are made are open.
+    loaded: bool,
 }
 
 /// More than so many requests do not wait: each holds a thread that requests for open collections need.
@@ -57,7 +59,10 @@ const MOST_WAITING: usize = 16;
 impl Slots {
     pub(super) fn new(file: &CatalogFile) -> Self {
         let slots = file.collections.iter().map(|(name, &id)| (name.clone(), Slot::Waiting { id })).collect();
-        Self { state: Mutex::new(State { slots, stopped: false, waiting: 0 }), changed: Condvar::new() }
+        Self {
+            state: Mutex::new(State { slots, stopped: false, waiting: 0, loaded: false }),
+            changed: Condvar::new(),
+        }
     }
 
     /// Opens what waits, one after the other; several threads may do so at once.
@@ -187,11 +192,15 @@ impl Slots {
 }
 
 impl State {
-    fn loading(&self) -> Option<Loading> {
+    fn loading(&mut self) -> Option<Loading> {
+        if self.loaded {
+            return None;
+        }
         let waits = |slot: &&Slot| matches!(slot, Slot::Waiting { .. } | Slot::Opening);
         let waiting = self.slots.values().filter(waits).count();
         let total = self.slots.len();
-        (waiting > 0).then(|| Loading { done: total - waiting, total })
+        self.loaded = waiting == 0;
+        (!self.loaded).then(|| Loading { done: total - waiting, total })
     }
 }
 

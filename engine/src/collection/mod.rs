@@ -274,8 +274,8 @@ impl Collection {
     }
 
     /// The whole definition.
-    pub fn definition(&self) -> Definition {
-        Definition::clone(&self.definition.read())
+    pub fn definition(&self) -> Arc<Definition> {
+        Arc::clone(&self.definition.read())
     }
 
     /// The properties.

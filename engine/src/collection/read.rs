@@ -7,6 +7,7 @@ use super::{Collection, Snapshot};
 use crate::error::{EngineError, Result};
 use crate::exec;
 use crate::filter::Filter;
+use crate::plan::Effort;
 use crate::row::{Keys, Projection, Rows};
 use crate::schema::STORED_COLUMN;
 
@@ -106,12 +107,24 @@ impl Collection {
     pub fn search(&self, request: &exec::SearchRequest) -> Result<exec::SearchHits> {
         let _place = self.shared.enter_search()?;
         let _foreground = self.shared.pace.foreground();
-        let definition = Arc::clone(&self.definition.read());
+        let definition = self.definition();
         let index_of = |field: &str| definition.searching(field);
         let snapshot = self.snapshot();
         let filter = self.visible(&snapshot, request.filter.clone())?;
         let request = exec::SearchRequest { filter, ..request.clone() };
-        self.shared.pool.install(|| exec::search(&snapshot, &index_of, &request))
+        let search = || exec::search(&snapshot, &index_of, &request);
+        match exec::is_small(&snapshot, &request) {
+            true => search(),
+            false => self.shared.pool.install(search),
+        }
+    }
+
+    /// Whether [`Collection::search`] would answer a search without a filter where it is called, on no other thread, because it
+    /// is so small that to wake one would take longer.
+    pub fn is_small_search(&self, field: &str, queries: usize, wanted: usize, effort: Effort) -> bool {
+        let snapshot = self.snapshot();
+        let size = exec::Size { field, queries, wanted, effort };
+        self.visible(&snapshot, None).is_ok_and(|filter| filter.is_none()) && size.is_small(&snapshot)
     }
 
     /// The best rows of several searches together.
@@ -121,7 +134,7 @@ impl Collection {
     pub fn hybrid_search(&self, request: &exec::HybridRequest) -> Result<exec::SearchHits> {
         let _place = self.shared.enter_search()?;
         let _foreground = self.shared.pace.foreground();
-        let definition = Arc::clone(&self.definition.read());
+        let definition = self.definition();
         let index_of = |field: &str| definition.searching(field);
         let snapshot = self.snapshot();
         let mut request = request.clone();

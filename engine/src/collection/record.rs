@@ -14,10 +14,15 @@ use crate::error::{EngineError, Result};
 use crate::ipc::guarded;
 use crate::row::{Chunk, Keys};
 use crate::schema::{Schema, adapt};
+use crate::segment::Segment;
 
 const INSERT: u8 = 1;
 const DELETE: u8 = 2;
 const TRUNCATE: u8 = 3;
+/// Before each matrix.
+const LENGTH_BYTES: usize = 8;
+
+const _: () = assert!(cfg!(target_endian = "little"), "files are mapped as they are, which is little-endian");
 
 /// A decoded log record.
 #[derive(Debug)]
@@ -37,19 +42,15 @@ pub(crate) enum Record {
 }
 
 impl Record {
-    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
+    /// Its bytes in the log, but for the matrices of an insert: these are written from where they are.
+    pub(crate) fn head(&self) -> Result<Vec<u8>> {
         match self {
             Record::Insert { chunk, next_id, fresh_keys } => {
-                let floats: usize = chunk.vectors.iter().map(Vec::len).sum();
-                let mut out = Vec::with_capacity(chunk.scalars.get_array_memory_size() + floats * 4 + 1024);
+                let mut out = Vec::with_capacity(chunk.scalars.get_array_memory_size() + 1024);
                 out.push(INSERT);
                 out.push(u8::from(*fresh_keys));
                 out.extend_from_slice(&next_id.to_le_bytes());
                 put_batch(&mut out, &chunk.scalars)?;
-                for matrix in &chunk.vectors {
-                    out.extend_from_slice(&(matrix.len() as u64).to_le_bytes());
-                    put_floats(&mut out, matrix);
-                }
                 Ok(out)
             }
             Record::Truncate => Ok(vec![TRUNCATE]),
@@ -65,6 +66,12 @@ impl Record {
                 Ok(out)
             }
         }
+    }
+
+    /// Bytes of what follows that.
+    pub(crate) fn matrix_bytes(&self) -> usize {
+        let Record::Insert { chunk, .. } = self else { return 0 };
+        chunk.vectors.iter().map(|matrix| LENGTH_BYTES + size_of_val(matrix.as_slice())).sum()
     }
 
     pub(crate) fn decode(bytes: &[u8], schema: &Arc<Schema>) -> Result<Self> {
@@ -104,6 +111,33 @@ impl Record {
     }
 }
 
+/// A record on its way into the log.
+pub(crate) struct Encoded {
+    head: Vec<u8>,
+    /// Of the rows that it adds; none where it adds none.
+    segment: Option<Arc<Segment>>,
+    /// How many values each matrix has.
+    lengths: Vec<[u8; LENGTH_BYTES]>,
+}
+
+impl Encoded {
+    /// `head` by [`Record::head`], and the segment that holds the matrices of the record.
+    pub(crate) fn new(head: Vec<u8>, segment: Option<Arc<Segment>>) -> Self {
+        let matrices = segment.iter().flat_map(|segment| segment.matrices());
+        let lengths = matrices.map(|matrix| (matrix.values().len() as u64).to_le_bytes()).collect();
+        Self { head, segment, lengths }
+    }
+
+    /// Its bytes, in pieces. What is stored is little-endian, as every machine that this program is built for.
+    pub(crate) fn pieces(&self) -> Vec<&[u8]> {
+        let matrices = self.segment.iter().flat_map(|segment| segment.matrices());
+        let matrices = matrices.map(|matrix| bytemuck::cast_slice(matrix.values()));
+        let with_lengths =
+            self.lengths.iter().zip(matrices).flat_map(|(length, matrix)| [&length[..], matrix]);
+        std::iter::once(self.head.as_slice()).chain(with_lengths).collect()
+    }
+}
+
 fn damaged(reason: &str) -> EngineError {
     // The frame's checksum has matched: such a record was written by something else than this program.
     EngineError::Internal(format!("log record: {reason}"))
@@ -129,14 +163,6 @@ fn take_batch(rest: &mut &[u8]) -> Result<RecordBatch> {
     *rest = after;
     let read = guarded(|| StreamReader::try_new(Cursor::new(bytes), None)?.next().transpose());
     read.map_err(|e| damaged(&format!("columns: {e}")))?.ok_or_else(|| damaged("no columns"))
-}
-
-fn put_floats(out: &mut Vec<u8>, values: &[f32]) {
-    if cfg!(target_endian = "little") {
-        out.extend_from_slice(bytemuck::cast_slice(values));
-    } else {
-        values.iter().for_each(|v| out.extend_from_slice(&v.to_le_bytes()));
-    }
 }
 
 fn take_floats(rest: &mut &[u8], count: usize) -> Result<Vec<f32>> {
@@ -183,10 +209,21 @@ mod tests {
         Record::Insert { chunk: b.finish().unwrap().into_chunk(0, 0).unwrap(), next_id: 9, fresh_keys: false }
     }
 
+    fn encode(record: Record) -> Vec<u8> {
+        let (head, expected) = (record.head().unwrap(), record.matrix_bytes());
+        let segment = match record {
+            Record::Insert { chunk, .. } => Some(Arc::new(Segment::in_memory(1, &schema(), chunk).unwrap())),
+            _ => None,
+        };
+        let bytes = Encoded::new(head.clone(), segment).pieces().concat();
+        assert_eq!(bytes.len(), head.len() + expected);
+        bytes
+    }
+
     #[test]
     fn rows_survive() {
         let Record::Insert { chunk, next_id, fresh_keys } = record() else { unreachable!() };
-        let bytes = record().encode().unwrap();
+        let bytes = encode(record());
         let Record::Insert { chunk: read, next_id: id, fresh_keys: fresh } =
             Record::decode(&bytes, &schema()).unwrap()
         else {
@@ -203,7 +240,7 @@ mod tests {
         for keys in
             [Keys::Int(vec![3, -1, i64::MAX]), Keys::Text(vec!["a".into(), "ü".into()]), Keys::Int(vec![])]
         {
-            let bytes = Record::Delete(keys.clone()).encode().unwrap();
+            let bytes = encode(Record::Delete(keys.clone()));
             let Record::Delete(read) = Record::decode(&bytes, &schema()).unwrap() else {
                 panic!("another kind")
             };
@@ -213,7 +250,7 @@ mod tests {
 
     #[test]
     fn cut_records_are_refused() {
-        let bytes = record().encode().unwrap();
+        let bytes = encode(record());
         for end in 0..bytes.len() {
             assert!(Record::decode(&bytes[..end], &schema()).is_err(), "cut at {end}");
         }

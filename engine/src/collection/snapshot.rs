@@ -32,6 +32,8 @@ pub(crate) struct Applied {
     pub(crate) keys: Option<Keys>,
     /// Rows that died.
     pub(crate) died: u64,
+    /// The rows added.
+    pub(crate) added: Option<Arc<Segment>>,
 }
 
 impl Snapshot {
@@ -88,16 +90,14 @@ impl Snapshot {
     /// Applies one record. `segment_id` gives numbers to new segments.
     pub(crate) fn apply(&mut self, record: Record, segment_id: &mut dyn FnMut() -> u64) -> Result<Applied> {
         match record {
-            Record::Delete(keys) => {
-                Ok(Applied { keys: None, died: keys.iter().map(|key| self.kill(key)).sum() })
-            }
+            Record::Delete(keys) => Ok(Applied { died: self.kill(&keys), ..Applied::default() }),
             Record::Truncate => {
                 let died = self.live();
                 for view in &mut self.views {
                     let rows = view.segment.rows() as u32;
                     Arc::make_mut(&mut view.deleted).insert_range(0..rows);
                 }
-                Ok(Applied { keys: None, died })
+                Ok(Applied { died, ..Applied::default() })
             }
             Record::Insert { chunk, fresh_keys, .. } => {
                 let schema = &self.schema;
@@ -107,13 +107,13 @@ impl Snapshot {
                 (0..segment.rows()).for_each(|row| keys.push(segment.key(row)));
                 let mut died = 0;
                 if !fresh_keys {
-                    died = keys.iter().map(|key| self.kill(key)).sum();
+                    died = self.kill(&keys);
                     kill_repeated(&mut view);
                 }
                 if segment.rows() > 0 {
                     self.views.push(view);
                 }
-                Ok(Applied { keys: Some(keys), died })
+                Ok(Applied { keys: Some(keys), died, added: Some(segment) })
             }
         }
     }
@@ -169,15 +169,15 @@ impl Snapshot {
     }
 
     /// Marks the live row with this key dead; returns how many died.
-    fn kill(&mut self, key: KeyRef<'_>) -> u64 {
+    fn kill(&mut self, keys: &Keys) -> u64 {
         let mut died = 0;
         for view in &mut self.views {
-            for row in view.segment.find(key) {
+            view.segment.find_each(keys, &mut |row| {
                 if !view.deleted.contains(row) {
                     Arc::make_mut(&mut view.deleted).insert(row);
                     died += 1;
                 }
-            }
+            });
         }
         died
     }

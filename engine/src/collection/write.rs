@@ -9,7 +9,7 @@ use elanus_storage::MAX_RECORD_BYTES;
 use parking_lot::RwLockWriteGuard;
 
 use super::commit::{self, Change, Outcome, Waiting};
-use super::record::Record;
+use super::record::{Encoded, Record};
 use super::snapshot::{self, Snapshot};
 use super::{Collection, Durability, Writer};
 use crate::error::{EngineError, Result};
@@ -36,7 +36,7 @@ impl Insertion {
 /// A change that is in the next snapshot, and not yet in the log.
 struct Staged {
     /// None when there is nothing to write down.
-    record: Option<Vec<u8>>,
+    record: Option<Encoded>,
     outcome: Outcome,
     shrinks: bool,
 }
@@ -229,18 +229,18 @@ impl Collection {
         if matches!(&record, Record::Delete(keys) if keys.is_empty()) {
             return Ok(Staged { record: None, outcome: Outcome { keys: None, died: 0 }, shrinks });
         }
-        let (bytes, record) = encode(record)?;
+        let head = head(&record)?;
         let applied = next.apply(record, &mut || self.segment_id())?;
         let outcome = Outcome { keys: applied.keys, died: applied.died };
-        Ok(Staged { record: Some(bytes), outcome, shrinks })
+        Ok(Staged { record: Some(Encoded::new(head, applied.added)), outcome, shrinks })
     }
 
     /// Puts records into the log. Those that only delete may use the last room there is.
-    fn log(&self, writer: &mut Writer, records: &[Vec<u8>], shrinks: bool) -> Result<()> {
+    fn log(&self, writer: &mut Writer, records: &[Encoded], shrinks: bool) -> Result<()> {
         if records.is_empty() {
             return Ok(());
         }
-        let payloads: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+        let payloads: Vec<Vec<&[u8]>> = records.iter().map(Encoded::pieces).collect();
         let appended = match writer.wal.append(&payloads) {
             Err(error) if shrinks && error.is_disk_full() && self.shared.reserve.release() => {
                 writer.wal.append(&payloads)
@@ -325,16 +325,16 @@ pub(super) fn now_ms() -> i64 {
     since.map_or(0, |since| since.as_millis() as i64)
 }
 
-/// A record with its bytes, if they fit the log.
-fn encode(record: Record) -> Result<(Vec<u8>, Record)> {
-    let bytes = record.encode()?;
-    if bytes.len() > MAX_RECORD_BYTES {
+/// The head of a record that fits the log.
+fn head(record: &Record) -> Result<Vec<u8>> {
+    let head = record.head()?;
+    let bytes = head.len() + record.matrix_bytes();
+    if bytes > MAX_RECORD_BYTES {
         return Err(EngineError::invalid(format!(
-            "a batch of {} bytes is larger than the limit of {MAX_RECORD_BYTES}: send it in parts",
-            bytes.len()
+            "a batch of {bytes} bytes is larger than the limit of {MAX_RECORD_BYTES}: send it in parts"
         )));
     }
-    Ok((bytes, record))
+    Ok(head)
 }
 
 fn chunk_keys(schema: &Schema, chunk: &crate::row::Chunk) -> Result<Keys> {

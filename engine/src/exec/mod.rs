@@ -22,7 +22,7 @@ pub(crate) use queue::{Place, SearchQueue};
 pub use search::{
     Explained, Fusion, GroupBy, HybridRequest, QueryVectors, SearchHits, SearchRequest, SegmentPlan,
 };
-pub(crate) use search::{hybrid_search, search};
+pub(crate) use search::{Size, hybrid_search, is_small, search};
 
 use crate::collection::Snapshot;
 use crate::error::{EngineError, Result};

@@ -54,6 +54,7 @@ use self::fault::Fault;
 use self::predicate::Predicate;
 use self::verdict::Rows;
 use crate::error::{EngineError, Result};
+use crate::exec::Cancel;
 use crate::index::scalar::ScalarIndexes;
 use crate::limits;
 use crate::row::Keys;
@@ -72,6 +73,7 @@ struct Compiled {
     sample: Option<f64>,
     /// Layouts that the columns must have.
     layouts: Vec<SchemaRef>,
+    cancel: Option<Cancel>,
 }
 
 impl Filter {
@@ -97,6 +99,7 @@ impl Filter {
             predicate: root.predicate,
             sample: root.sample,
             layouts: vec![schema.arrow()],
+            cancel: options.cancel.clone(),
         })))
     }
 
@@ -126,7 +129,8 @@ impl Filter {
     /// One bit for each row, set where the expression is TRUE. `columns` are laid out as [`Schema::arrow`].
     ///
     /// # Errors
-    /// `SchemaChanged` when the columns have another layout than those of the schema that the filter was compiled for.
+    /// `SchemaChanged` when the columns have another layout than those of the schema that the filter was compiled for;
+    /// `Cancelled`.
     pub fn evaluate(&self, columns: &RecordBatch) -> Result<BooleanBuffer> {
         self.evaluate_with(columns, None)
     }
@@ -139,8 +143,8 @@ impl Filter {
     ) -> Result<BooleanBuffer> {
         self.check_layout(columns)?;
         let rows = Rows { count: columns.num_rows(), wanted: None };
-        let matching =
-            eval::evaluate(&self.0.predicate, eval::Columns { batch: columns, indexes }, rows)?.into_true();
+        let columns = eval::Columns { batch: columns, indexes, cancel: self.0.cancel.as_ref() };
+        let matching = eval::evaluate(&self.0.predicate, columns, rows)?.into_true();
         Ok(match self.0.sample {
             Some(share) => thinned(&matching, share),
             None => matching,

@@ -1,6 +1,7 @@
 //! What a request gives along with its expression.
 
 use super::template::Templates;
+use crate::exec::Cancel;
 use crate::row::moment::Zone;
 
 /// What an expression is compiled with.
@@ -10,4 +11,6 @@ pub struct FilterOptions {
     pub templates: Templates,
     /// Zone of dates and times that are written without an offset; UTC by default.
     pub timezone: Zone,
+    /// Ends the evaluation of the filter, wherever it is used.
+    pub cancel: Option<Cancel>,
 }

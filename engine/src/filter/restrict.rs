@@ -57,6 +57,7 @@ impl Filter {
             predicate,
             sample: None,
             layouts: vec![schema.arrow()],
+            cancel: None,
         }))
     }
 
@@ -75,6 +76,7 @@ impl Filter {
             (Some(a), Some(b)) => Some(a * b),
             (a, b) => a.or(b),
         };
+        one.cancel = one.cancel.or(other.cancel);
         for layout in other.layouts {
             if !one.layouts.contains(&layout) {
                 one.layouts.push(layout);

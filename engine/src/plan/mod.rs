@@ -8,7 +8,7 @@ use crate::filter::Filter;
 use crate::row::Keys;
 
 pub use search::{Effort, SegmentPath};
-pub(crate) use search::{Facts, Indexed, segment_path};
+pub(crate) use search::{Facts, Indexed, segment_cost, segment_path};
 
 /// How to reach the rows that a filter can match.
 #[derive(Debug, Clone, PartialEq, Eq)]

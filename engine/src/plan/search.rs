@@ -84,20 +84,29 @@ const MOST_CALIBRATED: usize = 100;
 
 /// Chooses how a segment is searched.
 pub(crate) fn segment_path(facts: Facts<'_>) -> SegmentPath {
+    cheapest(facts).0
+}
+
+/// What it takes to search a segment: as if so many codes were compared in memory order.
+pub(crate) fn segment_cost(facts: Facts<'_>) -> f32 {
+    cheapest(facts).1
+}
+
+fn cheapest(facts: Facts<'_>) -> (SegmentPath, f32) {
     if facts.matching == 0 {
-        return SegmentPath::Nothing;
+        return (SegmentPath::Nothing, 0.0);
     }
     let scattered = facts.matching * SCATTERED < facts.rows;
     let by_row =
         if scattered { facts.matching as f32 * ROW_SCATTERED } else { facts.rows as f32 * ROW_IN_ORDER };
-    let (Some(index), false) = (facts.index, facts.inner_bound) else { return SegmentPath::Rows };
+    let (Some(index), false) = (facts.index, facts.inner_bound) else { return (SegmentPath::Rows, by_row) };
     let by_code = if index.graph { facts.matching as f32 * CODE_SCATTERED } else { f32::INFINITY };
-    let exact = if by_code < by_row { SegmentPath::Codes } else { SegmentPath::Rows };
+    let exact = if by_code < by_row { (SegmentPath::Codes, by_code) } else { (SegmentPath::Rows, by_row) };
     let share = facts.matching as f32 / facts.rows.max(1) as f32;
     let Some(effort) = effort(&facts, index, share) else { return exact };
     let by_index = effort.compared * if index.graph { GRAPH_NODE } else { 1.0 };
-    if by_index < by_code.min(by_row) {
-        SegmentPath::Index { effort: effort.effort, recall: effort.recall }
+    if by_index < exact.1 {
+        (SegmentPath::Index { effort: effort.effort, recall: effort.recall }, by_index)
     } else {
         exact
     }

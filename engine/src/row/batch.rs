@@ -196,6 +196,14 @@ impl BatchBuilder {
         self.bytes
     }
 
+    /// Makes room for the vectors of so many rows, which the caller has.
+    pub fn reserve(&mut self, field: usize, rows: usize) {
+        let dim = self.schema.fields().get(field).and_then(|definition| definition.dim);
+        if let (Some(Column::Dense(dense)), Some(dim)) = (self.columns.get_mut(field), dim) {
+            dense.matrix.reserve(rows.saturating_mul(dim));
+        }
+    }
+
     /// Sets a scalar of the row under construction. `field` is the position in [`Schema::fields`].
     ///
     /// # Errors

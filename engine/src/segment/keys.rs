@@ -8,7 +8,7 @@ use elanus_storage::Bytes;
 
 use super::key_at;
 use crate::error::{EngineError, Result};
-use crate::row::KeyRef;
+use crate::row::{KeyRef, Keys};
 
 /// Row numbers in ascending key order; rows of equal key in row order.
 #[derive(Debug)]
@@ -29,7 +29,10 @@ impl KeyIndex {
     pub(crate) fn build(column: &ArrayRef) -> Result<Self> {
         let rows = u32::try_from(column.len())
             .map_err(|_| EngineError::Internal(format!("a segment of {} rows", column.len())))?;
-        let ascending = (1..rows as usize).all(|row| key_at(column, row - 1) <= key_at(column, row));
+        let ascending = match column.as_primitive_opt::<Int64Type>() {
+            Some(keys) => keys.values().is_sorted(),
+            None => column.as_string::<i32>().iter().is_sorted(),
+        };
         if ascending {
             return Ok(Self { order: Order::Rows(rows) });
         }
@@ -132,6 +135,53 @@ impl KeyIndex {
         };
         (start..end).map(|rank| self.row_at(rank))
     }
+
+    /// Calls `found` with every row whose key is among `keys`.
+    pub(crate) fn find_each(&self, column: &ArrayRef, keys: &Keys, found: &mut dyn FnMut(u32)) {
+        match (keys, column.as_primitive_opt::<Int64Type>()) {
+            (Keys::Int(keys), Some(column)) => {
+                let values = column.values();
+                self.each(|row| values[row], keys.iter().copied(), found);
+            }
+            (Keys::Text(keys), None) => {
+                let column = column.as_string::<i32>();
+                self.each(|row| column.value(row), keys.iter().map(String::as_str), found);
+            }
+            _ => {}
+        }
+    }
+
+    fn each<K: Ord>(
+        &self,
+        key_of: impl Fn(usize) -> K,
+        keys: impl Iterator<Item = K>,
+        found: &mut dyn FnMut(u32),
+    ) {
+        let rows = self.len();
+        if rows == 0 {
+            return;
+        }
+        let order: &[u32] = match &self.order {
+            Order::Rows(_) => &[],
+            Order::Heap(order) => order,
+            Order::Mapped(bytes) => bytes.typed().unwrap_or(&[]),
+        };
+        let row_at = |rank: usize| order.get(rank).copied().unwrap_or(rank as u32);
+        let key_at = |rank: usize| key_of(row_at(rank) as usize);
+        let within = key_at(0)..=key_at(rows - 1);
+        for key in keys.filter(|key| within.contains(key)) {
+            let (mut low, mut high) = (0, rows);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                if key_at(middle) < key {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
+            }
+            (low..rows).take_while(|&rank| key_at(rank) == key).for_each(|rank| found(row_at(rank)));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -158,6 +208,27 @@ mod tests {
             prop_assert!(ranked.is_sorted());
             let reopened = KeyIndex::mapped(Bytes::from_vec_aligned(index.as_bytes().to_vec()), &column).unwrap();
             prop_assert_eq!(found(&reopened, &column, KeyRef::Int(wanted)), found(&index, &column, KeyRef::Int(wanted)));
+        }
+
+        #[test]
+        fn finds_exactly_the_rows_of_many_keys(
+            keys in prop::collection::vec(-20i64..20, 0..60),
+            wanted in prop::collection::vec(-22i64..22, 0..9),
+        ) {
+            let texts: ArrayRef = Arc::new(StringArray::from_iter_values(keys.iter().map(i64::to_string)));
+            let column: ArrayRef = Arc::new(Int64Array::from(keys.clone()));
+            let expected: Vec<u32> = wanted.iter().flat_map(|key| {
+                (0..keys.len() as u32).filter(|&row| keys[row as usize] == *key).collect::<Vec<_>>()
+            }).collect();
+            let each = |column: &ArrayRef, wanted: &Keys| {
+                let mut rows = Vec::new();
+                KeyIndex::build(column).unwrap().find_each(column, wanted, &mut |row| rows.push(row));
+                rows
+            };
+            let as_texts = Keys::Text(wanted.iter().map(i64::to_string).collect());
+            prop_assert_eq!(each(&texts, &as_texts), expected.clone());
+            prop_assert_eq!(each(&column, &as_texts), Vec::<u32>::new());
+            prop_assert_eq!(each(&column, &Keys::Int(wanted)), expected);
         }
     }
 

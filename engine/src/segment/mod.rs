@@ -28,7 +28,7 @@ use crate::error::{EngineError, Result};
 use crate::index::VectorIndex;
 use crate::index::scalar::ScalarIndexes;
 use crate::index::sparse::SparseIndex;
-use crate::row::{Chunk, KeyRef};
+use crate::row::{Chunk, KeyRef, Keys};
 use crate::schema::{DataType, Schema, adapt, added_bytes};
 
 /// Rows that never change, in memory or mapped from files.
@@ -136,6 +136,11 @@ impl Segment {
         self.vectors.get(index)
     }
 
+    /// The matrices of all dense vector fields, in their order.
+    pub(crate) fn matrices(&self) -> impl Iterator<Item = &VectorColumn> {
+        self.vectors.iter()
+    }
+
     /// The index over a vector field, by its position among the dense vector fields.
     pub(crate) fn index(&self, field: usize) -> Option<Arc<VectorIndex>> {
         self.indexes.get(field)?.read().clone()
@@ -197,6 +202,11 @@ impl Segment {
     /// All rows with this key: at most one of them is alive.
     pub fn find(&self, key: KeyRef<'_>) -> impl Iterator<Item = u32> + '_ {
         self.keys.find(&self.key_column, key)
+    }
+
+    /// Calls `found` with every row that has one of these keys.
+    pub(crate) fn find_each(&self, keys: &Keys, found: &mut dyn FnMut(u32)) {
+        self.keys.find_each(&self.key_column, keys, found);
     }
 
     /// Bytes of its vectors and columns.

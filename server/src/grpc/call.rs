@@ -108,8 +108,9 @@ impl<'a> Call<'a> {
         }
         let found = self.numbered(number);
         // To know that there is none takes the right to all that could be.
-        let name = found.as_ref().map_or_else(String::new, |collection| collection.definition().name);
-        let database = found.as_ref().map_or_else(|| database.to_owned(), |c| c.definition().database);
+        let name = found.as_ref().map_or_else(String::new, |collection| collection.definition().name.clone());
+        let database =
+            found.as_ref().map_or_else(|| database.to_owned(), |c| c.definition().database.clone());
         self.on_collection(privilege, &database, &name)?;
         found.ok_or_else(|| {
             ApiError::not_found(format!("can't find collection[collection={number}]: collection not found"))

@@ -108,7 +108,7 @@ pub(super) fn get_build_progress(
 
 /// The indexes that a request means: the one of a name, else the one on a field, else all.
 fn named(collection: &Collection, index: &str, field: &str) -> Vec<IndexDefinition> {
-    let mut indexes = collection.definition().indexes;
+    let mut indexes = collection.definition().indexes.clone();
     indexes.retain(|found| match (index, field) {
         ("", "") => true,
         ("", field) => found.field == field,

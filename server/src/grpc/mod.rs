@@ -12,7 +12,8 @@
 //! travels inside of the response ([`status`]): clients try again when the transport fails, up to 75 times. Messages are
 //! decoded where the work is done, not on the threads that serve connections: decoding 64 MiB takes a while.
 //!
-//! The messages are those of the crate `milvus-sdk-rust`, generated from Milvus's own protocol files.
+//! The messages are those of the crate `milvus-sdk-rust`, generated from Milvus's own protocol files; those that carry rows
+//! are in [`rows`], where vectors are not decoded but left where they are.
 
 mod aliases;
 mod call;
@@ -31,6 +32,7 @@ mod params;
 mod partitions;
 mod query;
 mod roles;
+mod rows;
 mod rpc;
 mod schema;
 mod search;

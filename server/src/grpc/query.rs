@@ -42,7 +42,7 @@ pub(super) fn query(call: &Call<'_>, request: messages::QueryRequest) -> Result<
         templates: templates::read(request.expr_template_values)?,
         partitions: request.partition_names,
     };
-    let filter = narrowing.filter(&collection, &collection.schema(), "query")?;
+    let filter = narrowing.filter(&call.context.cancel, &collection, &collection.schema(), "query")?;
     match numbers {
         Some(numbers) => computed(&collection, &numbers, filter, &window),
         None => rows(&collection, &asked, filter, &window, order_by),
@@ -137,7 +137,7 @@ fn results(
         output_fields,
         session_ts: time::now(),
         primary_field_name: definition.schema.primary().name.clone(),
-        collection_name: definition.name,
+        collection_name: definition.name.clone(),
         ..QueryResults::default()
     }
 }

@@ -10,6 +10,7 @@ use super::{
     aliases, collections, compaction, databases, flush, hybrid, imports, indexes, loading, partitions, query,
     roles, search, statistics, system, users, weight, write,
 };
+use crate::app::App;
 use crate::error::{ApiError, code};
 
 /// A method.
@@ -20,25 +21,26 @@ pub(super) struct Rpc {
     pub(super) path: &'static str,
     /// What it does, from the bytes of a message to those of its answer. Blocking.
     pub(super) run: fn(&Call<'_>, Bytes) -> Result<Answered, ApiError>,
-    /// Whether it is above all a search: it runs where the engine searches.
-    pub(super) searches: bool,
-    /// Whether it writes rows: only so many of these run at once, so that reads always can.
-    pub(super) writes: bool,
-    /// Whether it hashes a password, for which requests take turns.
-    pub(super) hashes: bool,
+    pub(super) place: Place,
+}
+
+/// Where a method does its work.
+pub(super) enum Place {
+    /// Where it was received: it only looks at what is in memory, and waits for nothing.
+    Here,
+    /// On a thread that may wait for the disk.
+    Blocking,
+    /// The same, for what writes rows: only so many of these run at once, so that reads always can.
+    Writing,
+    /// The same, for what hashes a password: requests take turns.
+    Hashing,
+    /// Where the engine searches; or where it was received, when this says that it is too small to wake a thread for.
+    Searching(fn(&App, &str, &Bytes) -> bool),
 }
 
 impl Rpc {
-    const fn searching(self) -> Self {
-        Self { searches: true, ..self }
-    }
-
-    const fn writing(self) -> Self {
-        Self { writes: true, ..self }
-    }
-
-    const fn hashing(self) -> Self {
-        Self { hashes: true, ..self }
+    const fn at(self, place: Place) -> Self {
+        Self { place, ..self }
     }
 }
 
@@ -60,9 +62,7 @@ macro_rules! rpc {
             name: $name,
             path: $path,
             run: |call, body| perform(call, &body, $action),
-            searches: false,
-            writes: false,
-            hashes: false,
+            place: Place::Blocking,
         }
     };
 }
@@ -95,17 +95,17 @@ fn perform<Q: Message + Default, A: Answer>(
 /// The table.
 #[rustfmt::skip] // One line each, to be read down the columns.
 pub(super) static RPCS: &[Rpc] = &[
-    rpc!("Connect", "system/connect", system::connect),
-    rpc!("GetVersion", "system/version", system::get_version),
+    rpc!("Connect", "system/connect", system::connect).at(Place::Here),
+    rpc!("GetVersion", "system/version", system::get_version).at(Place::Here),
     rpc!("CheckHealth", "system/health", system::check_health),
-    rpc!("GetComponentStates", "system/states", system::get_component_states),
+    rpc!("GetComponentStates", "system/states", system::get_component_states).at(Place::Here),
     rpc!("GetMetrics", "system/metrics", system::get_metrics),
-    rpc!("AllocTimestamp", "system/timestamp", system::alloc_timestamp),
+    rpc!("AllocTimestamp", "system/timestamp", system::alloc_timestamp).at(Place::Here),
 
     rpc!("CreateCollection", "collections/create", collections::create),
     rpc!("DropCollection", "collections/drop", collections::drop),
-    rpc!("HasCollection", "collections/has", collections::has),
-    rpc!("DescribeCollection", "collections/describe", collections::describe),
+    rpc!("HasCollection", "collections/has", collections::has).at(Place::Here),
+    rpc!("DescribeCollection", "collections/describe", collections::describe).at(Place::Here),
     rpc!("BatchDescribeCollection", "collections/describe", collections::describe_several),
     rpc!("ShowCollections", "collections/list", collections::show),
     rpc!("RenameCollection", "collections/rename", collections::rename),
@@ -120,40 +120,40 @@ pub(super) static RPCS: &[Rpc] = &[
     rpc!("ReleaseCollection", "collections/release", loading::release_collection),
     rpc!("LoadPartitions", "partitions/load", loading::load_partitions),
     rpc!("ReleasePartitions", "partitions/release", loading::release_partitions),
-    rpc!("GetLoadState", "collections/get_load_state", loading::get_state),
-    rpc!("GetLoadingProgress", "collections/get_load_state", loading::get_progress),
+    rpc!("GetLoadState", "collections/get_load_state", loading::get_state).at(Place::Here),
+    rpc!("GetLoadingProgress", "collections/get_load_state", loading::get_progress).at(Place::Here),
 
     rpc!("CreatePartition", "partitions/create", partitions::create),
     rpc!("DropPartition", "partitions/drop", partitions::drop),
-    rpc!("HasPartition", "partitions/has", partitions::has),
-    rpc!("ShowPartitions", "partitions/list", partitions::show),
+    rpc!("HasPartition", "partitions/has", partitions::has).at(Place::Here),
+    rpc!("ShowPartitions", "partitions/list", partitions::show).at(Place::Here),
     rpc!("GetPartitionStatistics", "partitions/get_stats", statistics::of_partition),
 
     rpc!("CreateAlias", "aliases/create", aliases::create),
     rpc!("AlterAlias", "aliases/alter", aliases::alter),
     rpc!("DropAlias", "aliases/drop", aliases::drop),
-    rpc!("DescribeAlias", "aliases/describe", aliases::describe),
-    rpc!("ListAliases", "aliases/list", aliases::list),
+    rpc!("DescribeAlias", "aliases/describe", aliases::describe).at(Place::Here),
+    rpc!("ListAliases", "aliases/list", aliases::list).at(Place::Here),
 
     rpc!("CreateDatabase", "databases/create", databases::create),
     rpc!("DropDatabase", "databases/drop", databases::drop),
-    rpc!("ListDatabases", "databases/list", databases::list),
-    rpc!("DescribeDatabase", "databases/describe", databases::describe),
+    rpc!("ListDatabases", "databases/list", databases::list).at(Place::Here),
+    rpc!("DescribeDatabase", "databases/describe", databases::describe).at(Place::Here),
     rpc!("AlterDatabase", "databases/alter", databases::alter),
 
     rpc!("CreateIndex", "indexes/create", indexes::create),
     rpc!("AlterIndex", "indexes/alter_properties", indexes::alter),
     rpc!("DropIndex", "indexes/drop", indexes::drop),
-    rpc!("DescribeIndex", "indexes/describe", indexes::describe),
+    rpc!("DescribeIndex", "indexes/describe", indexes::describe).at(Place::Here),
     rpc!("GetIndexStatistics", "indexes/describe", indexes::get_statistics),
-    rpc!("GetIndexState", "indexes/describe", indexes::get_state),
-    rpc!("GetIndexBuildProgress", "indexes/describe", indexes::get_build_progress),
+    rpc!("GetIndexState", "indexes/describe", indexes::get_state).at(Place::Here),
+    rpc!("GetIndexBuildProgress", "indexes/describe", indexes::get_build_progress).at(Place::Here),
 
-    rpc!("Insert", "entities/insert", write::insert).writing(),
-    rpc!("Upsert", "entities/upsert", write::upsert).writing(),
-    rpc!("Delete", "entities/delete", write::delete).writing(),
-    rpc!("Search", "entities/search", search::search).searching(),
-    rpc!("HybridSearch", "entities/hybrid_search", hybrid::hybrid_search).searching(),
+    rpc!("Insert", "entities/insert", write::insert).at(Place::Writing),
+    rpc!("Upsert", "entities/upsert", write::upsert).at(Place::Writing),
+    rpc!("Delete", "entities/delete", write::delete).at(Place::Writing),
+    rpc!("Search", "entities/search", search::search).at(Place::Searching(search::is_small)),
+    rpc!("HybridSearch", "entities/hybrid_search", hybrid::hybrid_search).at(Place::Searching(|_, _, _| false)),
     rpc!("Query", "entities/query", query::query),
 
     rpc!("Flush", "collections/flush", flush::flush),
@@ -167,8 +167,8 @@ pub(super) static RPCS: &[Rpc] = &[
     rpc!("GetQuerySegmentInfo", "segments/describe", statistics::of_query_segments),
     rpc!("GetReplicas", "segments/describe", statistics::of_replicas),
 
-    rpc!("CreateCredential", "users/create", users::create).hashing(),
-    rpc!("UpdateCredential", "users/update_password", users::update).hashing(),
+    rpc!("CreateCredential", "users/create", users::create).at(Place::Hashing),
+    rpc!("UpdateCredential", "users/update_password", users::update).at(Place::Hashing),
     rpc!("DeleteCredential", "users/drop", users::drop),
     rpc!("ListCredUsers", "users/list", users::list),
     rpc!("SelectUser", "users/describe", users::select),

@@ -1,5 +1,7 @@
 //! Searches: with vectors or the keys of stored rows, and page by page for an iterator.
 
+use bytes::Bytes;
+use elanus_engine::collection::DEFAULT_DATABASE;
 use elanus_engine::row::{KeyRef, Keys};
 use elanus_engine::schema::{DataType, Field, Schema};
 use elanus_engine::{Collection, QueryVectors, SearchHits};
@@ -15,12 +17,13 @@ use super::params::{find, json, merged};
 use super::status::success;
 use super::wire_schema::SearchResultData;
 use super::{keys, templates, time};
+use crate::app::App;
 use crate::auth::Privilege as P;
 use crate::body::{Object, bad_json};
 use crate::error::ApiError;
 use crate::rest::spec::Request;
 use crate::service::index::NESTED;
-use crate::service::search::{Search, check_dimension, stored_vectors};
+use crate::service::search::{Search, check_dimension, stored_vectors, vector_field};
 use crate::service::search_params::SearchParams;
 use crate::service::window::{self, check_number_of_queries};
 use crate::service::{Narrowing, zone};
@@ -60,6 +63,27 @@ pub(super) fn search(call: &Call<'_>, request: messages::SearchRequest) -> Resul
         data.search_iterator_v2_results = page;
     }
     Ok(results)
+}
+
+/// Whether a search in a message is so small that to wake a thread for it would take longer. Who asks does not matter yet.
+pub(super) fn is_small(app: &App, database: &str, body: &Bytes) -> bool {
+    let decoded = messages::SearchRequest::decode(body.clone()).ok();
+    decoded.and_then(|request| sized(app, database, request)).unwrap_or(false)
+}
+
+/// None for what cannot be answered anyway.
+fn sized(app: &App, database: &str, request: messages::SearchRequest) -> Option<bool> {
+    let named = [request.db_name.as_str(), database].into_iter().find(|name| !name.is_empty());
+    let collection =
+        app.engine.collection_in(named.unwrap_or(DEFAULT_DATABASE), &request.collection_name).ok()?;
+    let (search, input) = read(request).ok()?;
+    let Some(SearchInput::PlaceholderGroup(bytes)) = input else { return Some(false) };
+    let queries = PlaceholderGroup::decode(bytes.as_slice()).ok()?.placeholders.first()?.values.len();
+    let schema = collection.schema();
+    let field = vector_field(&schema, &search.field).ok()?;
+    let wanted = search.limit.saturating_add(search.offset);
+    let small = || collection.is_small_search(&field.name, queries, wanted, search.params.effort);
+    Some(search.narrowing.is_empty() && search.params.group_by.is_none() && small())
 }
 
 /// Refuses a page of an iterator over another collection of the same name.
@@ -250,7 +274,7 @@ pub(super) fn answer(
         primary_field_name: schema.primary().name.clone(),
         ..SearchResultData::default()
     };
-    let collection_name = collection.definition().name;
+    let collection_name = collection.definition().name.clone();
     Ok(SearchResults {
         status: Some(success()),
         results: Some(data),

@@ -101,7 +101,7 @@ fn state(view: &SegmentView, sealed: SegmentState) -> SegmentState {
 
 /// Name and number of the index on the first vector field that has one.
 fn index(collection: &Collection) -> (String, i64) {
-    let mut indexes = collection.definition().indexes.into_iter();
+    let mut indexes = collection.definition().indexes.clone().into_iter();
     let found = indexes.find(|index| index.metric.is_some());
     found.map_or_else(Default::default, |index| {
         let number = indexes::number(collection, &index);

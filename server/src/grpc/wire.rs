@@ -15,7 +15,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Code, Status};
 
 use super::call::Call;
-use super::rpc::{self, Rpc};
+use super::rpc::{self, Place, Rpc};
 use crate::app::{App, blocking, blocking_write, holding, searching};
 use crate::auth::Asker;
 use crate::error::ApiError;
@@ -33,6 +33,8 @@ const DATABASE: &str = "dbname";
 const LONGEST_REFUSAL: usize = 1024;
 /// The status of a message that is too large, as tonic gives it.
 const OUT_OF_RANGE: &str = "11";
+/// Bytes of a message that is read twice, once to see how much it asks for.
+const SMALL: usize = 16 << 10;
 /// Bytes of a message beyond those of a body over REST: names and lengths.
 const SLACK: usize = 1 << 20;
 
@@ -108,16 +110,21 @@ async fn run(
     let cancel = Cancel::default();
     let _waited_for = CancelOnDrop(cancel.clone());
     let answered = async {
-        let turn = if rpc.hashes { Some(app.auth.turn(&asker).await?) } else { None };
+        let turn = match rpc.place {
+            Place::Hashing => Some(app.auth.turn(&asker).await?),
+            _ => None,
+        };
+        let here = runs_here(&app, rpc, &headers, &body);
         let call = move || {
             let context = Context { app: &app, asker: &asker, cancel };
             (rpc.run)(&Call::new(context, database(&headers)), body)
         };
-        match turn {
-            Some(turn) => holding(turn, call).await,
-            None if rpc.searches => searching(&engine, call).await,
-            None if rpc.writes => blocking_write(call).await,
-            None => blocking(call).await,
+        match (&rpc.place, turn) {
+            (_, Some(turn)) => holding(turn, call).await,
+            _ if here => call(),
+            (Place::Searching(_), _) => searching(&engine, call).await,
+            (Place::Writing, _) => blocking_write(call).await,
+            _ => blocking(call).await,
         }
     };
     let answered = match limit {
@@ -130,6 +137,17 @@ async fn run(
     let (protocol, took) = (Protocol::Grpc, started.elapsed());
     metrics.called(Counted { protocol, path: rpc.path, succeeded, took, received, sent });
     answer.map(|answer| tonic::Response::new(answer.bytes))
+}
+
+/// Whether a request is answered on the thread that received it.
+fn runs_here(app: &App, rpc: &Rpc, headers: &HeaderMap, body: &Bytes) -> bool {
+    let small = match rpc.place {
+        Place::Here => true,
+        Place::Searching(is_small) => body.len() <= SMALL && is_small(app, &database(headers), body),
+        _ => false,
+    };
+    // A collection that is still being opened is waited for.
+    small && app.engine.loading().is_none()
 }
 
 fn too_late() -> Status {

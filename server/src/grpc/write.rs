@@ -6,6 +6,7 @@ use elanus_engine::row::Keys;
 use super::call::Call;
 use super::columns::{Read, read};
 use super::messages::{self, MutationResult};
+use super::rows::{InsertRequest, UpsertRequest};
 use super::status::success;
 use super::wire_schema::FieldPartialUpdateOp;
 use super::wire_schema::field_partial_update_op::OpType;
@@ -17,7 +18,7 @@ use crate::service::{Narrowing, zone};
 use crate::telemetry::VectorCount;
 
 /// Adds rows.
-pub(super) fn insert(call: &Call<'_>, request: messages::InsertRequest) -> Result<MutationResult, ApiError> {
+pub(super) fn insert(call: &Call<'_>, request: InsertRequest) -> Result<MutationResult, ApiError> {
     let collection = call.collection(P::Insert, &request.db_name, &request.collection_name)?;
     check_schema(&collection, request.schema_timestamp)?;
     let keys_allowed = collection.properties().get("allow_insert_auto_id").is_some_and(|v| v == "true");
@@ -36,7 +37,7 @@ pub(super) fn insert(call: &Call<'_>, request: messages::InsertRequest) -> Resul
 }
 
 /// Adds rows, or replaces those with the same keys, or only some of their fields.
-pub(super) fn upsert(call: &Call<'_>, request: messages::UpsertRequest) -> Result<MutationResult, ApiError> {
+pub(super) fn upsert(call: &Call<'_>, request: UpsertRequest) -> Result<MutationResult, ApiError> {
     let collection = call.collection(P::Upsert, &request.db_name, &request.collection_name)?;
     check_schema(&collection, request.schema_timestamp)?;
     let operations = operations(request.field_ops)?;
@@ -73,7 +74,7 @@ pub(super) fn delete(call: &Call<'_>, request: messages::DeleteRequest) -> Resul
         templates: templates::read(request.expr_template_values)?,
         partitions: partitions.into_iter().collect(),
     };
-    let filter = narrowing.of_deletion(&collection)?;
+    let filter = narrowing.of_deletion(&call.context.cancel, &collection)?;
     let named = filter.named_keys();
     let died = collection.delete_where(&filter)?;
     call.context.counted(VectorCount::Deleted, &collection, usize::try_from(died).unwrap_or(usize::MAX));

@@ -16,7 +16,7 @@ use crate::service::index::{Progress, shown};
 pub(super) fn list(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body(&spec::COLLECTION_NAME)?;
     let definition = call.collection(&body)?.definition();
-    let names: Vec<String> = definition.indexes.into_iter().map(|index| index.name).collect();
+    let names: Vec<String> = definition.indexes.iter().map(|index| index.name.clone()).collect();
     Envelope::new(names).into_bytes()
 }
 
@@ -49,7 +49,7 @@ pub(super) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let body = call.body(&spec::INDEX)?;
     let name = body.required_text("indexName")?;
     let collection = call.collection(&body)?;
-    let index = collection.definition().indexes.into_iter().find(|index| index.name == name);
+    let index = collection.definition().indexes.clone().into_iter().find(|index| index.name == name);
     let unknown = || {
         ApiError::new(code::INDEX_NOT_FOUND, StatusCode::NOT_FOUND, format!("index not found[index={name}]"))
     };

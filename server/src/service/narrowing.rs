@@ -1,5 +1,6 @@
 //! Which rows a request means: a filter with the values of its templates, and partitions.
 
+use elanus_engine::exec::Cancel;
 use elanus_engine::schema::Schema;
 use elanus_engine::{Collection, EngineError, Filter, FilterOptions, Templates};
 
@@ -16,12 +17,19 @@ pub(crate) struct Narrowing {
 }
 
 impl Narrowing {
-    /// The filter for a collection; none where every row is meant. `plan` is Milvus's word for the kind of request.
+    /// Whether every row is meant.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.expression.trim().is_empty() && self.partitions.is_empty()
+    }
+
+    /// The filter for a collection; none where every row is meant. `plan` is Milvus's word for the kind of request, which
+    /// ends when it is cancelled.
     ///
     /// # Errors
     /// 1100 for a filter that cannot be, and for partitions that are not there.
     pub(crate) fn filter(
         &self,
+        cancel: &Cancel,
         collection: &Collection,
         schema: &Schema,
         plan: &str,
@@ -30,7 +38,8 @@ impl Narrowing {
             true => None,
             false => {
                 let timezone = zone(collection);
-                let options = FilterOptions { templates: self.templates.clone(), timezone };
+                let (templates, cancel) = (self.templates.clone(), Some(cancel.clone()));
+                let options = FilterOptions { templates, timezone, cancel };
                 let compiled = Filter::compile_with(&self.expression, schema, &options);
                 let in_words = |e| ApiError::from(e).within(&format!("failed to create {plan} plan"));
                 Some(compiled.map_err(in_words)?)
@@ -64,14 +73,14 @@ impl Narrowing {
     ///
     /// # Errors
     /// As [`Narrowing::filter`]; 1100 when nothing is left out.
-    pub(crate) fn of_deletion(&self, collection: &Collection) -> Result<Filter, ApiError> {
+    pub(crate) fn of_deletion(&self, cancel: &Cancel, collection: &Collection) -> Result<Filter, ApiError> {
         let everything = || {
             ApiError::invalid(format!(
                 "delete plan can't be empty or always true : {}: invalid parameter",
                 self.expression
             ))
         };
-        self.filter(collection, &collection.schema(), "delete")?
+        self.filter(cancel, collection, &collection.schema(), "delete")?
             .filter(|filter| !self.expression.trim().is_empty() && !filter.is_always_true())
             .ok_or_else(everything)
     }

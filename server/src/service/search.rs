@@ -62,7 +62,7 @@ impl Search {
         Ok(SearchRequest {
             metric: self.params.metric,
             offset: self.offset,
-            filter: self.narrowing.filter(collection, schema, "query")?,
+            filter: self.narrowing.filter(&context.cancel, collection, schema, "query")?,
             radius: self.params.radius,
             range_filter: self.params.range_filter,
             effort: self.params.effort,

@@ -53,21 +53,27 @@ pub(super) fn read_header(bytes: &[u8]) -> Header {
     }
 }
 
-/// Appends a frame to a buffer.
-pub(super) fn put(out: &mut Vec<u8>, salt: Salt, sequence: u64, synced: u64, payload: &[u8]) {
-    let start = out.len();
-    out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&sequence.to_le_bytes());
-    out.extend_from_slice(&synced.to_le_bytes());
-    out.extend_from_slice(payload);
-    let crc = checksum(salt, &out[start..]);
-    out[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
+/// The bytes of a frame before its payload, which comes in pieces of `len` bytes together.
+pub(super) fn head(
+    salt: Salt,
+    sequence: u64,
+    synced: u64,
+    payload: &[&[u8]],
+    len: usize,
+) -> [u8; FRAME_BYTES] {
+    let mut head = [0; FRAME_BYTES];
+    head[..4].copy_from_slice(&(len as u32).to_le_bytes());
+    head[8..16].copy_from_slice(&sequence.to_le_bytes());
+    head[16..].copy_from_slice(&synced.to_le_bytes());
+    let crc = checksum(salt, &head, payload);
+    head[4..8].copy_from_slice(&crc.to_le_bytes());
+    head
 }
 
 /// Over length, sequence, synced and payload: everything but itself. The salt is where it starts.
-fn checksum(salt: Salt, frame: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c_append(salt.0, &frame[..4]), &frame[8..])
+fn checksum(salt: Salt, head: &[u8; FRAME_BYTES], payload: &[&[u8]]) -> u32 {
+    let parts = [&head[..4], &head[8..]].into_iter().chain(payload.iter().copied());
+    parts.fold(salt.0, crc32c::crc32c_append)
 }
 
 /// A whole frame.
@@ -104,7 +110,7 @@ pub(super) fn read_where(bytes: &[u8], salt: Salt, wanted: impl Fn(u64, u64) -> 
     if sequence == 0
         || synced >= sequence
         || !wanted(sequence, synced)
-        || u32_at(head, 4) != checksum(salt, whole)
+        || u32_at(head, 4) != checksum(salt, head, &[&whole[FRAME_BYTES..]])
     {
         return None;
     }

@@ -9,7 +9,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 
 pub use recovery::Recovery;
-pub use writer::Wal;
+pub use writer::{Payload, Wal};
 
 /// Largest record. A reader never believes a longer length.
 pub const MAX_RECORD_BYTES: usize = 256 << 20;

@@ -95,21 +95,18 @@ impl Wal {
     ///
     /// # Errors
     /// `RecordTooLarge`; `Io` with nothing appended; `Poisoned`.
-    pub fn append(&mut self, payloads: &[&[u8]]) -> Result<Range<u64>> {
+    pub fn append(&mut self, payloads: &[impl Payload]) -> Result<Range<u64>> {
         self.check_poison()?;
-        if let Some(large) = payloads.iter().find(|p| p.len() > MAX_RECORD_BYTES) {
-            return Err(StorageError::RecordTooLarge { bytes: large.len(), limit: MAX_RECORD_BYTES });
+        let lens: Vec<usize> =
+            payloads.iter().map(|p| p.pieces().iter().map(|piece| piece.len()).sum()).collect();
+        if let Some(large) = lens.iter().copied().find(|len| *len > MAX_RECORD_BYTES) {
+            return Err(StorageError::RecordTooLarge { bytes: large, limit: MAX_RECORD_BYTES });
         }
         if self.active_len() > self.options.file_bytes {
             self.rotate()?;
         }
-        self.buffer.clear();
-        self.buffer.reserve(payloads.iter().map(|p| p.len() + FRAME_BYTES).sum());
         let first = self.next_sequence;
-        for (sequence, payload) in (first..).zip(payloads) {
-            frame::put(&mut self.buffer, self.salt, sequence, self.synced, payload);
-        }
-        if let Err(error) = self.active.write_all(&self.buffer) {
+        if let Err(error) = self.write(first, payloads, &lens) {
             let len = self.active_len();
             // Half a frame may lie there now. Without it the log is as it was; if it can't be removed, nothing may follow.
             if let Err(second) = self.active.truncate(len) {
@@ -119,13 +116,33 @@ impl Wal {
             return Err(error);
         }
         if let Some(file) = self.files.back_mut() {
-            file.len += self.buffer.len() as u64;
-        }
-        if self.buffer.capacity() > MOST_BUFFER_KEPT {
-            self.buffer = Vec::new();
+            file.len += lens.iter().map(|len| (FRAME_BYTES + len) as u64).sum::<u64>();
         }
         self.next_sequence += payloads.len() as u64;
         Ok(first..self.next_sequence)
+    }
+
+    /// Writes frames. Small pieces are collected, large ones are written from where they are.
+    fn write(&mut self, first: u64, payloads: &[impl Payload], lens: &[usize]) -> Result<()> {
+        self.buffer.clear();
+        for ((sequence, payload), &len) in (first..).zip(payloads).zip(lens) {
+            let pieces = payload.pieces();
+            self.buffer.extend_from_slice(&frame::head(self.salt, sequence, self.synced, pieces, len));
+            for piece in pieces {
+                if piece.len() < LARGE_PIECE {
+                    self.buffer.extend_from_slice(piece);
+                } else {
+                    self.active.write_all(&self.buffer)?;
+                    self.buffer.clear();
+                    self.active.write_all(piece)?;
+                }
+                if self.buffer.len() >= LARGE_PIECE {
+                    self.active.write_all(&self.buffer)?;
+                    self.buffer.clear();
+                }
+            }
+        }
+        if self.buffer.is_empty() { Ok(()) } else { self.active.write_all(&self.buffer) }
     }
 
     /// Makes everything appended so far durable.
@@ -241,8 +258,26 @@ impl Wal {
     }
 }
 
-/// A write buffer larger than this is given back after use.
-const MOST_BUFFER_KEPT: usize = 4 << 20;
+/// Pieces from so many bytes on are not copied before they are written.
+const LARGE_PIECE: usize = 64 << 10;
+
+/// One record, in pieces that follow each other in the log: what is large need not be copied to stand beside the rest.
+pub trait Payload {
+    /// The pieces, in order.
+    fn pieces(&self) -> &[&[u8]];
+}
+
+impl Payload for &[u8] {
+    fn pieces(&self) -> &[&[u8]] {
+        std::slice::from_ref(self)
+    }
+}
+
+impl Payload for Vec<&[u8]> {
+    fn pieces(&self) -> &[&[u8]] {
+        self
+    }
+}
 
 fn new_salt(vfs: &dyn Vfs) -> Salt {
     Salt(vfs.random() as u32)

@@ -22,7 +22,13 @@ const ROWS: usize = 5_000;
 pub(crate) async fn measure(server: &Program) -> Result<()> {
     for dim in [128, 512] {
         let name = format!("rows{dim}");
-        server.post("/v2/vectordb/collections/create", &json!({"collectionName": name, "dimension": dim}))?;
+        // Without an index: to build one is work of its own, in the background.
+        let fields = json!([
+            {"fieldName": "id", "dataType": "Int64", "isPrimary": true},
+            {"fieldName": "vector", "dataType": "FloatVector", "elementTypeParams": {"dim": dim}},
+        ]);
+        let collection = json!({"collectionName": name, "schema": {"fields": fields}});
+        server.post("/v2/vectordb/collections/create", &collection)?;
         let requests = BYTES / (ROWS * dim * 4);
         // A few different messages, told apart by their keys: making them all would need the memory of all.
         let vectors: Vec<f32> = (0..ROWS * dim).map(|i| (i as f32 * 0.618).sin()).collect();

@@ -1,6 +1,9 @@
 //! The round trip of a search of ten rows: nearly all of it is HTTP/2, protocol buffers and the way through the server;
-//! and that of a call that does nothing, which is what client, HTTP/2 and the system cost without any of it.
+//! and that of a call that does nothing, which is what client, HTTP/2 and the system cost without any of it. First the
+//! round trip of one byte between two threads over TCP: what the machine takes for it without any program.
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -18,9 +21,10 @@ const CALLS: usize = 20_000;
 const ROWS: usize = 10;
 
 pub(crate) async fn measure(server: &Program) -> Result<()> {
+    println!("one byte there and back over TCP: median {:.0} µs", one_byte()?);
     let mut client = Client::open(server).await?;
-    timed(&mut client, "a method that there is not", "NoSuchMethod", Bytes::new()).await?;
-    timed(&mut client, "GetVersion", "GetVersion", Bytes::new()).await?;
+    timed(server, &mut client, "a method that there is not", "NoSuchMethod", Bytes::new()).await?;
+    timed(server, &mut client, "GetVersion", "GetVersion", Bytes::new()).await?;
     for dim in [8, 512] {
         let name = format!("few{dim}");
         server.post("/v2/vectordb/collections/create", &json!({"collectionName": name, "dimension": dim}))?;
@@ -32,12 +36,48 @@ pub(crate) async fn measure(server: &Program) -> Result<()> {
         if answer.results.map(|results| results.topks) != Some(vec![ROWS as i64]) {
             return Err(format!("{:?}", answer.status).into());
         }
-        timed(&mut client, &format!("search of {ROWS} rows of {dim} floats"), "Search", message).await?;
+        timed(server, &mut client, &format!("search of {ROWS} rows of {dim} floats"), "Search", message)
+            .await?;
     }
     Ok(())
 }
 
-async fn timed(client: &mut Client, what: &str, method: &str, message: Bytes) -> Result<()> {
+/// Microseconds of the median.
+fn one_byte() -> Result<f64> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let echo = std::thread::spawn(move || -> std::io::Result<()> {
+        let (mut stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        let mut byte = [0];
+        while stream.read(&mut byte)? > 0 {
+            stream.write_all(&byte)?;
+        }
+        Ok(())
+    });
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    let mut times = Vec::with_capacity(CALLS);
+    for _ in 0..CALLS {
+        let (began, mut byte) = (Instant::now(), [7]);
+        stream.write_all(&byte)?;
+        stream.read_exact(&mut byte)?;
+        times.push(began.elapsed().as_secs_f64() * 1e6);
+    }
+    drop(stream);
+    echo.join().map_err(|_| "the echo panicked")??;
+    times.sort_by(f64::total_cmp);
+    Ok(times[CALLS / 2])
+}
+
+async fn timed(
+    server: &Program,
+    client: &mut Client,
+    what: &str,
+    method: &str,
+    message: Bytes,
+) -> Result<()> {
+    let before = server.cpu_seconds()?;
     let mut times = Vec::with_capacity(CALLS);
     for _ in 0..CALLS {
         let began = Instant::now();
@@ -45,9 +85,10 @@ async fn timed(client: &mut Client, what: &str, method: &str, message: Bytes) ->
         let _ = client.call(method, message.clone()).await;
         times.push(began.elapsed().as_secs_f64() * 1e6);
     }
+    let cpu = (server.cpu_seconds()? - before) / CALLS as f64 * 1e6;
     times.sort_by(f64::total_cmp);
     println!(
-        "{what}, one connection, with the client: median {:.0} µs, p99 {:.0} µs",
+        "{what}, one connection, with the client: median {:.0} µs, p99 {:.0} µs; the server's processor time: {cpu:.0} µs",
         times[CALLS / 2],
         times[CALLS * 99 / 100]
     );

@@ -7,6 +7,7 @@ mod queries;
 mod rank;
 mod request;
 mod scan;
+mod small;
 
 use super::RowAddress;
 use super::gather::{VectorPlace, gather, vector_place};
@@ -21,6 +22,7 @@ pub use hybrid::{Fusion, HybridRequest};
 pub use queries::QueryVectors;
 use rank::{Hits, Ranker};
 pub use request::{Explained, GroupBy, SearchHits, SearchRequest, SegmentPlan};
+pub(crate) use small::{Size, is_small};
 
 pub(crate) fn search(
     snapshot: &Snapshot,

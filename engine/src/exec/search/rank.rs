@@ -131,8 +131,11 @@ impl<'a> Ranker<'a> {
     /// `Cancelled`.
     pub(super) fn run(&self) -> Result<Ranked> {
         let queries = self.queries.len();
-        let threads = rayon::current_num_threads();
-        let (best, mut stats) = if queries >= WIDTH && queries >= 2 * threads {
+        // A small search is not run in the pool, and shares its work with nobody.
+        let threads = rayon::current_thread_index().map(|_| rayon::current_num_threads());
+        let (best, mut stats) = if let Some(threads) = threads
+            && queries >= WIDTH.max(2 * threads)
+        {
             let size = queries.div_ceil(2 * threads).next_multiple_of(WIDTH);
             let units: Vec<Unit> = self.units(usize::MAX).collect();
             let chunks: Vec<Range<usize>> =
@@ -145,9 +148,12 @@ impl<'a> Ranker<'a> {
                 stats.add(&counted);
             }
             (best, stats)
-        } else {
+        } else if threads.is_some() {
             let units: Vec<Unit> = self.units(UNIT_ROWS).collect();
             self.run_shared(&units, queries)
+        } else {
+            let units: Vec<Unit> = self.units(usize::MAX).collect();
+            self.run_units(&units, 0..queries)
         };
         if self.is_cancelled() {
             return Err(EngineError::Cancelled);

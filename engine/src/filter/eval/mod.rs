@@ -23,6 +23,7 @@ use super::number::Number;
 use super::predicate::{COSTLY, JsonListTest, Predicate, Source};
 use super::verdict::{Rows, Verdict};
 use crate::error::{EngineError, Result};
+use crate::exec::Cancel;
 use crate::index::scalar::{ScalarIndex, ScalarIndexes};
 use crate::schema::DYNAMIC_FIELD;
 
@@ -31,6 +32,8 @@ use crate::schema::DYNAMIC_FIELD;
 pub(super) struct Columns<'a> {
     pub(super) batch: &'a RecordBatch,
     pub(super) indexes: Option<&'a ScalarIndexes>,
+    /// Asked before each part of the filter.
+    pub(super) cancel: Option<&'a Cancel>,
 }
 
 impl<'a> Columns<'a> {
@@ -50,8 +53,11 @@ impl<'a> Columns<'a> {
 /// The truth of `predicate` for every wanted row.
 ///
 /// # Errors
-/// `Internal` when the columns are not those that the predicate was bound to.
+/// `Internal` when the columns are not those that the predicate was bound to; `Cancelled`.
 pub(super) fn evaluate(predicate: &Predicate, columns: Columns<'_>, rows: Rows<'_>) -> Result<Verdict> {
+    if columns.cancel.is_some_and(Cancel::is_cancelled) {
+        return Err(EngineError::Cancelled);
+    }
     Ok(match predicate {
         Predicate::Constant(value) => Verdict::constant(*value, rows.count),
         Predicate::Not(inner) => evaluate(inner, columns, rows)?.not(),

@@ -11,10 +11,11 @@ mod times;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Filter, FilterOptions, TemplateValue};
 use crate::error::EngineError;
+use crate::exec::Cancel;
 use crate::row::moment::{self, Zone};
 use crate::row::{self, BatchBuilder, KeySource};
 use crate::schema::{DataType, Field, Schema};
@@ -124,6 +125,7 @@ fn options(templates: &Value, zone: &str) -> FilterOptions {
             .map(|(name, value)| (name.clone(), TemplateValue::from_json(&value.to_string()).unwrap()))
             .collect(),
         timezone: Zone::named(zone).unwrap(),
+        ..FilterOptions::default()
     }
 }
 
@@ -157,5 +159,20 @@ fn check_refused(cases: &[(&str, &str)]) {
     for (expression, words) in cases {
         let reason = refusal_with(expression, true, &FilterOptions::default());
         assert!(reason.contains(words), "{expression}: {reason}");
+    }
+}
+
+#[test]
+fn a_cancelled_filter_gives_no_answer_however_it_was_narrowed() {
+    let (schema, cancel) = (schema(true), Cancel::default());
+    let options = FilterOptions { cancel: Some(cancel.clone()), ..FilterOptions::default() };
+    let rows = columns(&schema, &rows(&json!([{"id": 1}, {"id": 2}])));
+    let filter = Filter::compile_with("id > 1", &schema, &options).unwrap();
+    let other = Filter::compile("id < 9", &schema).unwrap();
+    let narrowed = [filter.clone(), filter.unsampled(), filter.clone().and(other.clone()), other.and(filter)];
+    assert!(narrowed.iter().all(|filter| filter.evaluate(&rows).is_ok()));
+    cancel.cancel();
+    for filter in narrowed {
+        assert!(matches!(filter.evaluate(&rows), Err(EngineError::Cancelled)), "{}", filter.expression());
     }
 }

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::{matching_with, options, refusal_with, rows};
 use crate::filter::{FilterOptions, TemplateValue, Templates};
-use crate::row::moment::Zone;
 
 #[test]
 fn take_the_place_of_constants() {
@@ -76,6 +75,6 @@ fn refusals() {
         assert!(reason.contains(words), "{expression}: {reason}");
     }
     let endless = [("x", TemplateValue::Float(f64::NAN))].into_iter().collect::<Templates>();
-    let options = FilterOptions { templates: endless, timezone: Zone::utc() };
+    let options = FilterOptions { templates: endless, ..FilterOptions::default() };
     assert!(refusal_with("age == {x}", true, &options).contains("not finite"));
 }

@@ -1,16 +1,16 @@
 //! The values of one column that a client sends, and which row each belongs to. A column that may be null comes either
 //! with a value for every row, or with values for those rows alone that have one.
 
+use bytes::Bytes;
 use elanus_engine::row::moment::{self, Zone};
 use elanus_engine::row::{BatchBuilder, Value, packed, sparse};
 use elanus_engine::schema::{DataType, Field};
 use elanus_engine::{EngineError, Result};
 
+use crate::grpc::rows::{FieldData, Values, VectorField, Vectors};
 use crate::grpc::schema::data_type;
-use crate::grpc::wire_schema::field_data::Field as Given;
+use crate::grpc::wire_schema::ScalarField;
 use crate::grpc::wire_schema::scalar_field::Data;
-use crate::grpc::wire_schema::vector_field::Data as VectorData;
-use crate::grpc::wire_schema::{FieldData, ScalarField, VectorField};
 use crate::service::partial::{Operation, Stored};
 use crate::service::stored_json::check_json;
 
@@ -41,14 +41,15 @@ enum Cells {
     Text(Vec<String>),
     Bytes(Vec<Vec<u8>>),
     Lists(Vec<ScalarField>),
+    /// Floats of four bytes each, little-endian, as many as `width` bytes for a vector.
     Dense {
-        dim: usize,
-        values: Vec<f32>,
+        width: usize,
+        bytes: Bytes,
     },
     /// Dense vectors of a narrow type, or bits: so many bytes each.
     Packed {
         width: usize,
-        bytes: Vec<u8>,
+        bytes: Bytes,
     },
     Sparse(Vec<Vec<u8>>),
     /// No value at all: of a column whose rows are all null.
@@ -66,8 +67,7 @@ impl Cells {
             Self::Text(v) => v.len(),
             Self::Bytes(v) | Self::Sparse(v) => v.len(),
             Self::Lists(v) => v.len(),
-            Self::Dense { dim, values } => values.len() / dim,
-            Self::Packed { width, bytes } => bytes.len() / width,
+            Self::Dense { width, bytes } | Self::Packed { width, bytes } => bytes.len() / width,
             Self::Nothing => 0,
         }
     }
@@ -87,16 +87,16 @@ impl Column {
             ));
         }
         let mut valid = given.valid_data;
-        let cells = match given.field {
-            Some(Given::Scalars(scalars)) => {
+        let cells = match given.values {
+            Some(Values::Scalars(scalars)) => {
                 prefer(&mut valid, scalars.valid_data);
                 scalar_cells(scalars.data)
             }
-            Some(Given::Vectors(mut vectors)) => {
+            Some(Values::Vectors(mut vectors)) => {
                 prefer(&mut valid, std::mem::take(&mut vectors.valid_data));
                 vector_cells(field, vectors)?
             }
-            Some(Given::StructArrays(_)) => return Err("a field of structs is not supported".to_owned()),
+            Some(Values::StructArrays(_)) => return Err("a field of structs is not supported".to_owned()),
             None => Cells::Nothing,
         };
         let (count, present) = (cells.len(), valid.iter().filter(|valid| **valid).count());
@@ -119,6 +119,14 @@ impl Column {
             ));
         }
         Ok(Self { cells, valid, compact, next: 0 })
+    }
+
+    /// Vectors of floats that it has; 0: it has none.
+    pub(super) fn dense(&self) -> usize {
+        match &self.cells {
+            Cells::Dense { .. } => self.cells.len(),
+            _ => 0,
+        }
     }
 
     /// The position of the value for a row; rows are asked for in order. None: null.
@@ -170,10 +178,11 @@ impl Column {
         let refuse = |reason: String| EngineError::InvalidRow { field: field.name.clone(), row, reason };
         let short = || refuse("the column is too short".to_owned());
         match &self.cells {
-            Cells::Dense { dim, values } => {
-                let vector = values.get(place * dim..(place + 1) * dim).ok_or_else(short)?;
+            Cells::Dense { width, bytes } => {
+                let vector = bytes.get(place * width..(place + 1) * width).ok_or_else(short)?;
                 builder.set_vector(position, |matrix| {
-                    matrix.extend_from_slice(vector);
+                    let (values, _) = vector.as_chunks::<4>();
+                    matrix.extend(values.iter().map(|value| f32::from_le_bytes(*value)));
                     Ok(())
                 })
             }
@@ -290,27 +299,31 @@ fn vector_cells(field: &Field, vectors: VectorField) -> Result<Cells, String> {
         true => Ok(()),
         false => Err(format!("the vectors of field {} are {wanted}, not {}", field.name, field.data_type)),
     };
-    let narrow = |wanted: DataType, bytes: Vec<u8>| {
+    let narrow = |wanted: DataType, bytes: Bytes| {
         kind(wanted)?;
         let width = if wanted == DataType::BinaryVector { dim / 8 } else { dim * packed::width(wanted) };
         whole(bytes.len(), width)?;
         Ok(Cells::Packed { width, bytes })
     };
     match vectors.data {
-        Some(VectorData::FloatVector(v)) => {
+        Some(Vectors::Float(floats)) => {
             kind(DataType::FloatVector)?;
-            whole(v.data.len(), dim)?;
-            Ok(Cells::Dense { dim, values: v.data })
+            let bytes = floats.into_bytes();
+            if !bytes.len().is_multiple_of(size_of::<f32>()) {
+                return Err(format!("field data({}) is no whole number of floats", field.name));
+            }
+            whole(bytes.len() / size_of::<f32>(), dim)?;
+            Ok(Cells::Dense { width: dim * size_of::<f32>(), bytes })
         }
-        Some(VectorData::BinaryVector(bytes)) => narrow(DataType::BinaryVector, bytes),
-        Some(VectorData::Float16Vector(bytes)) => narrow(DataType::Float16Vector, bytes),
-        Some(VectorData::Bfloat16Vector(bytes)) => narrow(DataType::BFloat16Vector, bytes),
-        Some(VectorData::Int8Vector(bytes)) => narrow(DataType::Int8Vector, bytes),
-        Some(VectorData::SparseFloatVector(v)) => {
+        Some(Vectors::Binary(bytes)) => narrow(DataType::BinaryVector, bytes),
+        Some(Vectors::Float16(bytes)) => narrow(DataType::Float16Vector, bytes),
+        Some(Vectors::BFloat16(bytes)) => narrow(DataType::BFloat16Vector, bytes),
+        Some(Vectors::Int8(bytes)) => narrow(DataType::Int8Vector, bytes),
+        Some(Vectors::Sparse(v)) => {
             kind(DataType::SparseFloatVector)?;
             Ok(Cells::Sparse(v.contents))
         }
-        Some(VectorData::VectorArray(_)) => Err("an array of vectors is not supported".to_owned()),
+        Some(Vectors::Arrays(_)) => Err("an array of vectors is not supported".to_owned()),
         None => Ok(Cells::Nothing),
     }
 }

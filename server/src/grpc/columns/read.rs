@@ -11,7 +11,7 @@ use elanus_engine::schema::{DYNAMIC_FIELD, DataType, Field, Schema};
 
 use super::cells::{Change, Column};
 use crate::error::ApiError;
-use crate::grpc::wire_schema::FieldData;
+use crate::grpc::rows::FieldData;
 use crate::service::json;
 use crate::service::partial::{Needed, ROWS_AT_ONCE, Source, Stored};
 use crate::service::stored_json::check_json;
@@ -105,9 +105,13 @@ impl<'a> Reader<'a> {
                 field.name
             )));
         }
+        let mut builder = BatchBuilder::new(schema, keys);
+        for (position, column) in columns.iter().enumerate() {
+            builder.reserve(position, column.as_ref().map_or(0, Column::dense));
+        }
         Ok(Self {
             how,
-            builder: BatchBuilder::new(schema, keys),
+            builder,
             columns,
             dynamic,
             stored: None,

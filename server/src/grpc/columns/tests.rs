@@ -5,9 +5,11 @@ use std::sync::Arc;
 use elanus_engine::row::Batch;
 use elanus_engine::row::moment::Zone;
 use elanus_engine::schema::{DYNAMIC_FIELD, DataType, Field, Schema};
+use prost::Message as _;
 
 use super::{Read, read};
 use crate::error::ApiError;
+use crate::grpc::rows;
 use crate::grpc::schema::proto_type;
 use crate::grpc::wire_schema::field_data::Field as Given;
 use crate::grpc::wire_schema::scalar_field::Data;
@@ -25,6 +27,12 @@ fn schema(auto_id: bool) -> Arc<Schema> {
         Field::new("tags", DataType::Array).elements(DataType::VarChar, 3).max_length(9).nullable(),
     ];
     Arc::new(Schema::new(fields, true, "").unwrap())
+}
+
+/// Through the protocol.
+fn as_received(given: Vec<FieldData>) -> Vec<rows::FieldData> {
+    let received = |data: FieldData| rows::FieldData::decode(data.encode_to_vec().as_slice()).unwrap();
+    given.into_iter().map(received).collect()
 }
 
 fn scalar(name: &str, data_type: DataType, data: Data) -> FieldData {
@@ -68,7 +76,7 @@ fn two_rows(more: Vec<FieldData>) -> Vec<FieldData> {
 fn write(auto_id: bool, upsert: bool, given: Vec<FieldData>, rows: usize) -> Result<Batch, ApiError> {
     let schema = schema(auto_id);
     let how = Read { schema: &schema, zone: Zone::utc(), upsert, keys_allowed: false, source: None };
-    read(&how, given, rows)
+    read(&how, as_received(given), rows)
 }
 
 #[test]
@@ -118,7 +126,7 @@ fn sparse_vectors_may_come_unsorted() {
         ..FieldData::default()
     };
     let how = Read { schema: &schema, zone: Zone::utc(), upsert: false, keys_allowed: false, source: None };
-    let read = |bytes: Vec<u8>| read(&how, vec![vector(bytes)], 1);
+    let read = |bytes: Vec<u8>| read(&how, as_received(vec![vector(bytes)]), 1);
     let sorted = read([pair(1, 0.5), pair(8, 2.0)].concat()).unwrap();
     let unsorted = read([pair(8, 2.0), pair(1, 0.5)].concat()).unwrap();
     assert_eq!(format!("{:?}", sorted.column("v")), format!("{:?}", unsorted.column("v")));

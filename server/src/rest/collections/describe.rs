@@ -1,5 +1,7 @@
 //! A collection in full, in Milvus's JSON.
 
+use std::sync::Arc;
+
 use elanus_engine::schema::{DataType, Field, Function};
 use elanus_engine::{Definition, MetricType};
 use serde::Serialize;
@@ -18,7 +20,9 @@ pub(crate) fn describe(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     let definition = collection.definition();
     let aliases = call.app.engine.aliases(&definition.database, Some(&definition.name))?;
     let aliases = aliases.into_keys().collect();
-    Envelope::new(Description::new(collection.id(), definition, aliases)).message().into_bytes()
+    Envelope::new(Description::new(collection.id(), Arc::unwrap_or_clone(definition), aliases))
+        .message()
+        .into_bytes()
 }
 
 #[derive(Serialize)]

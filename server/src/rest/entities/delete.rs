@@ -14,7 +14,7 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     body.required_text("filter")?;
     let narrowing = narrowing(&body)?;
     let collection = call.collection(&body)?;
-    let filter = narrowing.of_deletion(&collection)?;
+    let filter = narrowing.of_deletion(&call.context.cancel, &collection)?;
     let named = filter.named_keys();
     let died = collection.delete_where(&filter)?;
     call.context.counted(VectorCount::Deleted, &collection, usize::try_from(died).unwrap_or(usize::MAX));

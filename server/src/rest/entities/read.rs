@@ -55,7 +55,7 @@ pub(crate) fn query(call: &Call<'_>) -> Result<Vec<u8>, ApiError> {
     check_read(&body)?;
     let collection = call.readable_collection(&body)?;
     let schema = collection.schema();
-    let filter = narrowing.filter(&collection, &schema, "query")?;
+    let filter = narrowing.filter(&call.context.cancel, &collection, &schema, "query")?;
     let form = call.form(&collection);
     if let Some(numbers) = numbers {
         let groups = numbers.compute(&collection, filter)?;
