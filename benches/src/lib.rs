@@ -1,6 +1,11 @@
-//! What several benchmarks share: data sets, and the program under measurement as a process of its own.
+//! What several benchmarks share: data sets, the program under measurement as a process of its own, connections that many
+//! clients at once send prepared requests over, what the server counted meanwhile, and pictures of what was seen.
 
+pub mod connection;
 pub mod data;
+pub mod load;
+pub mod metrics;
+pub mod plot;
 pub mod program;
 
 /// Errors are for the person at the terminal.

@@ -5,15 +5,30 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::Result;
+use crate::metrics::Metrics;
 
 /// A running server. Ends with this value.
 pub struct Program {
     process: Child,
     base: String,
+    /// Address of its metrics.
+    metrics: String,
     agent: ureq::Agent,
+}
+
+/// What a process holds in memory, in bytes, where the system tells it (Linux).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// All of it, pages of mapped files included (`VmRSS`).
+    pub resident: u64,
+    /// Of that, what belongs to no file (`RssAnon`).
+    pub anonymous: u64,
+    /// The most that was resident at any time (`VmHWM`).
+    pub peak: u64,
 }
 
 impl Program {
@@ -32,10 +47,15 @@ impl Program {
             .map_err(|e| format!("{}: {e}", program.display()))?;
         let out = process.stdout.take().ok_or("no standard output")?;
         let mut lines = BufReader::new(out).lines().map_while(std::result::Result::ok);
-        let base = lines.find_map(|line| find_address(&line)).ok_or("the server ended before it listened")?;
+        let mut metrics = None;
+        let base = lines.find_map(|line| {
+            metrics = metrics.take().or_else(|| find_metrics(&line));
+            find_address(&line)
+        });
+        let (base, metrics) = base.zip(metrics).ok_or("the server ended before it listened")?;
         std::thread::spawn(move || lines.for_each(drop));
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
-        Ok(Self { process, base, agent })
+        Ok(Self { process, base, metrics, agent })
     }
 
     /// `http://host:port`.
@@ -60,6 +80,23 @@ impl Program {
         Ok(ticks / 100.0)
     }
 
+    /// What the process holds in memory.
+    ///
+    /// # Errors
+    /// Where the system does not tell it.
+    pub fn memory(&self) -> Result<Memory> {
+        Memory::parse(&std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?)
+    }
+
+    /// What it has counted so far.
+    ///
+    /// # Errors
+    /// When the admin port does not answer.
+    pub fn metrics(&self) -> Result<Metrics> {
+        let mut answer = self.agent.get(&self.metrics).call()?;
+        Ok(Metrics::parse(&answer.body_mut().read_to_string()?))
+    }
+
     /// The data of the answer to a GET; ids are text.
     ///
     /// # Errors
@@ -75,6 +112,18 @@ impl Program {
     /// As [`Program::get`].
     pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
         data(path, self.agent.post(format!("{}{path}", self.base)).send_json(body))
+    }
+}
+
+impl Memory {
+    /// Reads `/proc/<pid>/status`.
+    fn parse(status: &str) -> Result<Self> {
+        let bytes = |key: &str| -> Result<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+            let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+            Ok(kilobytes.ok_or_else(|| format!("the system does not tell {key}"))? * 1024)
+        };
+        Ok(Self { resident: bytes("VmRSS")?, anonymous: bytes("RssAnon")?, peak: bytes("VmHWM")? })
     }
 }
 
@@ -103,9 +152,23 @@ fn find_address(line: &str) -> Option<String> {
     (!address["http://".len()..].contains('/')).then(|| address.to_owned())
 }
 
+/// The address of the metrics.
+fn find_metrics(line: &str) -> Option<String> {
+    let address = line[line.find("http://")?..].split_whitespace().next()?;
+    address.ends_with("/metrics").then(|| address.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_in_bytes() {
+        let status = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\nRssAnon:\t 512 kB\n";
+        let memory = Memory::parse(status).unwrap();
+        assert_eq!(memory, Memory { resident: 1 << 20, anonymous: 512 << 10, peak: 2 << 20 });
+        assert!(Memory::parse("VmRSS: many kB").is_err());
+    }
 
     #[test]
     fn the_page_is_not_the_metrics() {
@@ -115,5 +178,8 @@ mod tests {
             Some("http://127.0.0.1:19530")
         );
         assert_eq!(find_address("nothing here"), None);
+        let metrics = find_metrics("  metrics    http://127.0.0.1:9091/metrics");
+        assert_eq!(metrics.as_deref(), Some("http://127.0.0.1:9091/metrics"));
+        assert_eq!(find_metrics("  page, API  http://127.0.0.1:19530/"), None);
     }
 }

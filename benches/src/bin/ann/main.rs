@@ -13,7 +13,6 @@ mod curve;
 mod elanus;
 mod memory;
 mod peers;
-mod plot;
 mod report;
 mod run;
 

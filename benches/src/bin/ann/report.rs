@@ -2,12 +2,16 @@
 
 use std::path::Path;
 
+use elanus_benches::plot::{Chart, Line};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Result;
 use crate::contender::Built;
 use crate::curve::Curve;
+
+/// Recalls below this are of no interest.
+const LEAST_RECALL: f64 = 0.8;
 
 /// Everything that was measured.
 #[derive(Debug, Default, Serialize)]
@@ -68,9 +72,22 @@ impl Report {
                 .filter(|(f, c)| f == family && c.threads == threads)
                 .map(|(_, curve)| curve.clone())
                 .collect();
-            let path = folder.join(format!("{set}-{family}-{threads}t.svg"));
-            crate::plot::draw(&path, &format!("{set}, {family}, {threads} threads"), &curves)?;
+            if let Some(svg) = picture(&format!("{set}, {family}, {threads} threads"), &curves)? {
+                std::fs::write(folder.join(format!("{set}-{family}-{threads}t.svg")), svg)?;
+            }
         }
         Ok(())
     }
+}
+
+/// Recall to the right, queries a second upwards.
+fn picture(title: &str, curves: &[Curve]) -> Result<Option<String>> {
+    let line = |curve: &Curve| Line {
+        name: curve.name.clone(),
+        points: curve.points.iter().map(|p| (p.recall, p.qps)).collect(),
+        emphasized: curve.name.starts_with("elanus"),
+    };
+    let lines: Vec<Line> = curves.iter().map(line).collect();
+    let (x, y) = ("recall@10", "queries a second");
+    Chart { title, x, y, range: LEAST_RECALL..1.0, lines: &lines }.svg()
 }

@@ -3,10 +3,9 @@
 use std::time::Instant;
 
 use elanus_benches::Result;
+use elanus_benches::connection::{Connection, request};
 use elanus_benches::program::Program;
 use serde_json::{Value, json};
-
-use crate::connection::{Connection, request};
 
 const DIM: usize = 512;
 const ROWS: usize = 500;

@@ -8,7 +8,6 @@
 //! ```
 #![allow(clippy::print_stdout, reason = "a benchmark's product is what it prints")]
 
-mod connection;
 mod insert;
 mod round_trip;
 mod search;

@@ -3,10 +3,9 @@
 use std::time::{Duration, Instant};
 
 use elanus_benches::Result;
+use elanus_benches::connection::{Connection, request};
 use elanus_benches::program::Program;
 use serde_json::{Value, json};
-
-use crate::connection::{Connection, request};
 
 const SEARCHES: usize = 20_000;
 const ROWS: usize = 10;

@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use elanus_benches::Result;
+use elanus_benches::connection::{Connection, request};
 use elanus_benches::data::{DataSet, K};
+use elanus_benches::load::Load;
 use elanus_benches::program::Program;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::Options;
-use crate::connection::{Connection, request};
 use crate::round_trip::micros;
 
 const COLLECTION: &str = "set";
@@ -125,57 +126,30 @@ fn recall(server: &Program, data: &DataSet, requests: &[Vec<u8>]) -> Result<f64>
     Ok(data.recall(&found, None))
 }
 
-/// What so many connections at once saw.
+fn at_once(server: &Program, requests: &[Vec<u8>], clients: usize, seconds: f64) -> Result<Seen> {
+    let before = server.cpu_seconds()?;
+    let load = Load::run(server.address(), requests, clients, seconds)?;
+    Ok(Seen { load, cpu: server.cpu_seconds()? - before })
+}
+
+/// What so many connections at once saw, and what they cost the server.
 struct Seen {
-    clients: usize,
-    seconds: f64,
+    load: Load,
     cpu: f64,
-    /// Ascending.
-    times: Vec<Duration>,
 }
 
 impl Seen {
     fn print(&self, effort: usize, recall: f64) {
-        let count = self.times.len();
-        let at = |share: usize| micros(self.times.get(count * share / 100).copied().unwrap_or_default());
+        let at = |percent: usize| micros(self.load.percentile(percent));
         println!(
             "ef {effort}, recall {recall:.4}, {} connections: {:.0} searches/s, median {:.0} µs, p95 {:.0} µs, p99 {:.0} µs; \
              {:.0} µs of the server's processor time each",
-            self.clients,
-            count as f64 / self.seconds,
+            self.load.clients,
+            self.load.per_second(),
             at(50),
             at(95),
             at(99),
-            self.cpu * 1e6 / count as f64
+            self.cpu * 1e6 / self.load.times.len() as f64
         );
     }
-}
-
-fn at_once(server: &Program, requests: &[Vec<u8>], clients: usize, seconds: f64) -> Result<Seen> {
-    let (before, began) = (server.cpu_seconds()?, Instant::now());
-    let until = began + Duration::from_secs_f64(seconds);
-    let work = |client: usize| -> Result<Vec<Duration>> {
-        let mut connection = Connection::open(server.address())?;
-        let mut times = Vec::new();
-        // Each begins elsewhere, so that they do not ask the same at the same time.
-        for request in requests.iter().cycle().skip(client * requests.len() / clients) {
-            let sent = Instant::now();
-            if sent >= until {
-                break;
-            }
-            connection.exchange(request)?;
-            times.push(sent.elapsed());
-        }
-        Ok(times)
-    };
-    let mut times = std::thread::scope(|scope| -> Result<Vec<Duration>> {
-        let threads: Vec<_> = (0..clients).map(|client| scope.spawn(move || work(client))).collect();
-        let mut all = Vec::new();
-        for thread in threads {
-            all.extend(thread.join().map_err(|_| "a client panicked")??);
-        }
-        Ok(all)
-    })?;
-    times.sort_unstable();
-    Ok(Seen { clients, seconds: began.elapsed().as_secs_f64(), cpu: server.cpu_seconds()? - before, times })
 }

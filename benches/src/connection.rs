@@ -1,36 +1,49 @@
-//! One kept-alive connection that sends prepared requests.
+//! One kept-alive connection that sends prepared requests over a plain socket, so that as little as may be of the client
+//! is measured.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use elanus_benches::Result;
 use serde_json::Value;
 
-/// The bytes of a POST to `/v2/vectordb/{path}`.
-pub(crate) fn request(path: &str, body: &Value) -> Vec<u8> {
-    let body = body.to_string();
-    format!(
-        "POST /v2/vectordb/{path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+use crate::Result;
+
+/// The bytes of a POST of JSON to `/v2/vectordb/{path}`.
+pub fn request(path: &str, body: &Value) -> Vec<u8> {
+    post(&format!("/v2/vectordb/{path}"), "application/json", body.to_string().as_bytes())
+}
+
+/// The bytes of a POST of any body.
+pub fn post(path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
         body.len()
-    )
-    .into_bytes()
+    );
+    [head.as_bytes(), body].concat()
 }
 
 /// A connection.
-pub(crate) struct Connection {
+pub struct Connection {
     stream: TcpStream,
     received: Vec<u8>,
 }
 
 impl Connection {
-    pub(crate) fn open(address: &str) -> Result<Self> {
+    /// Connects to `host:port`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn open(address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, received: Vec::new() })
     }
 
     /// Sends a request and gives the body of a good answer.
-    pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<&[u8]> {
+    ///
+    /// # Errors
+    /// When the connection breaks, or the answer is a refusal: then its body.
+    pub fn exchange(&mut self, request: &[u8]) -> Result<&[u8]> {
         self.stream.write_all(request)?;
         self.received.clear();
         let mut whole = None;
