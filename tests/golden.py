@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Draws the small test images of embed/tests/data/ and computes their reference vectors.
 
-An independent implementation of what the embed crate does: Pillow decodes and resizes, numpy convolves, and the
-weights are read from the safetensors file by hand. Needs numpy and Pillow only:
+An independent implementation of what the embed crate does: Pillow decodes, resizes and crops, numpy convolves and pools,
+and the weights are read from the safetensors file by hand. Needs numpy and Pillow only:
 
     python3 tests/golden.py           writes the images and golden.json
     python3 tests/golden.py --check   computes again from the stored images and compares
@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "embed" / "tests" / "data"
 WEIGHTS = ROOT / "embed" / "models" / "vgg16-imagenet-notop.f16.safetensors"
 BLOCKS = [[0, 2], [5, 7], [10, 12, 14], [17, 19, 21], [24, 26, 28]]
+# Of these files all poolings of all inputs are kept; of the others two of the standard one.
+WITH_ALL = ["landscape.png", "turned.jpg"]
 MEAN_BGR = np.array([103.939, 116.779, 123.68], dtype=np.float32)
 
 
@@ -42,13 +44,14 @@ def drawing(width, height):
     return image
 
 
-def write_resized(name):
-    """Pillow's own 224x224 version, so that the resize filter is compared pixel by pixel."""
-    Image.fromarray(network_input(DATA / name)).save(DATA / "resized" / name, optimize=True)
+def write_resized(recipe, name):
+    """Pillow's own version of an input, so that the resize filter is compared pixel by pixel."""
+    folder = DATA / "resized" / recipe
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(network_input(DATA / name, recipe)).save(folder / name, optimize=True)
 
 
 def write_images():
-    (DATA / "resized").mkdir(parents=True, exist_ok=True)
     drawing(224, 224).save(DATA / "exact-224.png", optimize=True)
     drawing(411, 307).save(DATA / "landscape.png", optimize=True)
     drawing(411, 307).save(DATA / "landscape.jpg", quality=90)
@@ -58,8 +61,9 @@ def write_images():
     exif[0x0112] = 6
     # Stored lying on its side; a viewer turns it by 90 degrees clockwise.
     drawing(300, 420).transpose(Image.Transpose.ROTATE_90).save(DATA / "turned.jpg", quality=92, exif=exif)
-    write_resized("landscape.png")
-    write_resized("small.png")
+    for recipe, name in [("keras", "landscape.png"), ("keras", "small.png"), ("torchvision", "landscape.png"),
+                         ("torchvision", "small.png"), ("320", "small.png")]:
+        write_resized(recipe, name)
 
 
 def weights():
@@ -86,43 +90,96 @@ def conv_relu(x, kernel, bias):
     return np.maximum(out + bias[:, None], 0).reshape(-1, h, w)
 
 
-def network_input(path):
-    """224x224 RGB bytes of a file, upright."""
-    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-    return np.asarray(image.resize((224, 224), Image.Resampling.BILINEAR))
+def straight(image, side):
+    return image.resize((side, side), Image.Resampling.BILINEAR)
 
 
-def features(rgb, tensors):
+def short_side(image, short):
+    width, height = image.size
+    size = (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
+    return image.resize(size, Image.Resampling.BILINEAR)
+
+
+def centre_crop(image, side):
+    left, top = (round((length - side) / 2) for length in image.size)
+    return image.crop((left, top, left + side, top + side))
+
+
+INPUTS = {
+    "keras": lambda image: straight(image, 224),
+    "torchvision": lambda image: centre_crop(short_side(image, 256), 224),
+    "320": lambda image: straight(image, 320),
+}
+
+
+def network_input(path, recipe):
+    """RGB bytes of a file as the network takes them, upright."""
+    return np.asarray(INPUTS[recipe](ImageOps.exif_transpose(Image.open(path)).convert("RGB")))
+
+
+def rmac(x, levels=3):
+    """Tolias, Sicre and Jegou 2016, for square maps: a sum of unit vectors, one for each square."""
+    side, total = x.shape[1], np.zeros(x.shape[0])
+    for level in range(1, levels + 1):
+        size = int(np.floor(2 * side / (level + 1)))
+        starts = [0] if level == 1 else [int(np.floor(n * (side - size) / (level - 1))) for n in range(level)]
+        for top in starts:
+            for left in starts:
+                region = x[:, top : top + size, left : left + size].max(axis=(1, 2)).astype(np.float64)
+                total += region / np.linalg.norm(region)
+    return total
+
+
+POOLINGS = {
+    "max": lambda x: x.max(axis=(1, 2)),
+    "avg": lambda x: x.mean(axis=(1, 2)),
+    "gem": lambda x: np.cbrt((x.astype(np.float64) ** 3).mean(axis=(1, 2))),
+    "rmac": rmac,
+}
+
+
+def features(rgb, tensors, poolings=POOLINGS):
     x = (rgb[:, :, ::-1].astype(np.float32) - MEAN_BGR).transpose(2, 0, 1)
     for block in BLOCKS:
         for layer in block:
             x = conv_relu(x, tensors[f"features.{layer}.weight"], tensors[f"features.{layer}.bias"])
         c, h, w = x.shape
         x = x.reshape(c, h // 2, 2, w // 2, 2).max(axis=(2, 4))
-    pooled = {"max": x.max(axis=(1, 2)), "avg": x.mean(axis=(1, 2))}
-    return {name: values / np.linalg.norm(values) for name, values in pooled.items()}
+    pooled = {name: POOLINGS[name](x) for name in poolings}
+    return {name: rounded(values / np.linalg.norm(values)) for name, values in pooled.items()}
+
+
+def rounded(values):
+    return [round(float(value), 6) for value in values]
 
 
 def golden():
     tensors = weights()
     entries = []
     for path in sorted(p for p in DATA.iterdir() if p.suffix in (".png", ".jpg")):
-        rgb = network_input(path)
-        entry = {"file": path.name}
-        for name, values in features(rgb, tensors).items():
-            entry[name] = [round(float(value), 6) for value in values]
+        standard = features(network_input(path, "keras"), tensors, ["max", "avg"])
+        entry = {"file": path.name, **standard}
+        if path.name in WITH_ALL:
+            entry["inputs"] = {recipe: features(network_input(path, recipe), tensors) for recipe in INPUTS}
         entries.append(entry)
         print("computed", path.name)
     return {"weights_sha256": hashlib.sha256(WEIGHTS.read_bytes()).hexdigest(), "images": entries}
+
+
+def near(new, old, poolings, where):
+    for pooling in poolings:
+        cosine = float(np.dot(new[pooling], old[pooling]))
+        assert cosine > 0.99999, f"{where} {pooling}: cosine {cosine}"
 
 
 def check(new, old):
     assert new["weights_sha256"] == old["weights_sha256"], "other weights"
     assert [e["file"] for e in new["images"]] == [e["file"] for e in old["images"]], "other files"
     for a, b in zip(new["images"], old["images"]):
-        for pooling in ("max", "avg"):
-            cosine = float(np.dot(a[pooling], b[pooling]))
-            assert cosine > 0.99999, f"{a['file']} {pooling}: cosine {cosine}"
+        near(a, b, ("max", "avg"), a["file"])
+        assert a.get("inputs", {}).keys() == b.get("inputs", {}).keys(), a["file"]
+        for recipe, vectors in a.get("inputs", {}).items():
+            near(vectors, b["inputs"][recipe], POOLINGS, f"{a['file']} {recipe}")
     print("golden.json is right")
 
 

@@ -4,13 +4,15 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use elanus_embed::{DecodeLimits, Embedder, EmbedderOptions, Input, decode, open, preprocess};
+use elanus_embed::{
+    DecodeLimits, Descriptor, DeviceChoice, Embedder, Input, Pooling, decode, open, preprocess,
+};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).ok_or("usage: speed FOLDER")?;
     let inputs = read_folder(Path::new(&folder))?;
     let started = Instant::now();
-    let embedder = open(&EmbedderOptions::default())?;
+    let embedder = open(DeviceChoice::Auto)?;
     eprintln!("opened in {:.0?}: {:?}", started.elapsed(), embedder.device());
     for batch in [1, 2, 4, 8] {
         report(embedder.as_ref(), &inputs, batch)?;
@@ -32,7 +34,7 @@ fn read_folder(folder: &Path) -> Result<Vec<Input>, Box<dyn std::error::Error>> 
             Ok(photo) => {
                 decoding += started.elapsed();
                 let started = Instant::now();
-                inputs.push(preprocess(&photo));
+                inputs.push(preprocess(&photo, Descriptor::default().recipe));
                 resizing += started.elapsed();
             }
             Err(error) => eprintln!("refused {}: {error}", path.display()),
@@ -51,11 +53,11 @@ fn read_folder(folder: &Path) -> Result<Vec<Input>, Box<dyn std::error::Error>> 
 fn report(embedder: &dyn Embedder, inputs: &[Input], batch: usize) -> Result<(), Box<dyn std::error::Error>> {
     let images: Vec<Input> =
         inputs.iter().cycle().take(if inputs.is_empty() { 0 } else { batch }).cloned().collect();
-    embedder.embed(&images)?;
+    embedder.embed(&images, Pooling::Max)?;
     let rounds = 10usize.div_ceil(batch);
     let started = Instant::now();
     for _ in 0..rounds {
-        embedder.embed(&images)?;
+        embedder.embed(&images, Pooling::Max)?;
     }
     let rate = (rounds * images.len()) as f64 / started.elapsed().as_secs_f64();
     eprintln!("calls of {batch}: {rate:.2} images/s (split into batches of {})", embedder.preferred_batch());

@@ -1,14 +1,15 @@
 //! Which model made a vector. Vectors of different identities must never be compared, so the server stores the
-//! canonical text with a collection and refuses a mismatch. Every embedder has one, and two programs that would
-//! give different vectors for the same photo must have different ones.
+//! canonical text with a collection, embeds its photos and queries accordingly, and refuses what this program cannot
+//! compute. Two programs that would give different vectors for the same photo must have different ones.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::descriptor::Descriptor;
 use crate::error::IdentityError;
-use crate::preprocess::PREPROCESSING;
+use crate::preprocess::Recipe;
 use crate::vgg16::weights::{MODEL_NAME, WEIGHTS_SHA256};
 use crate::vgg16::{DIMENSION, Pooling};
 
@@ -22,7 +23,7 @@ pub struct ModelIdentity {
     pub model: String,
     /// SHA-256 of the weights file, 64 lower-case hex digits.
     pub weights_sha256: String,
-    /// Name and version of the preprocessing recipe, `keras-bilinear-224-v1`.
+    /// Name and version of the preprocessing recipe, `keras-bilinear-224-v1`: see [`Recipe::identity`].
     pub preprocessing: String,
     /// How feature maps become a vector.
     pub pooling: Pooling,
@@ -31,15 +32,22 @@ pub struct ModelIdentity {
 }
 
 impl ModelIdentity {
-    /// The identity of the carried VGG16 with this pooling.
-    pub fn vgg16(pooling: Pooling) -> Self {
+    /// The identity of this descriptor's vectors, from the carried VGG16.
+    pub fn vgg16(descriptor: Descriptor) -> Self {
         Self {
             model: MODEL_NAME.to_string(),
             weights_sha256: WEIGHTS_SHA256.to_string(),
-            preprocessing: PREPROCESSING.to_string(),
-            pooling,
+            preprocessing: descriptor.recipe.identity().to_string(),
+            pooling: descriptor.pooling,
             dimension: DIMENSION,
         }
+    }
+
+    /// The descriptor whose vectors have this identity; `None` when the carried VGG16 does not make them.
+    pub fn descriptor(&self) -> Option<Descriptor> {
+        let recipe = Recipe::ALL.into_iter().find(|recipe| recipe.identity() == self.preprocessing)?;
+        let descriptor = Descriptor { recipe, pooling: self.pooling };
+        (*self == Self::vgg16(descriptor)).then_some(descriptor)
     }
 }
 
@@ -70,7 +78,7 @@ impl FromStr for ModelIdentity {
             model: model.to_string(),
             weights_sha256: hash.to_string(),
             preprocessing: preprocessing.to_string(),
-            pooling: pooling.parse().map_err(|_| bad("the pooling is neither max nor avg"))?,
+            pooling: pooling.parse().map_err(|_| bad("the pooling is unknown"))?,
             dimension: dimension.parse().map_err(|_| bad("the dimension is not a number"))?,
         })
     }
@@ -82,33 +90,56 @@ mod tests {
 
     #[test]
     fn the_canonical_text_round_trips_and_never_changes() {
-        for pooling in [Pooling::Max, Pooling::Avg] {
-            let identity = ModelIdentity::vgg16(pooling);
+        for descriptor in Descriptor::all() {
+            let identity = ModelIdentity::vgg16(descriptor);
             assert_eq!(identity.to_string().parse::<ModelIdentity>().unwrap(), identity);
+            assert_eq!(identity.descriptor(), Some(descriptor));
         }
-        // Stored in collections on disk: this line may only change together with the vectors.
-        assert_eq!(
-            ModelIdentity::vgg16(Pooling::Max).to_string(),
-            "vgg16-imagenet-notop;sha256=7975197dd96a69fd8ec1ca5878342354f30a1cfdeb876a714ca3d6698f89708b;\
-             keras-bilinear-224-v1;max;512"
-        );
+        // Stored in collections on disk: these lines may only change together with the vectors.
+        let weights =
+            "vgg16-imagenet-notop;sha256=7975197dd96a69fd8ec1ca5878342354f30a1cfdeb876a714ca3d6698f89708b";
+        for (recipe, pooling, rest) in [
+            (Recipe::Keras, Pooling::Max, "keras-bilinear-224-v1;max;512"),
+            (Recipe::Keras, Pooling::Avg, "keras-bilinear-224-v1;avg;512"),
+            (Recipe::Torchvision, Pooling::Gem, "torchvision-bilinear-224-v1;gem;512"),
+            (Recipe::Keras320, Pooling::Rmac, "keras-bilinear-320-v1;rmac;512"),
+        ] {
+            let identity = ModelIdentity::vgg16(Descriptor { recipe, pooling });
+            assert_eq!(identity.to_string(), format!("{weights};{rest}"));
+        }
     }
 
     #[test]
     fn every_part_decides() {
-        let text = ModelIdentity::vgg16(Pooling::Max).to_string();
-        for (from, to) in [("vgg16", "vgg19"), ("=7", "=8"), ("-v1", "-v2"), ("max", "avg"), ("512", "513")] {
+        let standard = ModelIdentity::vgg16(Descriptor::default());
+        let text = standard.to_string();
+        for (from, to, ours) in [
+            ("vgg16", "vgg19", false),
+            ("=7", "=8", false),
+            ("-v1", "-v2", false),
+            ("max", "avg", true),
+            ("512", "513", false),
+        ] {
             let other: ModelIdentity = text.replace(from, to).parse().unwrap();
-            assert_ne!(other, ModelIdentity::vgg16(Pooling::Max), "{from} -> {to}");
+            assert_ne!(other, standard, "{from} -> {to}");
+            assert_eq!(other.descriptor().is_some(), ours, "{from} -> {to}");
         }
     }
 
     #[test]
     fn other_texts_are_refused() {
-        let good = ModelIdentity::vgg16(Pooling::Max).to_string();
-        let bad =
-            ["", "vgg16", ";;;;", &good[1..].replace("512", "x"), &good.replace("sha256=7", "sha256=G")];
-        for text in bad.iter().copied().chain([format!("{good};").as_str()]) {
+        let good = ModelIdentity::vgg16(Descriptor::default()).to_string();
+        let wrong = |from: &str, to: &str| good.replace(from, to);
+        let bad = [
+            String::new(),
+            "vgg16".to_string(),
+            ";;;;".to_string(),
+            good[1..].replace("512", "x"),
+            wrong("sha256=7", "sha256=G"),
+            wrong("max", "median"),
+            format!("{good};"),
+        ];
+        for text in bad {
             assert!(text.parse::<ModelIdentity>().is_err(), "{text}");
         }
     }

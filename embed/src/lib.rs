@@ -5,33 +5,39 @@
 //!      | decode        content decides the format, limits checked on the header, typed refusals
 //!      v
 //!    Photo  --------------------------------> thumbnail    a small upright JPEG for pages
-//!      | preprocess    224x224, Pillow's bilinear filter, upright; 8-bit RGB
+//!      | preprocess    by a Recipe: 224x224 or 320x320, Pillow's bilinear filter, upright; 8-bit RGB
 //!      v
 //!    Input
 //!      | batch         two bounded queues (people first, imports after) and one thread
 //!      v
 //!   Embedder           device: the processor, or an NVIDIA GPU where there is one
-//!      | vgg16         13 convolutions, global pool, L2 norm; weights carried inside the program
+//!      | vgg16         13 convolutions; weights carried inside the program
 //!      |                  on the processor: conv (Winograd, cut into items for threads) on kernel (SIMD,
 //!      |                  chosen at start); on a GPU: burn
 //!      v
+//!  FeatureMap
+//!      | vgg16/pool    a Pooling over the positions, L2 norm
+//!      v
 //!   512 floats of length 1, and the ModelIdentity that says what they mean
+//!
+//!   Descriptor = Recipe + Pooling: one network serves all of them
 //! ```
 //!
 //! Knows pixels and nothing else: no collections, no files on disk, no async. Everything may be called from any
 //! thread. A vector is only worth something beside others of the same [`ModelIdentity`], so whatever changes one
-//! value (weights, resize filter, alpha rule) changes the identity as well.
+//! value (weights, resize filter, alpha rule, pooling) changes the identity as well.
 //!
 //! ```
-//! use elanus_embed::{BatchOptions, Batcher, DecodeLimits, EmbedderOptions, decode, open, preprocess};
+//! use elanus_embed::{BatchOptions, Batcher, DecodeLimits, Descriptor, DeviceChoice, decode, open, preprocess};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let embedder = open(&EmbedderOptions::default())?;
+//! let embedder = open(DeviceChoice::Auto)?;
 //! let options = BatchOptions::for_embedder(embedder.as_ref());
 //! let batcher = Batcher::start(embedder, options);
 //! # let file = include_bytes!("../tests/data/small.png");
 //! let photo = decode(file, &DecodeLimits::default())?;
-//! let vector = batcher.submit(preprocess(&photo))?.wait()?;
+//! let Descriptor { recipe, pooling } = Descriptor::default();
+//! let vector = batcher.submit(preprocess(&photo, recipe), pooling)?.wait()?;
 //! assert_eq!(vector.len(), 512);
 //! # Ok(())
 //! # }
@@ -40,6 +46,7 @@
 pub mod batch;
 mod conv;
 pub mod decode;
+pub mod descriptor;
 pub mod device;
 pub mod error;
 pub mod identity;
@@ -50,11 +57,10 @@ pub mod vgg16;
 
 pub use batch::{Answer, BatchOptions, Batcher, Callback, Pending};
 pub use decode::{DecodeLimits, ImageFormat, Orientation, Photo, decode, sniff};
-pub use device::{
-    Arithmetic, DeviceChoice, DeviceReport, Embedder, EmbedderOptions, Spent, device_choices, open,
-};
+pub use descriptor::Descriptor;
+pub use device::{Arithmetic, DeviceChoice, DeviceReport, Embedder, Spent, device_choices, open};
 pub use error::{EmbedError, IdentityError, ImageError, UnknownWord};
 pub use identity::ModelIdentity;
-pub use preprocess::{Input, preprocess};
+pub use preprocess::{Input, Recipe, preprocess};
 pub use thumbnail::thumbnail;
-pub use vgg16::Pooling;
+pub use vgg16::{FeatureMap, Pooling};

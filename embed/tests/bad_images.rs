@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use elanus_embed::{
-    DecodeLimits, EmbedderOptions, ImageError, Photo, decode, open, preprocess, sniff, thumbnail,
+    DecodeLimits, DeviceChoice, ImageError, Photo, Pooling, Recipe, decode, open, preprocess, sniff,
+    thumbnail,
 };
 use peak_alloc::PeakAlloc;
 
@@ -77,7 +78,13 @@ fn every_file_gets_what_its_readme_says() {
         MEMORY.reset_peak_usage();
         let result = decode(&bytes, &DecodeLimits::default());
         if let Ok(photo) = &result {
-            assert_eq!(preprocess(photo).rgb().len(), 224 * 224 * 3, "{name}");
+            for recipe in Recipe::ALL {
+                assert_eq!(
+                    preprocess(photo, recipe).rgb().len(),
+                    recipe.side().pow(2) * 3,
+                    "{name} {recipe}"
+                );
+            }
             assert!(sniff(&thumbnail(photo, 64).unwrap()).is_some(), "{name}");
         }
         let extra = MEMORY.peak_usage().saturating_sub(before);
@@ -127,14 +134,18 @@ fn no_file_is_forgotten(folder: &Path) {
 }
 
 fn the_turned_photo_equals_its_twin(folder: &Path) {
-    let input = |name: &str| {
+    let photo = |name: &str| {
         let bytes = std::fs::read(folder.join(name)).unwrap();
-        preprocess(&decode(&bytes, &DecodeLimits::default()).unwrap())
+        decode(&bytes, &DecodeLimits::default()).unwrap()
     };
-    let inputs = [input("17-exif-orientation-6.jpg"), input("18-exif-upright-twin.jpg")];
-    let vectors = open(&EmbedderOptions::default()).unwrap().embed(&inputs).unwrap();
-    let cosine: f32 = vectors[0].iter().zip(&vectors[1]).map(|(a, b)| a * b).sum();
-    assert!(cosine > 0.99, "cosine {cosine}");
+    let photos = [photo("17-exif-orientation-6.jpg"), photo("18-exif-upright-twin.jpg")];
+    let embedder = open(DeviceChoice::Auto).unwrap();
+    for recipe in Recipe::ALL {
+        let inputs: Vec<_> = photos.iter().map(|photo| preprocess(photo, recipe)).collect();
+        let vectors = embedder.embed(&inputs, Pooling::Max).unwrap();
+        let cosine: f32 = vectors[0].iter().zip(&vectors[1]).map(|(a, b)| a * b).sum();
+        assert!(cosine > 0.99, "{recipe}: cosine {cosine}");
+    }
 }
 
 /// What decoding really takes must be refused when the limit lies below it: the estimate made from the header alone

@@ -4,7 +4,7 @@
 
 use std::io::Cursor;
 
-use elanus_embed::{DecodeLimits, ImageError, decode, preprocess, thumbnail};
+use elanus_embed::{DecodeLimits, ImageError, Recipe, decode, preprocess, thumbnail};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 
 /// A noisy 70x50 picture: noise keeps every part of the file needed.
@@ -74,7 +74,10 @@ fn changed_bytes_never_panic() {
                 file[random(reach)] = random(256) as u8;
             }
             match decode(&file, &limits) {
-                Ok(photo) => drop((preprocess(&photo), thumbnail(&photo, 32).unwrap())),
+                Ok(photo) => {
+                    thumbnail(&photo, 32).unwrap();
+                    drop(Recipe::ALL.map(|recipe| preprocess(&photo, recipe)));
+                }
                 Err(error) => assert_ne!(error, ImageError::Internal, "{format:?}: a decoder panicked"),
             }
         }

@@ -4,34 +4,29 @@
 
 use std::path::PathBuf;
 
-use elanus_embed::{DecodeLimits, DeviceChoice, EmbedderOptions, Input, Pooling, decode, open, preprocess};
+use elanus_embed::{DecodeLimits, DeviceChoice, Input, Pooling, Recipe, decode, open, preprocess};
+use serde_json::Value;
 
-/// A file and its reference vectors, max and avg.
-struct Golden {
-    file: String,
-    vectors: [Vec<f32>; 2],
+/// Each file with its reference vectors: `max` and `avg` of the standard input and, for some files, all poolings of every
+/// input under `inputs`.
+fn goldens() -> Vec<(String, Value)> {
+    let text = std::fs::read_to_string(data("golden.json")).unwrap();
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let golden = |entry: &Value| (entry["file"].as_str().unwrap().to_string(), entry.clone());
+    json["images"].as_array().unwrap().iter().map(golden).collect()
 }
 
-fn goldens() -> Vec<Golden> {
-    let text = std::fs::read_to_string(data("golden.json")).unwrap();
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let vector = |value: &serde_json::Value| -> Vec<f32> {
-        value.as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
-    };
-    let golden = |entry: &serde_json::Value| Golden {
-        file: entry["file"].as_str().unwrap().to_string(),
-        vectors: [vector(&entry["max"]), vector(&entry["avg"])],
-    };
-    json["images"].as_array().unwrap().iter().map(golden).collect()
+fn vector(golden: &Value) -> Vec<f32> {
+    golden.as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
 }
 
 fn data(file: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", "data", file].iter().collect()
 }
 
-fn input(file: &str) -> Input {
+fn input(file: &str, recipe: Recipe) -> Input {
     let bytes = std::fs::read(data(file)).unwrap();
-    preprocess(&decode(&bytes, &DecodeLimits::default()).unwrap())
+    preprocess(&decode(&bytes, &DecodeLimits::default()).unwrap(), recipe)
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
@@ -39,39 +34,83 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
+/// Lossless files leave no room for a difference but f32 rounding; JPEG decoders differ by a level or two.
+fn least(file: &str) -> f64 {
+    if file.ends_with("png") { 0.99999 } else { 0.999 }
+}
+
 #[test]
 fn vectors_equal_the_reference() {
     let goldens = goldens();
     assert!(goldens.len() >= 5);
-    let inputs: Vec<Input> = goldens.iter().map(|golden| input(&golden.file)).collect();
-    for (which, pooling) in [Pooling::Max, Pooling::Avg].into_iter().enumerate() {
-        let embedder = open(&EmbedderOptions { device: DeviceChoice::Cpu, pooling }).unwrap();
+    let inputs: Vec<Input> = goldens.iter().map(|(file, _)| input(file, Recipe::Keras)).collect();
+    let embedder = open(DeviceChoice::Cpu).unwrap();
+    for (pooling, other) in [(Pooling::Max, "avg"), (Pooling::Avg, "max")] {
         // One odd call: more than one batch, and the last one smaller.
-        let vectors = embedder.embed(&inputs).unwrap();
-        for (golden, vector) in goldens.iter().zip(&vectors) {
-            assert_eq!(vector.len(), embedder.identity().dimension);
-            let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-            assert!((length - 1.0).abs() < 1e-5, "{}: length {length}", golden.file);
-            let cosine = cosine(vector, &golden.vectors[which]);
-            // Lossless files leave no room for a difference but f32 rounding; JPEG decoders differ by a level or two.
-            let least = if golden.file.ends_with("png") { 0.99999 } else { 0.999 };
-            assert!(cosine >= least, "{} {pooling}: cosine {cosine}", golden.file);
-            let other = &golden.vectors[1 - which];
-            assert!(cosine > self::cosine(vector, other), "{}: the poolings are mixed up", golden.file);
+        let vectors = embedder.embed(&inputs, pooling).unwrap();
+        for ((file, golden), found) in goldens.iter().zip(&vectors) {
+            assert_eq!(found.len(), elanus_embed::vgg16::DIMENSION);
+            let length = found.iter().map(|value| value * value).sum::<f32>().sqrt();
+            assert!((length - 1.0).abs() < 1e-5, "{file}: length {length}");
+            let cosine = cosine(found, &vector(&golden[pooling.to_string()]));
+            assert!(cosine >= least(file), "{file} {pooling}: cosine {cosine}");
+            let other = self::cosine(found, &vector(&golden[other]));
+            assert!(cosine > other, "{file}: the poolings are mixed up");
         }
     }
 }
 
 #[test]
-fn resizing_equals_pillow_to_one_level() {
-    for file in ["landscape.png", "small.png"] {
-        let ours = input(file);
-        // Already 224x224, so this is Pillow's result untouched.
-        let pillow = input(&format!("resized/{file}"));
-        let differences: Vec<u8> = ours.rgb().iter().zip(pillow.rgb()).map(|(a, b)| a.abs_diff(*b)).collect();
-        let different = differences.iter().filter(|&&difference| difference > 0).count();
-        eprintln!("{file}: {different} of {} values differ", differences.len());
-        assert!(differences.iter().all(|&difference| difference <= 1), "{file}");
-        assert!(different < differences.len() / 50, "{file}: {different} values differ");
+fn every_descriptor_equals_the_reference() {
+    let embedder = open(DeviceChoice::Cpu).unwrap();
+    let mut compared = 0;
+    for (file, golden) in goldens().iter().filter(|(_, golden)| golden["inputs"].is_object()) {
+        let inputs = Recipe::ALL.map(|recipe| input(file, recipe));
+        let maps = embedder.feature_maps(&inputs).unwrap();
+        for (recipe, map) in Recipe::ALL.into_iter().zip(&maps) {
+            let references: Vec<(Pooling, Vec<f32>)> = Pooling::ALL
+                .map(|pooling| (pooling, vector(&golden["inputs"][recipe.to_string()][pooling.to_string()])))
+                .into();
+            for pooling in Pooling::ALL {
+                let found = map.pool(pooling).unwrap();
+                for (other, reference) in &references {
+                    let cosine = cosine(&found, reference);
+                    // Different poolings of one photo are alike, but never that much.
+                    assert_eq!(
+                        cosine >= least(file),
+                        *other == pooling,
+                        "{file} {recipe} {pooling} {other}: {cosine}"
+                    );
+                }
+                compared += 1;
+            }
+        }
     }
+    assert!(compared >= 24, "{compared}");
+}
+
+#[test]
+fn resizing_equals_pillow_to_one_level() {
+    for (recipe, files) in [
+        (Recipe::Keras, &["landscape.png", "small.png"][..]),
+        (Recipe::Torchvision, &["landscape.png", "small.png"]),
+        (Recipe::Keras320, &["small.png"]),
+    ] {
+        for file in files {
+            let ours = input(file, recipe);
+            // Already of the right size, so this is Pillow's result untouched.
+            let pillow = input_as_is(&format!("resized/{recipe}/{file}"), recipe);
+            let differences: Vec<u8> =
+                ours.rgb().iter().zip(pillow.rgb()).map(|(a, b)| a.abs_diff(*b)).collect();
+            let different = differences.iter().filter(|&&difference| difference > 0).count();
+            eprintln!("{file}, {recipe}: {different} of {} values differ", differences.len());
+            assert!(differences.iter().all(|&difference| difference <= 1), "{file} {recipe}");
+            assert!(different < differences.len() / 50, "{file} {recipe}: {different} values differ");
+        }
+    }
+}
+
+fn input_as_is(file: &str, recipe: Recipe) -> Input {
+    let photo = decode(&std::fs::read(data(file)).unwrap(), &DecodeLimits::default()).unwrap();
+    Input::from_rgb(recipe, photo.rgb().to_vec()).unwrap()
 }

@@ -25,6 +25,7 @@ struct Status {
     commit: &'static str,
     device: DeviceReport,
     kernel: &'static str,
+    /// The identity of the vectors of new collections; those that are there say theirs in `GET /v1/images`.
     model: String,
     #[serde(rename = "dataDir")]
     data_dir: String,

@@ -174,28 +174,120 @@ def test_a_job_can_be_cancelled(start, tmp_path):
     assert server.count() <= 60
 
 
-def test_another_model_is_refused(start, photos, tmp_path):
+def embedded(server, photo, **words):
+    data = server.post("/v1/embed", params=words, data=photo.read_bytes()).json()["data"]
+    return np.array(data["vector"]), data["identity"]
+
+
+def stored(server, collection):
+    rows = server.ok("entities/query", {"collectionName": collection, "outputFields": ["name", "vector"], "limit": 100})
+    return {row["name"]: np.array(row["vector"]) for row in rows}
+
+
+def models(server):
+    return {entry["collection"]: entry["model"] for entry in server.get("/v1/images").json()["data"]}
+
+
+def test_a_collection_keeps_its_descriptor_when_the_settings_change(start, photos):
+    files = sorted(photos.rglob("*.jpg"))[:4]
     server = start()
-    server.upload(sorted(photos.rglob("*.jpg"))[:2])
+    server.upload(files[:2], "old")
     server.stop()
-    other = start("--pooling", "avg")
-    answer = other.upload(sorted(photos.rglob("*.jpg"))[2:3])
-    assert 400 <= answer.status_code < 500 and "max" in answer.text and "avg" in answer.text
-    assert other.count() == 2
+    server = start("--input", "torchvision", "--pooling", "gem")
+    assert server.get("/v1/status").json()["data"]["model"].endswith(";torchvision-bilinear-224-v1;gem;512")
+    assert server.upload(files[2:3], "old").status_code == 200
+    assert server.upload(files[:3], "new").status_code == 200
+    told = models(server)
+    assert told["old"].endswith(";keras-bilinear-224-v1;max;512")
+    assert told["new"].endswith(";torchvision-bilinear-224-v1;gem;512")
+    # What was stored before and after the change is alike: every photo finds itself, by file too, with its full score.
+    for collection, words in [("old", {"input": "keras", "pooling": "max"}), ("new", {})]:
+        vectors = stored(server, collection)
+        assert len(vectors) == 3
+        for file in files[:3]:
+            vector, identity = embedded(server, file, **words)
+            assert told[collection].split(";")[2:4] == [identity["preprocessing"], identity["pooling"]]
+            assert vector @ vectors[file.name] > 0.9999
+            answer = server.post(f"/v1/images/{collection}/search", files={"file": file.open("rb")}, data={"limit": "1"}).json()
+            assert answer["data"][0]["name"] == file.name and answer["data"][0]["distance"] > 0.9999
+    assert all(entry["searchable"] for entry in server.get("/v1/images").json()["data"])
+
+
+def test_requests_name_descriptors(start, photos, tmp_path):
+    files = sorted(photos.rglob("*.jpg"))[:2]
+    server = start("--image-root", photos)
+    vectors = {}
+    for words in [{}, {"input": "torchvision"}, {"input": "320"}, {"pooling": "avg"}, {"pooling": "gem"}, {"pooling": "rmac"}]:
+        vector, identity = embedded(server, files[0], **words)
+        assert abs(np.linalg.norm(vector) - 1) < 1e-5 and len(vector) == identity["dimension"] == 512
+        vectors[identity["preprocessing"], identity["pooling"]] = vector
+    assert len(vectors) == 6
+    for one, other in itertools.combinations(vectors.values(), 2):
+        assert one @ other < 0.9999
+
+    def upload(collection, query):
+        with files[0].open("rb") as file:
+            return server.post(f"/v1/images/{collection}?{query}", files={"file": file})
+
+    assert upload("gem", "input=320&pooling=gem").status_code == 200
+    assert models(server)["gem"].endswith(";keras-bilinear-320-v1;gem;512")
+    assert upload("gem", "").status_code == upload("gem", "pooling=gem").status_code == 200 and server.count("gem") == 1
+    for query, word in [("pooling=max", "max"), ("input=keras", "keras")]:
+        answer = upload("gem", query)
+        assert answer.status_code == 409 and word in answer.json()["message"] and "gem" in answer.json()["message"]
+    for query in ["pooling=median", "input=vgg", "input="]:
+        answer = upload("wrong", query)
+        assert answer.status_code == 400 and "expected" in answer.json()["message"], query
+    assert server.post("/v1/embed?pooling=median", data=files[0].read_bytes()).status_code == 400
+    assert "wrong" not in models(server)
+
+    job = server.post("/v1/jobs", json={"collection": "by_job", "folder": str(photos), "pooling": "median"})
+    assert job.status_code == 400
+    job = server.post("/v1/jobs", json={"collection": "by_job", "folder": str(photos), "input": "torchvision", "pooling": "rmac"})
+    server.wait_for_job(job.json()["data"]["id"])
+    assert models(server)["by_job"].endswith(";torchvision-bilinear-224-v1;rmac;512")
+    vector, _ = embedded(server, files[0], input="torchvision", pooling="rmac")
+    assert vector @ stored(server, "by_job")[str(files[0].relative_to(photos))] > 0.9999
+    job = server.post("/v1/jobs", json={"collection": "gem", "folder": str(photos), "pooling": "rmac"})
+    assert job.status_code == 409
+
+
+def test_another_model_is_refused(shared_server, name, photos):
+    server, file = shared_server, sorted(photos.rglob("*.jpg"))[0]
+    foreign = "vgg19-imagenet-notop;sha256=" + "0" * 64 + ";keras-bilinear-224-v1;max;512"
+    params = {"dimension": 512, "idType": "Int64", "autoID": True}
+    server.ok("collections/create", {"collectionName": name, **params})
+    server.ok("collections/alter_properties", {"collectionName": name, "properties": {"elanus.model": foreign}})
+    answer = server.upload([file], name)
+    assert answer.status_code == 409 and "vgg19" in answer.json()["message"]
+    assert server.post(f"/v1/images/{name}/search", files={"file": file.open("rb")}).status_code == 409
+    assert server.count(name) == 0
+    [entry] = [entry for entry in server.get("/v1/images").json()["data"] if entry["collection"] == name]
+    assert entry["searchable"] is False
+
+    unknown = name + "_unknown"
+    server.ok("collections/create", {"collectionName": unknown, **params})
+    server.ok("entities/insert", {"collectionName": unknown, "data": [{"vector": [1.0] + [0.0] * 511}]})
+    answer = server.upload([file], unknown)
+    assert answer.status_code == 409 and "unknown origin" in answer.json()["message"]
 
 
 def test_drawn_golden_features_through_the_server(shared_server):
     """Parity through the whole path, on our own drawn inputs, with features of an independent implementation."""
     golden = json.loads((GOLDEN / "golden.json").read_text())
     for image in golden["images"]:
-        answer = shared_server.post("/v1/embed", data=(GOLDEN / image["file"]).read_bytes()).json()
-        expected = np.array(image["max"])
-        assert np.array(answer["data"]["vector"]) @ expected > 0.998, image["file"]
+        vector, _ = embedded(shared_server, GOLDEN / image["file"])
+        assert vector @ np.array(image["max"]) > 0.998, image["file"]
+        for recipe, poolings in image.get("inputs", {}).items():
+            for pooling, expected in poolings.items():
+                vector, _ = embedded(shared_server, GOLDEN / image["file"], input=recipe, pooling=pooling)
+                assert vector @ np.array(expected) > 0.998, (image["file"], recipe, pooling)
 
 
 def test_features_of_real_photos_equal_the_reference(shared_server, voc_mini):
     golden = json.loads((SHARED / "data/golden/vgg16.json").read_text())
     for image in golden["images"][:6]:
-        photo = (voc_mini / pathlib.Path(image["file"]).name).read_bytes()
-        vector = np.array(shared_server.post("/v1/embed", data=photo).json()["data"]["vector"])
-        assert vector @ np.array(image["features"]["keras"]["max"]) > 0.998, image["file"]
+        for recipe, pooling in [("keras", "max"), ("torchvision", "avg")]:
+            photo = voc_mini / pathlib.Path(image["file"]).name
+            vector, _ = embedded(shared_server, photo, input=recipe, pooling=pooling)
+            assert vector @ np.array(image["features"][recipe][pooling]) > 0.998, (image["file"], recipe)

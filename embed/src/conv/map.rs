@@ -78,8 +78,9 @@ impl Map {
             .map(move |plane| plane[stride..].chunks_mut(rows * stride).take(bands).collect())
     }
 
-    /// Appends the picture without its border as `[channels, height, width]`.
-    pub(crate) fn write_planes(&self, planes: &mut Vec<f32>) {
+    /// The picture without its border as `[channels, height, width]`.
+    pub(crate) fn planes(&self) -> Vec<f32> {
+        let mut planes = Vec::with_capacity(self.blocks * LINE * self.height * self.width);
         for block in 0..self.blocks {
             let lines = self.block(block);
             for channel in 0..LINE {
@@ -89,6 +90,7 @@ impl Map {
                 }
             }
         }
+        planes
     }
 }
 

@@ -60,7 +60,7 @@ pub struct Photo {
 
 impl Photo {
     /// Checks what the rest of the crate relies on: the pixels fill a size that is not zero.
-    fn new(
+    pub(crate) fn new(
         rgb: Vec<u8>,
         (width, height): (u32, u32),
         orientation: Orientation,

@@ -6,17 +6,16 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::{Arithmetic, DeviceReport, Embedder, Spent};
+use super::{Arithmetic, DeviceReport, Embedder, Spent, parts};
 use crate::error::EmbedError;
-use crate::identity::ModelIdentity;
 use crate::kernel::{self, Kernel};
 use crate::preprocess::Input;
-use crate::vgg16::{CpuVgg16, Pooling};
+use crate::vgg16::{CpuVgg16, FeatureMap};
 
 /// Images of a batch unless the operator says otherwise. Larger batches gain little, because only the last layers wait for
 /// their weights, and a person's search waits for the batch of an import that runs.
 const PREFERRED_BATCH: usize = 4;
-/// Images in one run of the network; larger requests are split, so that memory does not grow without a limit.
+/// Images of 224x224 in one run of the network, see [`parts`].
 const MAX_BATCH: usize = 16;
 /// How long the peak is measured, and in pieces of how many rounds.
 const PEAK: Duration = Duration::from_millis(200);
@@ -26,12 +25,11 @@ const ROUNDS: usize = 100_000;
 struct CpuNetwork {
     kernel: &'static Kernel,
     network: CpuVgg16,
-    identity: ModelIdentity,
     report: DeviceReport,
     spent: Mutex<Spent>,
 }
 
-pub(super) fn open(pooling: Pooling, reason: &str) -> Result<Arc<dyn Embedder>, EmbedError> {
+pub(super) fn open(reason: &str) -> Result<Arc<dyn Embedder>, EmbedError> {
     let kernel = kernel::active();
     let network = CpuVgg16::load(kernel)?;
     let report = DeviceReport {
@@ -41,29 +39,24 @@ pub(super) fn open(pooling: Pooling, reason: &str) -> Result<Arc<dyn Embedder>, 
         reason: reason.to_string(),
     };
     tracing::debug!(bytes = network.bytes(), "the weights are packed");
-    let identity = ModelIdentity::vgg16(pooling);
-    Ok(Arc::new(CpuNetwork { kernel, network, identity, report, spent: Mutex::default() }))
+    Ok(Arc::new(CpuNetwork { kernel, network, report, spent: Mutex::default() }))
 }
 
 impl Embedder for CpuNetwork {
-    fn identity(&self) -> &ModelIdentity {
-        &self.identity
-    }
-
     fn device(&self) -> &DeviceReport {
         &self.report
     }
 
-    fn embed(&self, inputs: &[Input]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let mut vectors = Vec::with_capacity(inputs.len());
-        for part in inputs.chunks(MAX_BATCH) {
+    fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
+        let mut maps = Vec::with_capacity(inputs.len());
+        for part in parts(inputs, MAX_BATCH) {
             let mut spent = Spent::default();
-            vectors.extend(self.network.forward(part, self.identity.pooling, &mut spent)?);
+            maps.extend(self.network.feature_maps(part, &mut spent)?);
             let mut total = self.spent.lock();
             total.copy += spent.copy;
             total.compute += spent.compute;
         }
-        Ok(vectors)
+        Ok(maps)
     }
 
     fn preferred_batch(&self) -> usize {
@@ -74,8 +67,8 @@ impl Embedder for CpuNetwork {
         *self.spent.lock()
     }
 
-    fn arithmetic(&self) -> Option<Arithmetic> {
-        let (as_defined, multiplied) = self.network.operations();
+    fn arithmetic(&self, side: usize) -> Option<Arithmetic> {
+        let (as_defined, multiplied) = self.network.operations(side);
         Some(Arithmetic { as_defined, multiplied, peak: peak(self.kernel) })
     }
 }
@@ -95,20 +88,47 @@ fn peak(kernel: &Kernel) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::preprocess::Recipe;
+    use crate::vgg16::Pooling;
 
     #[test]
     fn it_knows_what_it_did_and_what_it_could_do() {
-        let embedder = open(Pooling::Max, "a test").unwrap();
+        let embedder = open("a test").unwrap();
         assert_eq!(embedder.spent(), Spent::default());
-        let input = Input::from_rgb(vec![7; 224 * 224 * 3]).unwrap();
-        let vectors = embedder.embed(&vec![input; MAX_BATCH + 1]).unwrap();
+        let input = Input::from_rgb(Recipe::Keras, vec![7; 224 * 224 * 3]).unwrap();
+        let vectors = embedder.embed(&vec![input; MAX_BATCH + 1], Pooling::Max).unwrap();
         assert_eq!(vectors.len(), MAX_BATCH + 1);
         assert!(vectors.iter().all(|vector| *vector == vectors[0]), "the batch does not matter");
         let spent = embedder.spent();
         assert!(spent.copy > Duration::ZERO && spent.compute > spent.copy, "{spent:?}");
-        let Arithmetic { as_defined, multiplied, peak } = embedder.arithmetic().unwrap();
+        let Arithmetic { as_defined, multiplied, peak } = embedder.arithmetic(224).unwrap();
         assert!((as_defined - 30.69e9).abs() < 0.01e9, "{as_defined}");
         assert!((7.5e9..8.5e9).contains(&multiplied), "{multiplied}");
         assert!(peak > 1e8, "{peak}");
+        let large = embedder.arithmetic(320).unwrap();
+        assert!((large.as_defined / as_defined - (320.0f64 / 224.0).powi(2)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn sizes_in_one_call_do_not_touch_each_other() {
+        let embedder = open("a test").unwrap();
+        let input = |recipe: Recipe, seed: usize| {
+            let bytes = recipe.side().pow(2) * 3;
+            Input::from_rgb(recipe, (0..bytes).map(|at| (at * seed / 7 % 251) as u8).collect()).unwrap()
+        };
+        let mixed = [
+            input(Recipe::Keras, 3),
+            input(Recipe::Keras320, 5),
+            input(Recipe::Torchvision, 4),
+            input(Recipe::Keras320, 9),
+        ];
+        let together = embedder.feature_maps(&mixed).unwrap();
+        assert_eq!(
+            together.iter().map(|map| map.values().len()).collect::<Vec<_>>(),
+            [25_088, 51_200, 25_088, 51_200]
+        );
+        for (input, map) in mixed.iter().zip(&together) {
+            assert!(embedder.feature_maps(std::slice::from_ref(input)).unwrap()[0] == *map, "{input:?}");
+        }
     }
 }

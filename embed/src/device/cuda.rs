@@ -11,10 +11,9 @@ use burn_tensor::Tensor;
 use cudarc::driver::CudaContext;
 
 use super::{DeviceReport, Embedder, Network};
-use crate::identity::ModelIdentity;
-use crate::vgg16::{Pooling, Vgg16};
+use crate::vgg16::Vgg16;
 
-/// Enough to fill a GPU; about 2 GB of activations.
+/// Images of 224x224 in one run: enough to fill a GPU; about 2 GB of activations.
 const MAX_BATCH: usize = 32;
 
 /// What a loaded kernel driver leaves in the file system (the last one under WSL).
@@ -43,7 +42,7 @@ pub(super) fn probe() -> Result<String, String> {
 }
 
 /// Opens the first GPU; the error says why it cannot be used.
-pub(super) fn open(pooling: Pooling, gpu: String, reason: &str) -> Result<Arc<dyn Embedder>, String> {
+pub(super) fn open(gpu: String, reason: &str) -> Result<Arc<dyn Embedder>, String> {
     guarded("the first computation on the GPU failed", || {
         let device = CudaDevice::default();
         // Compiles and runs one small kernel: shows that the compiler and its headers fit the driver.
@@ -60,8 +59,7 @@ pub(super) fn open(pooling: Pooling, gpu: String, reason: &str) -> Result<Arc<dy
             precision: "f32".to_string(),
             reason: reason.to_string(),
         };
-        let identity = ModelIdentity::vgg16(pooling);
-        Ok(Arc::new(Network { network, identity, report, max_batch: MAX_BATCH }) as Arc<dyn Embedder>)
+        Ok(Arc::new(Network { network, report, max_batch: MAX_BATCH }) as Arc<dyn Embedder>)
     })
 }
 

@@ -16,22 +16,30 @@ use burn_tensor::backend::Backend;
 use serde::Serialize;
 
 use crate::error::{EmbedError, UnknownWord};
-use crate::identity::ModelIdentity;
-use crate::preprocess::Input;
-use crate::vgg16::Pooling;
+use crate::preprocess::{Input, Recipe};
 #[cfg(feature = "cuda")]
 use crate::vgg16::Vgg16;
+use crate::vgg16::{FeatureMap, Pooling};
 
-/// Turns preprocessed images into vectors.
+/// Turns preprocessed images into vectors: one network, whatever the [`crate::Descriptor`].
 pub trait Embedder: Send + Sync {
-    /// Which model this is; equal identities give comparable vectors.
-    fn identity(&self) -> &ModelIdentity;
-
     /// Where it runs, and why there.
     fn device(&self) -> &DeviceReport;
 
-    /// One L2-normalised vector of `identity().dimension` values per input, in order; any number of inputs.
-    fn embed(&self, inputs: &[Input]) -> Result<Vec<Vec<f32>>, EmbedError>;
+    /// What the network gives for each input, in order, to be pooled in any way. Any number of inputs of any recipes;
+    /// those of one size that follow each other are run together.
+    ///
+    /// # Errors
+    /// [`EmbedError::Compute`] when the device fails.
+    fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError>;
+
+    /// One vector of length 1 and [`crate::vgg16::DIMENSION`] values per input, in order.
+    ///
+    /// # Errors
+    /// As [`Embedder::feature_maps`] and [`FeatureMap::pool`].
+    fn embed(&self, inputs: &[Input], pooling: Pooling) -> Result<Vec<Vec<f32>>, EmbedError> {
+        self.feature_maps(inputs)?.iter().map(|map| map.pool(pooling)).collect()
+    }
 
     /// The number of inputs at which this device works best; larger requests are split.
     fn preferred_batch(&self) -> usize {
@@ -48,13 +56,22 @@ pub trait Embedder: Send + Sync {
         Spent::default()
     }
 
-    /// What this device could do at best and how much an image needs, where that is known.
-    fn arithmetic(&self) -> Option<Arithmetic> {
+    /// What this device could do at best and how much an image of this side needs, where that is known.
+    fn arithmetic(&self, _side: usize) -> Option<Arithmetic> {
         None
     }
 }
 
-/// Time that calls of [`Embedder::embed`] took, by the clock, since the embedder was opened.
+/// Inputs in the parts that a device runs at once: neighbours of one size, as many as have the pixels of `most` images of
+/// 224x224, so that activations do not grow without a limit.
+fn parts(inputs: &[Input], most: usize) -> impl Iterator<Item = &[Input]> {
+    let pixels = most * Recipe::Keras.side().pow(2);
+    inputs
+        .chunk_by(|one, next| one.side() == next.side())
+        .flat_map(move |same| same.chunks((pixels / same[0].side().pow(2)).max(1)))
+}
+
+/// Time that calls of [`Embedder::feature_maps`] took, by the clock, since the embedder was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
     /// Bringing pixels to where the network runs, in its own layout, and vectors back.
@@ -122,27 +139,18 @@ pub struct DeviceReport {
     pub reason: String,
 }
 
-/// What to open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EmbedderOptions {
-    /// Where to run.
-    pub device: DeviceChoice,
-    /// How to pool; decides the identity.
-    pub pooling: Pooling,
-}
-
 /// Opens the embedder: chooses the device and puts the weights there.
 ///
 /// # Errors
 /// [`EmbedError::Device`] when [`DeviceChoice::Cuda`] was asked for and cannot be had.
-pub fn open(options: &EmbedderOptions) -> Result<Arc<dyn Embedder>, EmbedError> {
-    match options.device {
-        DeviceChoice::Cpu => cpu::open(options.pooling, "the CPU was asked for"),
-        DeviceChoice::Cuda => open_cuda(options.pooling, "CUDA was asked for")
+pub fn open(device: DeviceChoice) -> Result<Arc<dyn Embedder>, EmbedError> {
+    match device {
+        DeviceChoice::Cpu => cpu::open("the CPU was asked for"),
+        DeviceChoice::Cuda => open_cuda("CUDA was asked for")
             .map_err(|reason| EmbedError::Device { device: "cuda".to_string(), reason }),
-        DeviceChoice::Auto => open_cuda(options.pooling, "a usable GPU was found").or_else(|reason| {
+        DeviceChoice::Auto => open_cuda("a usable GPU was found").or_else(|reason| {
             tracing::debug!(reason, "embedding on the CPU");
-            cpu::open(options.pooling, &reason)
+            cpu::open(&reason)
         }),
     }
 }
@@ -162,13 +170,13 @@ fn probe_cuda() -> Result<String, String> {
 }
 
 /// Opens on the GPU, or says why that is impossible.
-fn open_cuda(pooling: Pooling, reason: &str) -> Result<Arc<dyn Embedder>, String> {
+fn open_cuda(reason: &str) -> Result<Arc<dyn Embedder>, String> {
     let gpu = probe_cuda()?;
     #[cfg(feature = "cuda")]
-    return cuda::open(pooling, gpu, reason);
+    return cuda::open(gpu, reason);
     #[cfg(not(feature = "cuda"))]
     {
-        let _ = (pooling, reason);
+        let _ = reason;
         Err(gpu)
     }
 }
@@ -177,9 +185,8 @@ fn open_cuda(pooling: Pooling, reason: &str) -> Result<Arc<dyn Embedder>, String
 #[cfg(feature = "cuda")]
 struct Network<B: Backend> {
     network: Vgg16<B>,
-    identity: ModelIdentity,
     report: DeviceReport,
-    /// Images in one forward pass: larger requests are split, so that activations do not grow without a limit.
+    /// Images of 224x224 in one forward pass, see [`parts`].
     max_batch: usize,
 }
 
@@ -188,20 +195,16 @@ impl<B: Backend> Embedder for Network<B>
 where
     Vgg16<B>: Send + Sync,
 {
-    fn identity(&self) -> &ModelIdentity {
-        &self.identity
-    }
-
     fn device(&self) -> &DeviceReport {
         &self.report
     }
 
-    fn embed(&self, inputs: &[Input]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let mut vectors = Vec::with_capacity(inputs.len());
-        for part in inputs.chunks(self.max_batch) {
-            vectors.extend(self.network.forward(part, self.identity.pooling)?);
+    fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
+        let mut maps = Vec::with_capacity(inputs.len());
+        for part in parts(inputs, self.max_batch) {
+            maps.extend(self.network.feature_maps(part)?);
         }
-        Ok(vectors)
+        Ok(maps)
     }
 
     fn preferred_batch(&self) -> usize {
@@ -235,18 +238,36 @@ mod tests {
 
     #[test]
     fn auto_always_opens_and_says_why() {
-        let embedder = open(&EmbedderOptions::default()).unwrap();
+        let embedder = open(DeviceChoice::Auto).unwrap();
         assert!(!embedder.device().reason.is_empty());
-        assert_eq!(embedder.identity(), &ModelIdentity::vgg16(Pooling::Max));
-        assert_eq!(embedder.embed(&[]).unwrap(), Vec::<Vec<f32>>::new());
+        assert_eq!(embedder.embed(&[], Pooling::Max).unwrap(), Vec::<Vec<f32>>::new());
+    }
+
+    #[test]
+    fn parts_are_of_one_size_and_bounded_by_their_pixels() {
+        let input = |recipe: &Recipe| Input::from_rgb(*recipe, vec![0; recipe.side().pow(2) * 3]).unwrap();
+        let sizes = |recipes: &[Recipe], most: usize| -> Vec<(usize, usize)> {
+            let inputs: Vec<Input> = recipes.iter().map(input).collect();
+            parts(&inputs, most).map(|part| (part[0].side(), part.len())).collect()
+        };
+        let [keras, torchvision, large] = Recipe::ALL;
+        assert_eq!(
+            sizes(&[keras, torchvision, keras, large, large, keras], 8),
+            [(224, 3), (320, 2), (224, 1)]
+        );
+        assert_eq!(sizes(&[keras; 9], 4), [(224, 4), (224, 4), (224, 1)]);
+        // 4 · 224² pixels are 1.96 · 320², and one image is run whatever its size.
+        assert_eq!(sizes(&[large; 2], 4), [(320, 1), (320, 1)]);
+        assert_eq!(sizes(&[large; 5], 5), [(320, 2), (320, 2), (320, 1)]);
+        assert_eq!(sizes(&[large], 1), [(320, 1)]);
+        assert_eq!(sizes(&[], 4), []);
     }
 
     #[cfg(not(feature = "cuda"))]
     #[test]
     fn cuda_by_name_is_an_error_where_it_is_not_built_in() {
-        let options = EmbedderOptions { device: DeviceChoice::Cuda, pooling: Pooling::Max };
-        let error = open(&options).map(|_| ()).unwrap_err();
+        let error = open(DeviceChoice::Cuda).map(|_| ()).unwrap_err();
         assert_eq!(error.to_string(), "the device cuda cannot be used: cuda is not built into this program");
-        assert_eq!(open(&EmbedderOptions::default()).unwrap().device().device, "cpu");
+        assert_eq!(open(DeviceChoice::Auto).unwrap().device().device, "cpu");
     }
 }

@@ -6,12 +6,10 @@ use burn_tensor::module::{conv2d, max_pool2d};
 use burn_tensor::ops::ConvOptions;
 use burn_tensor::{Tensor, TensorData};
 
-use super::BLOCKS;
 use super::weights::{ConvWeights, WEIGHTS, WeightsFile};
-#[cfg(feature = "cuda")]
-use super::{DIMENSION, Pooling, pool};
+use super::{BLOCKS, DIMENSION, FeatureMap};
 use crate::error::EmbedError;
-use crate::preprocess::{Input, SIDE};
+use crate::preprocess::Input;
 
 /// A 3x3 convolution with padding 1 and its ReLU.
 struct Conv<B: Backend> {
@@ -51,19 +49,14 @@ impl<B: Backend> Vgg16<B> {
         Ok(Self { blocks, device })
     }
 
-    /// One L2-normalised vector of [`DIMENSION`] values per input, in order. `inputs` must not be empty.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn forward(&self, inputs: &[Input], pooling: Pooling) -> Result<Vec<Vec<f32>>, EmbedError> {
-        pool::pool_and_normalise(&self.feature_maps(inputs)?, inputs.len(), DIMENSION, pooling)
-    }
-
-    /// The last pool's output on the host: `[n, 512, 7, 7]`, row-major.
-    pub(super) fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<f32>, EmbedError> {
-        let mut planes = Vec::with_capacity(inputs.len() * 3 * SIDE * SIDE);
+    /// What the last pool leaves of each input, in order. All inputs are of one size.
+    pub(crate) fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
+        let Some(side) = inputs.first().map(Input::side) else { return Ok(Vec::new()) };
+        let mut planes = Vec::with_capacity(inputs.len() * 3 * side * side);
         for input in inputs {
             input.write_planes(&mut planes);
         }
-        let data = TensorData::new(planes, [inputs.len(), 3, SIDE, SIDE]);
+        let data = TensorData::new(planes, [inputs.len(), 3, side, side]);
         let mut x = Tensor::<B, 4>::from_data(data, &self.device);
         for block in &self.blocks {
             for conv in block {
@@ -73,6 +66,8 @@ impl<B: Backend> Vgg16<B> {
         }
         let failed = |reason: String| EmbedError::Compute { reason };
         let data = x.try_into_data().map_err(|error| failed(error.to_string()))?;
-        data.into_vec::<f32>().map_err(|error| failed(format!("{error:?}")))
+        let values = data.into_vec::<f32>().map_err(|error| failed(format!("{error:?}")))?;
+        let each = (values.len() / inputs.len()).max(1);
+        values.chunks(each).map(|map| FeatureMap::new(map.to_vec(), DIMENSION)).collect()
     }
 }

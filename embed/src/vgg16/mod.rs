@@ -1,8 +1,8 @@
 //! VGG16's convolutional part (Simonyan and Zisserman, 2014, configuration D): five blocks of 3x3 convolutions with
-//! ReLU, each followed by a 2x2 max pool, then a global pool and the L2 norm. It is there twice: for the processor on
-//! our own convolutions, and for GPUs on any burn backend. What must stay true of both: input and weights as
-//! `embed/models/README.md` says, output equal to the golden features to a cosine of 0.9999. The devices own a network
-//! each; nothing else calls it.
+//! ReLU, each followed by a 2x2 max pool; what is left of a photo is a [`FeatureMap`], which is pooled into a vector. It is
+//! there twice: for the processor on our own convolutions, and for GPUs on any burn backend. What must stay true of both:
+//! weights as `embed/models/README.md` says, inputs of any side that is a multiple of 32, vectors equal to the golden
+//! features to a cosine of 0.9999. The devices own a network each; nothing else calls it.
 
 #[cfg(any(test, feature = "cuda"))]
 mod backend;
@@ -10,12 +10,13 @@ mod cpu;
 #[cfg(test)]
 mod parity;
 mod pool;
+mod regions;
 pub mod weights;
 
 #[cfg(feature = "cuda")]
 pub(crate) use backend::Vgg16;
 pub(crate) use cpu::CpuVgg16;
-pub use pool::Pooling;
+pub use pool::{FeatureMap, Pooling};
 
 /// Number of values in a vector: the channels of the last convolution.
 pub const DIMENSION: usize = 512;

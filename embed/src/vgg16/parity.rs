@@ -1,5 +1,6 @@
-//! The network against the reference features of real photos, both poolings from one forward pass each. Skipped
-//! where the shared data is absent; `tests/parity.rs` covers drawings of our own everywhere.
+//! The network against the reference features of real photos, both poolings from one forward pass each, and against
+//! burn's convolutions at every size of input. The photos are skipped where the shared data is absent; `tests/parity.rs`
+//! covers drawings of our own everywhere.
 
 #[path = "../../tests/shared_data/mod.rs"]
 mod shared_data;
@@ -10,32 +11,29 @@ use burn_flex::{Flex, FlexDevice};
 use serde_json::Value;
 
 use super::backend::Vgg16;
-use super::{CpuVgg16, DIMENSION, Pooling, pool};
+use super::{CpuVgg16, Pooling};
 use crate::decode::{DecodeLimits, decode};
 use crate::device::Spent;
 use crate::kernel;
-use crate::preprocess::{Input, preprocess};
+use crate::preprocess::{Input, Recipe, preprocess};
 
 /// Computes both vectors of each file and gives their cosines with the entry's `max` and `avg`.
-fn cosines(network: &CpuVgg16, files: &[(PathBuf, &Value)]) -> Vec<(PathBuf, [f64; 2])> {
+fn cosines(network: &CpuVgg16, recipe: Recipe, files: &[(PathBuf, &Value)]) -> Vec<(PathBuf, [f64; 2])> {
     // An odd number at a time: some batches differ in size from the others.
     let parts = files.chunks(3).flat_map(|part| {
-        let inputs: Vec<Input> = part.iter().map(|(file, _)| input(file)).collect();
-        let maps = network.feature_maps(&inputs, &mut Spent::default());
-        let vectors = |pooling| pool::pool_and_normalise(&maps, part.len(), DIMENSION, pooling).unwrap();
-        let (max, avg) = (vectors(Pooling::Max), vectors(Pooling::Avg));
-        part.iter()
-            .zip(max.iter().zip(avg))
-            .map(|((file, golden), (max, avg))| {
-                (file.clone(), [cosine(max, &golden["max"]), cosine(&avg, &golden["avg"])])
-            })
-            .collect::<Vec<_>>()
+        let inputs: Vec<Input> = part.iter().map(|(file, _)| input(file, recipe)).collect();
+        let maps = network.feature_maps(&inputs, &mut Spent::default()).unwrap();
+        let found = part.iter().zip(maps).map(|((file, golden), map)| {
+            let cosine = |pooling: Pooling| cosine(&map.pool(pooling).unwrap(), &golden[pooling.to_string()]);
+            (file.clone(), [Pooling::Max, Pooling::Avg].map(cosine))
+        });
+        found.collect::<Vec<_>>()
     });
     parts.collect()
 }
 
-fn input(file: &Path) -> Input {
-    preprocess(&decode(&std::fs::read(file).unwrap(), &DecodeLimits::default()).unwrap())
+fn input(file: &Path, recipe: Recipe) -> Input {
+    preprocess(&decode(&std::fs::read(file).unwrap(), &DecodeLimits::default()).unwrap(), recipe)
 }
 
 /// Both have length 1.
@@ -56,33 +54,49 @@ fn real_photos_equal_the_reference() {
     let exact = golden["exact"].as_array().unwrap();
     let exact: Vec<_> = exact.iter().map(|entry| (path(entry, "golden"), &entry["f16_weights"])).collect();
     assert_eq!(exact.len(), 4);
-    for (file, found) in cosines(&network, &exact) {
+    for (file, found) in cosines(&network, Recipe::Keras, &exact) {
         assert!(found.iter().all(|&cosine| cosine >= 0.9999), "{} {found:?}", file.display());
     }
 
-    let photos = golden["images"].as_array().unwrap();
-    let photos: Vec<_> =
-        photos.iter().map(|entry| (path(entry, "voc-mini"), &entry["features"]["keras"])).collect();
-    assert_eq!(photos.len(), 32);
-    let mut worst = 1.0f64;
-    for (file, found) in cosines(&network, &photos) {
-        assert!(found.iter().all(|&cosine| cosine >= 0.999), "{} {found:?}", file.display());
-        worst = found.into_iter().fold(worst, f64::min);
+    for recipe in [Recipe::Keras, Recipe::Torchvision] {
+        let features = |entry: &'_ Value| entry["features"][recipe.to_string()].clone();
+        let entries = golden["images"].as_array().unwrap();
+        let expected: Vec<Value> = entries.iter().map(features).collect();
+        let photos: Vec<_> = entries.iter().map(|entry| path(entry, "voc-mini")).zip(&expected).collect();
+        assert_eq!(photos.len(), 32);
+        let mut worst = 1.0f64;
+        for (file, found) in cosines(&network, recipe, &photos) {
+            assert!(found.iter().all(|&cosine| cosine >= 0.999), "{} {found:?}", file.display());
+            worst = found.into_iter().fold(worst, f64::min);
+        }
+        eprintln!("{recipe}: worst cosine of {} JPEG files: {worst:.6}", photos.len());
     }
-    eprintln!("worst cosine of {} JPEG files: {worst:.6}", photos.len());
 }
 
 #[test]
 fn every_kernel_agrees_with_burn() {
     let file: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "data", "landscape.png"].iter().collect();
-    let input = [input(&file)];
-    let expected = Vgg16::<Flex>::load(FlexDevice).unwrap().feature_maps(&input).unwrap();
-    let size = expected.iter().map(|value| value * value).sum::<f32>().sqrt();
-    for kernel in kernel::available() {
-        let found = CpuVgg16::load(kernel).unwrap().feature_maps(&input, &mut Spent::default());
-        assert_eq!(found.len(), expected.len());
-        let distance = found.iter().zip(&expected).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
-        eprintln!("{}: the last layer differs by {:.1e} of its size", kernel.name(), distance / size);
-        assert!(distance < 1e-5 * size, "{kernel:?}: {}", distance / size);
+    let burn = Vgg16::<Flex>::load(FlexDevice).unwrap();
+    let networks = kernel::available().into_iter().map(|kernel| (kernel, CpuVgg16::load(kernel).unwrap()));
+    let networks: Vec<_> = networks.collect();
+    for recipe in [Recipe::Keras, Recipe::Keras320] {
+        let input = [input(&file, recipe)];
+        let expected = burn.feature_maps(&input).unwrap().remove(0);
+        let size = length(expected.values().iter().copied());
+        for (kernel, network) in &networks {
+            let found = network.feature_maps(&input, &mut Spent::default()).unwrap().remove(0);
+            assert_eq!(found.values().len(), expected.values().len());
+            let distance = length(found.values().iter().zip(expected.values()).map(|(a, b)| a - b));
+            eprintln!(
+                "{}, {recipe}: the last layer differs by {:.1e} of its size",
+                kernel.name(),
+                distance / size
+            );
+            assert!(distance < 1e-5 * size, "{kernel:?} {recipe}: {}", distance / size);
+        }
     }
+}
+
+fn length(values: impl Iterator<Item = f32>) -> f32 {
+    values.map(|value| value * value).sum::<f32>().sqrt()
 }

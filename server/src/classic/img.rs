@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::auth::Asker;
 use crate::error::ApiError;
 use crate::images::intake::{self, Form};
-use crate::images::original_response;
+use crate::images::{AskedDescriptor, original_response};
 use crate::jobs::{Job, JobState};
 
 /// Results when the request does not say.
@@ -83,7 +83,8 @@ async fn upload(
     }
     let table = table::name(&form, &["table_name", "Table"])?;
     let file = form.single_file()?;
-    let mut added = app.images.add(&table, vec![file], Vec::new(), app.may_create(&asker)).await?;
+    let (asked, may_create) = (AskedDescriptor::default(), app.may_create(&asker));
+    let mut added = app.images.add(&table, vec![file], Vec::new(), asked, may_create).await?;
     match (added.ids.pop(), added.refused.pop()) {
         (Some(id), _) => Ok(Json(format!("Successfully loaded data: {id}"))),
         (None, Some(refused)) => Err(refused.error.within(&refused.name)),

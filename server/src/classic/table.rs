@@ -10,7 +10,7 @@ use crate::app::{App, blocking};
 use crate::auth::Asker;
 use crate::error::ApiError;
 use crate::images::intake::Form;
-use crate::images::{Query, Similar, SimilarRequest};
+use crate::images::{AskedDescriptor, Query, Similar, SimilarRequest};
 use crate::jobs::{DEFAULT_COLLECTION, Job};
 
 /// The table that a request names, or the default one.
@@ -31,7 +31,7 @@ pub(super) async fn load(app: &Arc<App>, asker: &Asker, form: &Form) -> Result<A
     let folder =
         form.text(&["File"])?.ok_or_else(|| ApiError::invalid("File must name the folder to import"))?;
     let (jobs, may_create) = (Arc::clone(&app.jobs), app.may_create(asker));
-    blocking(move || jobs.create(&table, &folder, &may_create)).await
+    blocking(move || jobs.create(&table, &folder, AskedDescriptor::default(), &may_create)).await
 }
 
 /// Searches a table with the only file of a request.

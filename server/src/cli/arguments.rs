@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::backup::{BackupArguments, RestoreArguments};
 use super::check::CheckArguments;
 use super::embed_bench::EmbedBenchArguments;
-use crate::config::{AuthSettings, Settings, TlsSettings};
+use crate::config::{AuthSettings, EmbedSettings, Settings, TlsSettings};
 
 /// Vector database, image embedder and image search in one program
 #[derive(Debug, Parser)]
@@ -54,7 +54,11 @@ pub(super) struct ServeArguments {
     /// What embeds: auto, cpu or cuda [env: ELANUS_DEVICE] [default: auto]
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
-    /// How features become a vector: max or avg [env: ELANUS_POOLING] [default: max]
+    /// How photos of new collections are brought to the network's size: keras, torchvision or 320 [env: ELANUS_INPUT]
+    /// [default: keras]
+    #[arg(long, value_name = "INPUT")]
+    input: Option<String>,
+    /// How features become a vector in new collections: max, avg, gem or rmac [env: ELANUS_POOLING] [default: max]
     #[arg(long, value_name = "POOLING")]
     pooling: Option<String>,
     /// When a write is acknowledged: every-write (synced, the default) or interval:<ms> (a loss of power may lose the
@@ -72,8 +76,8 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "FILE")]
     tls_key: Option<PathBuf>,
 
-    /// TOML file with these settings (keys: data, listen, admin_listen, images, image_root, import_root, device, pooling, sync,
-    /// backup_root, [auth], [tls], [limits], [storage], [search], [quota]) [env: ELANUS_CONFIG]
+    /// TOML file with these settings (keys: data, listen, admin_listen, images, image_root, import_root, device, sync,
+    /// backup_root, [auth], [tls], [embed], [limits], [storage], [search], [quota]) [env: ELANUS_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 }
@@ -90,7 +94,7 @@ impl ServeArguments {
             image_root: list(self.image_root),
             import_root: list(self.import_root),
             device: self.device,
-            pooling: self.pooling,
+            embed: EmbedSettings { input: self.input, pooling: self.pooling, ..EmbedSettings::default() },
             sync: self.sync,
             auth: AuthSettings { enabled: self.auth.then_some(true), root_password: None },
             tls: TlsSettings { certificate: self.tls_certificate, key: self.tls_key, client_ca: None },
@@ -121,6 +125,8 @@ mod tests {
             "b",
             "--listen",
             "127.0.0.1:0",
+            "--input",
+            "torchvision",
             "--pooling",
             "avg",
         ];
@@ -129,6 +135,7 @@ mod tests {
         assert_eq!(settings.images, Some(vec!["a".into(), "b".into()]));
         assert_eq!(settings.image_root, None);
         assert_eq!(settings.listen.as_deref(), Some("127.0.0.1:0"));
-        assert_eq!(settings.pooling.as_deref(), Some("avg"));
+        assert_eq!(settings.embed.input.as_deref(), Some("torchvision"));
+        assert_eq!(settings.embed.pooling.as_deref(), Some("avg"));
     }
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use elanus_embed::{
-    BatchOptions, Batcher, DecodeLimits, DeviceChoice, EmbedError, Embedder, EmbedderOptions, Input, decode,
-    preprocess, sniff,
+    BatchOptions, Batcher, DecodeLimits, Descriptor, DeviceChoice, EmbedError, Embedder, Input, Pooling,
+    Recipe, decode, preprocess, sniff,
 };
 use walkdir::WalkDir;
 
@@ -18,8 +18,6 @@ use super::{FAILED, USAGE, complain};
 
 /// Most files of the folder that take part.
 const MAX_FILES: usize = 1000;
-/// Width, height and channels of the network's input.
-const INPUT_BYTES: usize = 224 * 224 * 3;
 
 /// Measures the embedding of photos on this machine: the network alone, and from files where a folder is given
 #[derive(Debug, Args)]
@@ -29,6 +27,12 @@ pub(super) struct EmbedBenchArguments {
     /// Where to run: auto, cpu or cuda
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: DeviceChoice,
+    /// How photos are brought to the network's size: keras, torchvision or 320
+    #[arg(long, value_name = "INPUT", default_value = "keras")]
+    input: Recipe,
+    /// How features become a vector: max, avg, gem or rmac
+    #[arg(long, value_name = "POOLING", default_value = "max")]
+    pooling: Pooling,
     /// Images in one call of the network, 1 to 256 [default: what the device prefers]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     batch: Option<u16>,
@@ -53,20 +57,22 @@ pub(super) fn run(arguments: &EmbedBenchArguments) -> ExitCode {
 
 fn measure(arguments: &EmbedBenchArguments, files: Option<&[PathBuf]>) -> Result<(), EmbedError> {
     let started = Instant::now();
-    let options = EmbedderOptions { device: arguments.device, ..EmbedderOptions::default() };
-    let embedder = elanus_embed::open(&options)?;
+    let embedder = elanus_embed::open(arguments.device)?;
     let opened = started.elapsed().as_secs_f64();
     let report = embedder.device();
+    let descriptor = Descriptor { recipe: arguments.input, pooling: arguments.pooling };
+    let side = descriptor.recipe.side();
     let batch = arguments.batch.map_or(embedder.preferred_batch(), usize::from);
     let time = Duration::from_secs(arguments.seconds.into());
     line("device", &format!("{}: {} ({})", report.device, report.detail, report.reason));
     line("precision", &report.precision);
     line("opened", &format!("in {opened:.2} s"));
+    line("vectors", &format!("{descriptor}: {side} x {side} pixels"));
     line("batch", &batch.to_string());
 
-    let rate = network_alone(embedder.as_ref(), batch, time)?;
+    let rate = network_alone(embedder.as_ref(), descriptor, batch, time)?;
     line("network", &format!("{rate:.2} images/s, {:.1} ms an image", 1e3 / rate));
-    if let Some(arithmetic) = embedder.arithmetic() {
+    if let Some(arithmetic) = embedder.arithmetic(side) {
         let share = |operations: f64| {
             let speed = operations * rate;
             format!("{:.0} GFLOP/s, {:.0} %", speed / 1e9, 100.0 * speed / arithmetic.peak)
@@ -77,7 +83,7 @@ fn measure(arguments: &EmbedBenchArguments, files: Option<&[PathBuf]>) -> Result
         line("multiplied", &format!("{} of the peak", share(arithmetic.multiplied)));
     }
     if let Some(files) = files {
-        let run = from_files(&embedder, batch, time, files)?;
+        let run = from_files(&embedder, descriptor, batch, time, files)?;
         let share = 100.0 * run.rate() / rate;
         line("from files", &format!("{:.2} images/s, {share:.0} % of the network alone", run.rate()));
         line("time", &run.shares());
@@ -109,17 +115,23 @@ fn photos(folder: &Path) -> Vec<PathBuf> {
 
 /// Images a second that the network does with nothing else to do, by its faster half of calls: what the machine does
 /// besides should not count.
-fn network_alone(embedder: &dyn Embedder, batch: usize, time: Duration) -> Result<f64, EmbedError> {
+fn network_alone(
+    embedder: &dyn Embedder,
+    Descriptor { recipe, pooling }: Descriptor,
+    batch: usize,
+    time: Duration,
+) -> Result<f64, EmbedError> {
+    let bytes = recipe.side() * recipe.side() * 3;
     // No two images alike, and none of them empty.
-    let pixels = |image: usize| (0..INPUT_BYTES).map(|at| (at * (image + 3) / 7 % 251) as u8).collect();
-    let inputs: Vec<Input> = (0..batch).filter_map(|image| Input::from_rgb(pixels(image))).collect();
+    let pixels = |image: usize| (0..bytes).map(|at| (at * (image + 3) / 7 % 251) as u8).collect();
+    let inputs: Vec<Input> = (0..batch).filter_map(|image| Input::from_rgb(recipe, pixels(image))).collect();
     // Not counted: memory comes from the system, kernels are compiled.
-    embedder.embed(&inputs)?;
+    embedder.embed(&inputs, pooling)?;
     let started = Instant::now();
     let mut calls = Vec::new();
     while started.elapsed() < time || calls.is_empty() {
         let before = Instant::now();
-        embedder.embed(&inputs)?;
+        embedder.embed(&inputs, pooling)?;
         calls.push(before.elapsed().as_secs_f64());
     }
     calls.sort_by(f64::total_cmp);
@@ -160,6 +172,7 @@ impl Run {
 /// Reads, decodes and embeds files as imports do: threads that decode, one queue, one thread that feeds the network.
 fn from_files(
     embedder: &Arc<dyn Embedder>,
+    Descriptor { recipe, pooling }: Descriptor,
     batch: usize,
     time: Duration,
     files: &[PathBuf],
@@ -179,11 +192,11 @@ fn from_files(
             let begun = Instant::now();
             let photo =
                 std::fs::read(file).ok().and_then(|bytes| decode(&bytes, &DecodeLimits::default()).ok());
-            let input = photo.map(|photo| preprocess(&photo));
+            let input = photo.map(|photo| preprocess(&photo, recipe));
             decoding
                 .fetch_add(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
             match input {
-                Some(input) => underway.push(batcher.submit_blocking(input)?),
+                Some(input) => underway.push(batcher.submit_blocking(input, pooling)?),
                 None => drop(refused.fetch_add(1, Ordering::Relaxed)),
             }
             // Vectors are collected late, so that nobody waits for one while the queue has room.

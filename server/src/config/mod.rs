@@ -2,6 +2,7 @@
 //! [`Settings`] (flag over environment over file over default); nothing else reads flags, environment or files.
 
 mod auth;
+mod embed;
 mod engine;
 mod settings;
 mod tls;
@@ -10,12 +11,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use elanus_embed::{DeviceChoice, Pooling};
+use elanus_embed::DeviceChoice;
 use elanus_engine::EngineOptions;
 
 use crate::auth::Secret;
 
 pub use auth::AuthSettings;
+pub use embed::{EmbedConfig, EmbedSettings};
 pub use settings::{LimitSettings, QuotaSettings, SearchSettings, Settings, StorageSettings};
 pub use tls::TlsSettings;
 
@@ -36,11 +38,9 @@ pub struct Config {
     pub import_roots: Vec<PathBuf>,
     /// Which device embeds.
     pub device: DeviceChoice,
-    /// How the network's last feature map becomes a vector.
-    pub pooling: Pooling,
     /// What nothing may exceed.
     pub limits: Limits,
-    /// How images are brought together for the network.
+    /// How photos are embedded.
     pub embed: EmbedConfig,
     /// How the engine stores, and how much it may store.
     pub engine: EngineOptions,
@@ -63,15 +63,6 @@ pub struct TlsConfig {
     pub key: PathBuf,
     /// File with certificates as PEM: clients must show one that these vouch for.
     pub client_ca: Option<PathBuf>,
-}
-
-/// How images are brought together for the network; what is not said follows from the device.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct EmbedConfig {
-    /// Most images in one run, 1 to 256. A search by photo waits for the run that it finds.
-    pub batch: Option<usize>,
-    /// How long a run with room waits for more images, at most a second.
-    pub wait: Option<Duration>,
 }
 
 /// Users and their rights.
@@ -134,7 +125,6 @@ impl Default for Config {
             image_roots: Vec::new(),
             import_roots: Vec::new(),
             device: DeviceChoice::default(),
-            pooling: Pooling::default(),
             embed: EmbedConfig::default(),
             limits: Limits::default(),
             engine: EngineOptions { memory: Some(crate::memory::measure), ..EngineOptions::default() },

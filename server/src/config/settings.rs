@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{AuthSettings, Config, ConfigError, EmbedConfig, Limits, TlsSettings};
+use super::{AuthSettings, Config, ConfigError, EmbedSettings, Limits, TlsSettings};
 
 /// Settings of one layer. The TOML keys are the names of the fields (`admin_listen = "..."`).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -32,8 +32,6 @@ pub struct Settings {
     pub import_root: Option<Vec<PathBuf>>,
     /// `auto`, `cpu` or `cuda`.
     pub device: Option<String>,
-    /// `max` or `avg`.
-    pub pooling: Option<String>,
     /// `every-write` or `interval:<milliseconds>`.
     pub sync: Option<String>,
     /// Where backups may go when the admin port is open to other machines; in the file only.
@@ -48,8 +46,8 @@ pub struct Settings {
     pub storage: Option<StorageSettings>,
     /// The table `[search]`; in the file only.
     pub search: Option<SearchSettings>,
-    /// The table `[embed]`; in the file only.
-    pub embed: Option<EmbedSettings>,
+    /// The table `[embed]`.
+    pub embed: EmbedSettings,
     /// The table `[quota]`; in the file only.
     pub quota: Option<QuotaSettings>,
     /// Whether arrays and JSON fields are answered as values (`true`, the default) or in the forms of Milvus 3.0.0 and
@@ -77,15 +75,6 @@ pub struct SearchSettings {
     pub threads: Option<usize>,
     pub index_threads: Option<usize>,
     pub queue: Option<usize>,
-}
-
-/// The table `[embed]` of the file; see [`EmbedConfig`] for the meanings.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[allow(missing_docs)] // Each field is documented where it takes effect.
-pub struct EmbedSettings {
-    pub batch: Option<usize>,
-    pub wait_ms: Option<u64>,
 }
 
 /// The table `[quota]` of the file; see [`QuotaLimits`](elanus_storage::quota::QuotaLimits) for the meanings.
@@ -133,8 +122,8 @@ impl Settings {
             image_root: list("ELANUS_IMAGE_ROOT"),
             import_root: list("ELANUS_IMPORT_ROOT"),
             device: text("ELANUS_DEVICE")?,
-            pooling: text("ELANUS_POOLING")?,
             sync: text("ELANUS_SYNC")?,
+            embed: EmbedSettings::from_environment(text)?,
             auth: AuthSettings::from_environment(text)?,
             tls: TlsSettings {
                 certificate: get("ELANUS_TLS_CERTIFICATE").map(PathBuf::from),
@@ -169,7 +158,6 @@ impl Settings {
             image_root: self.image_root.or(lower.image_root),
             import_root: self.import_root.or(lower.import_root),
             device: self.device.or(lower.device),
-            pooling: self.pooling.or(lower.pooling),
             sync: self.sync.or(lower.sync),
             backup_root: self.backup_root.or(lower.backup_root),
             auth: self.auth.or(lower.auth),
@@ -186,7 +174,7 @@ impl Settings {
     /// Gives every word its type and fills the rest with defaults.
     ///
     /// # Errors
-    /// `Value` for an address, device or pooling that is none, or a limit of zero.
+    /// `Value` for an address, device, input or pooling that is none, or a limit of zero.
     pub fn resolve(self) -> Result<Config, ConfigError> {
         let default = Config::default();
         Ok(Config {
@@ -199,9 +187,8 @@ impl Settings {
             image_roots: self.image_root.unwrap_or_default(),
             import_roots: self.import_root.unwrap_or_default(),
             device: self.device.map_or(Ok(default.device), |v| word("device", &v))?,
-            pooling: self.pooling.map_or(Ok(default.pooling), |v| word("pooling", &v))?,
             limits: self.limits.unwrap_or_default().resolve()?,
-            embed: self.embed.unwrap_or_default().resolve()?,
+            embed: self.embed.resolve()?,
             engine: super::engine::options(
                 self.sync.as_deref(),
                 self.storage.unwrap_or_default(),
@@ -213,20 +200,6 @@ impl Settings {
             auth: self.auth.resolve()?,
             tls: self.tls.resolve()?,
         })
-    }
-}
-
-impl EmbedSettings {
-    fn resolve(self) -> Result<EmbedConfig, ConfigError> {
-        match (self.batch, self.wait_ms) {
-            (Some(batch @ (0 | 257..)), _) => {
-                Err(refuse("embed.batch", &batch.to_string(), "must be 1 to 256"))
-            }
-            (_, Some(wait @ 1001..)) => {
-                Err(refuse("embed.wait_ms", &wait.to_string(), "must be at most 1000"))
-            }
-            (batch, wait) => Ok(EmbedConfig { batch, wait: wait.map(Duration::from_millis) }),
-        }
     }
 }
 
@@ -295,7 +268,7 @@ fn address(what: &str, value: &str) -> Result<SocketAddr, ConfigError> {
         .ok_or_else(|| refuse(what, value, "is not an address; expected host:port, such as 127.0.0.1:19530"))
 }
 
-fn word<T: FromStr<Err: std::fmt::Display>>(what: &str, value: &str) -> Result<T, ConfigError> {
+pub(super) fn word<T: FromStr<Err: std::fmt::Display>>(what: &str, value: &str) -> Result<T, ConfigError> {
     value.parse().map_err(|e: T::Err| refuse(what, value, format!("cannot be used: {e}")))
 }
 
@@ -328,13 +301,6 @@ mod tests {
     }
 
     #[test]
-    fn the_network_s_batches_are_configurable() {
-        let config = layer("[embed]\nbatch = 8\nwait_ms = 3").resolve().unwrap();
-        assert_eq!(config.embed, EmbedConfig { batch: Some(8), wait: Some(Duration::from_millis(3)) });
-        assert_eq!(Settings::default().resolve().unwrap().embed, EmbedConfig::default());
-    }
-
-    #[test]
     fn lists_in_the_environment_are_split_like_path() {
         let joined = std::env::join_paths(["/a", "/b c"]).unwrap();
         let settings =
@@ -361,7 +327,8 @@ mod tests {
         for text in [
             "listen = 'nowhere'",
             "device = 'abacus'",
-            "pooling = 'median'",
+            "embed = { input = 'vgg' }",
+            "embed = { pooling = 'median' }",
             "embed = { batch = 0 }",
             "embed = { wait_ms = 2000 }",
             "limits = { max_connections = 0 }",

@@ -1,10 +1,12 @@
-//! A collection as a home of images: its rows, the layout of its fields, the model that made its vectors, and the
+//! A collection as a home of images: its rows, the layout of its fields, how its images become vectors, and the
 //! contents it already has. One [`ImageCollection`] exists for each collection in use; uploads, imports, searches and
 //! downloads share it, so that a content is claimed by one of them only.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use elanus_embed::Descriptor;
+use elanus_embed::vgg16::DIMENSION;
 use elanus_engine::collection::{Collection, DEFAULT_DATABASE};
 use elanus_engine::row::{Key, Keys, Projection, Rows};
 use elanus_engine::schema::{DataType, Schema, check_collection_name};
@@ -12,6 +14,7 @@ use elanus_engine::{Engine, EngineError};
 use elanus_storage::Digest;
 use parking_lot::Mutex;
 
+use super::descriptor::{self, AskedDescriptor};
 use super::known::KnownImages;
 use super::layout::{self, Layout, MODEL_PROPERTY, SHA256};
 use crate::error::ApiError;
@@ -21,9 +24,9 @@ use crate::error::ApiError;
 pub(crate) enum Purpose {
     /// Look at rows and originals; any model will do.
     Read,
-    /// Compare vectors: the model must be ours.
+    /// Compare vectors: our network must have made those that are there.
     Search,
-    /// Add images: the model must be ours, and an empty collection becomes ours.
+    /// Add images: the same, and an empty collection becomes ours.
     Write,
 }
 
@@ -39,6 +42,8 @@ pub(crate) struct ImageCollection {
     schema: Arc<Schema>,
     /// Where the values of an image are.
     pub(crate) layout: Layout,
+    /// How its images become vectors; `None` where another model made them.
+    descriptor: Option<Descriptor>,
     /// The same for as long as the collection is, whatever becomes of its name and fields.
     known: Arc<Mutex<Option<Arc<KnownImages>>>>,
 }
@@ -47,15 +52,17 @@ pub(crate) struct ImageCollection {
 #[derive(Debug)]
 pub(crate) struct ImageCollections {
     engine: Arc<Engine>,
-    model: String,
-    dimension: usize,
+    /// Of collections that are made, unless a request says otherwise.
+    default: Descriptor,
+    /// Held while a collection is stamped with a model: the first stamp counts.
+    stamping: Mutex<()>,
     open: Mutex<HashMap<u64, Arc<ImageCollection>>>,
 }
 
 impl ImageCollections {
-    /// `model` is the identity that new collections are stamped with, `dimension` that of its vectors.
-    pub(crate) fn new(engine: Arc<Engine>, model: String, dimension: usize) -> Self {
-        Self { engine, model, dimension, open: Mutex::default() }
+    /// `default` is the descriptor of new collections.
+    pub(crate) fn new(engine: Arc<Engine>, default: Descriptor) -> Self {
+        Self { engine, default, stamping: Mutex::default(), open: Mutex::default() }
     }
 
     /// The engine below.
@@ -63,9 +70,9 @@ impl ImageCollections {
         &self.engine
     }
 
-    /// Identity of the model.
-    pub(crate) fn model(&self) -> &str {
-        &self.model
+    /// The descriptor of new collections.
+    pub(crate) fn default_descriptor(&self) -> Descriptor {
+        self.default
     }
 
     /// Opens a collection for a purpose. Blocking.
@@ -73,26 +80,29 @@ impl ImageCollections {
     /// # Errors
     /// 404 when it is not there, 400 when it can't hold images, 409 when another model made its vectors.
     pub(crate) fn open(&self, name: &str, purpose: Purpose) -> Result<Arc<ImageCollection>, ApiError> {
-        self.prepare(self.engine.collection_in(DEFAULT_DATABASE, name)?, name, purpose)
+        let rows = self.engine.collection_in(DEFAULT_DATABASE, name)?;
+        self.prepare(rows, name, purpose, AskedDescriptor::default())
     }
 
-    /// Opens a collection to add images to it; one that is not there is made, if that is permitted. Blocking.
+    /// Opens a collection to add images to it; one that is not there is made, if that is permitted, as it was asked for.
+    /// Blocking.
     ///
     /// # Errors
-    /// As [`ImageCollections::open`], and the refusal.
+    /// As [`ImageCollections::open`], and the refusal; 409 when its images are embedded otherwise than was asked for.
     pub(crate) fn open_or_create(
         &self,
         name: &str,
+        asked: AskedDescriptor,
         may_create: &Permission,
     ) -> Result<Arc<ImageCollection>, ApiError> {
         let rows = match self.engine.collection_in(DEFAULT_DATABASE, name) {
             Err(EngineError::CollectionNotFound { .. }) => {
                 may_create.clone()?;
-                self.create(name)?
+                self.create(name, asked.or(self.default))?
             }
             found => found?,
         };
-        self.prepare(rows, name, Purpose::Write)
+        self.prepare(rows, name, Purpose::Write, asked)
     }
 
     fn prepare(
@@ -100,14 +110,17 @@ impl ImageCollections {
         rows: Arc<Collection>,
         name: &str,
         purpose: Purpose,
+        asked: AskedDescriptor,
     ) -> Result<Arc<ImageCollection>, ApiError> {
-        let dimension = (purpose != Purpose::Read).then_some(self.dimension);
+        let dimension = (purpose != Purpose::Read).then_some(DIMENSION);
         let layout = Layout::of(&rows.schema(), dimension).map_err(|reason| {
             ApiError::invalid(format!("the collection {name} can't hold images: {reason}"))
         })?;
-        if purpose != Purpose::Read {
-            self.check_model(&rows, purpose)?;
-        }
+        let descriptor = match purpose {
+            Purpose::Read => self.descriptor(&rows, asked).ok(),
+            Purpose::Search => Some(self.descriptor(&rows, asked)?),
+            Purpose::Write => Some(self.stamped(&rows, asked)?),
+        };
         let mut open = self.open.lock();
         if !open.contains_key(&rows.id()) {
             // A new one comes rarely: a good moment to forget those that were dropped.
@@ -118,75 +131,123 @@ impl ImageCollections {
         // A collection that was renamed, or whose fields have changed, is looked at afresh.
         let schema = rows.schema();
         let current = |known: &Arc<ImageCollection>| {
-            Arc::ptr_eq(&known.rows, &rows) && Arc::ptr_eq(&known.schema, &schema)
+            Arc::ptr_eq(&known.rows, &rows)
+                && Arc::ptr_eq(&known.schema, &schema)
+                && known.descriptor == descriptor
         };
         if let Some(known) = open.get(&rows.id()).filter(|known| current(known)) {
             return Ok(Arc::clone(known));
         }
         let id = rows.id();
         let known = open.get(&id).map(|before| Arc::clone(&before.known)).unwrap_or_default();
-        let collection = Arc::new(ImageCollection { rows, schema, layout, known });
+        let collection = Arc::new(ImageCollection { rows, schema, layout, descriptor, known });
         open.insert(id, Arc::clone(&collection));
         Ok(collection)
     }
 
-    /// Schema and layout that images of this collection will have: those it has, or those it would be made with.
+    /// Layout, schema and descriptor that images of this collection will have: those it has, or those it would be made
+    /// with.
     ///
     /// # Errors
     /// As [`ImageCollections::open_or_create`]; 400 for a name that can't be one.
     pub(crate) fn target(
         &self,
         name: &str,
+        asked: AskedDescriptor,
         may_create: &Permission,
-    ) -> Result<(Layout, Arc<Schema>), ApiError> {
+    ) -> Result<(Layout, Arc<Schema>, Descriptor), ApiError> {
         check_collection_name(name)?;
-        match self.open(name, Purpose::Write) {
-            Ok(existing) => Ok((existing.layout.clone(), existing.rows.schema())),
-            Err(error) if error.status == http::StatusCode::NOT_FOUND => {
-                may_create.clone()?;
-                let schema = layout::definition(name, self.dimension, &self.model)?.schema;
-                let layout = Layout::of(&schema, Some(self.dimension)).map_err(ApiError::internal)?;
-                Ok((layout, Arc::new(schema)))
+        match self.engine.collection_in(DEFAULT_DATABASE, name) {
+            Ok(rows) => {
+                let existing = self.prepare(rows, name, Purpose::Write, asked)?;
+                Ok((existing.layout.clone(), existing.rows.schema(), existing.descriptor()?))
             }
-            Err(error) => Err(error),
+            Err(EngineError::CollectionNotFound { .. }) => {
+                may_create.clone()?;
+                let descriptor = asked.or(self.default);
+                let schema = layout::definition(name, DIMENSION, &descriptor::identity(descriptor))?.schema;
+                let layout = Layout::of(&schema, Some(DIMENSION)).map_err(ApiError::internal)?;
+                Ok((layout, Arc::new(schema), descriptor))
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
     /// Whether this server's model can search the collection.
     pub(crate) fn is_searchable(&self, rows: &Collection) -> bool {
-        Layout::of(&rows.schema(), Some(self.dimension)).is_ok()
-            && self.check_model(rows, Purpose::Search).is_ok()
+        Layout::of(&rows.schema(), Some(DIMENSION)).is_ok()
+            && self.descriptor(rows, AskedDescriptor::default()).is_ok()
     }
 
-    fn create(&self, name: &str) -> Result<Arc<Collection>, ApiError> {
-        match self.engine.create(layout::definition(name, self.dimension, &self.model)?) {
+    fn create(&self, name: &str, descriptor: Descriptor) -> Result<Arc<Collection>, ApiError> {
+        match self.engine.create(layout::definition(name, DIMENSION, &descriptor::identity(descriptor))?) {
             // Somebody was faster, with another definition: take theirs and judge it.
             Err(EngineError::CollectionExists { .. }) => Ok(self.engine.collection(name)?),
             created => Ok(created?),
         }
     }
 
-    fn check_model(&self, rows: &Collection, purpose: Purpose) -> Result<(), ApiError> {
+    /// How the images of a collection become vectors. One that is empty and was never stamped can have any descriptor: it
+    /// is searched with the one that was asked for.
+    ///
+    /// # Errors
+    /// 409 for vectors that our network has not made, or otherwise than was asked for.
+    fn descriptor(&self, rows: &Collection, asked: AskedDescriptor) -> Result<Descriptor, ApiError> {
         let name = rows.name();
-        match rows.properties().get(MODEL_PROPERTY) {
-            Some(model) if *model == self.model => Ok(()),
-            Some(model) => Err(ApiError::conflict(format!(
-                "the vectors of the collection {name} were made by the model {model}, and this server embeds with {}: \
-                 they can't be compared. Start the server with the settings of that model, or use another collection",
-                self.model
+        let Some(stamp) = rows.properties().remove(MODEL_PROPERTY) else {
+            return match rows.count() {
+                0 => Ok(asked.or(self.default)),
+                _ => Err(ApiError::conflict(format!(
+                    "the collection {name} holds vectors of unknown origin: they can't be compared with those of this \
+                     server's model. Use another collection for images"
+                ))),
+            };
+        };
+        let Some(descriptor) = descriptor::of_stamp(&stamp) else {
+            return Err(ApiError::conflict(format!(
+                "the vectors of the collection {name} were made by the model {stamp}, and this server embeds with {}: \
+                 they can't be compared. Use another collection",
+                descriptor::identity(self.default)
+            )));
+        };
+        match asked.or(descriptor) {
+            wanted if wanted == descriptor => Ok(descriptor),
+            wanted => Err(ApiError::conflict(format!(
+                "the images of the collection {name} are embedded with {descriptor}, not with {wanted}: their vectors \
+                 can't be compared. Use another collection"
             ))),
-            None if rows.count() > 0 => Err(ApiError::conflict(format!(
-                "the collection {name} holds vectors of unknown origin: they can't be compared with those of the model \
-                 {}. Use another collection for images",
-                self.model
-            ))),
-            None if purpose == Purpose::Search => Ok(()),
-            None => Ok(rows.set_property(MODEL_PROPERTY, &self.model)?),
         }
+    }
+
+    /// The same for images that are to be added: a collection that has no stamp gets one.
+    ///
+    /// # Errors
+    /// As [`ImageCollections::descriptor`]; engine errors.
+    fn stamped(&self, rows: &Collection, asked: AskedDescriptor) -> Result<Descriptor, ApiError> {
+        let _one_at_a_time = self.stamping.lock();
+        let descriptor = self.descriptor(rows, asked)?;
+        if !rows.properties().contains_key(MODEL_PROPERTY) {
+            rows.set_property(MODEL_PROPERTY, &descriptor::identity(descriptor))?;
+        }
+        Ok(descriptor)
     }
 }
 
 impl ImageCollection {
+    /// How its images become vectors.
+    ///
+    /// # Errors
+    /// 409 where another model made them.
+    pub(crate) fn descriptor(&self) -> Result<Descriptor, ApiError> {
+        let foreign = || {
+            ApiError::conflict(format!(
+                "another model made the vectors of the collection {}",
+                self.rows.name()
+            ))
+        };
+        self.descriptor.ok_or_else(foreign)
+    }
+
     /// The contents it has; read from its rows when first asked for.
     ///
     /// # Errors

@@ -99,7 +99,12 @@ impl Form {
         }
     }
 
-    /// The same as a whole number from 0.
+    /// The first value of this name in the query string.
+    pub(crate) fn query_text(&self, name: &str) -> Option<&str> {
+        self.values.iter().skip(self.body_values).find(|(other, _)| other == name)?.1.as_str()
+    }
+
+    /// The same as [`Form::text`], as a whole number from 0.
     ///
     /// # Errors
     /// 400 when it is none.

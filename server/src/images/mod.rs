@@ -10,6 +10,7 @@
 
 mod api;
 mod collection;
+mod descriptor;
 mod fields;
 pub(crate) mod intake;
 mod known;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use elanus_embed::{DecodeLimits, DeviceReport, EmbedderOptions, ImageError, Input, ModelIdentity};
+use elanus_embed::{DecodeLimits, Descriptor, DeviceReport, ImageError, Input, Recipe};
 use elanus_engine::{Engine, EngineError};
 use elanus_storage::{BlobStore, Digest, DiskVfs, Vfs};
 use parking_lot::Mutex;
@@ -39,6 +40,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) use api::original_response;
 pub use api::routes;
 pub(crate) use collection::{ImageCollection, Permission, Purpose};
+pub(crate) use descriptor::AskedDescriptor;
 pub(crate) use fields::Fields;
 pub use model::{Model, ModelState};
 pub(crate) use search::{Query, Similar, SimilarRequest};
@@ -102,15 +104,13 @@ impl ImageService {
         metrics: &Arc<Metrics>,
     ) -> Result<Arc<Self>, ApiError> {
         let vfs: Arc<dyn Vfs> = Arc::new(DiskVfs);
-        let identity = ModelIdentity::vgg16(config.pooling);
-        let options = EmbedderOptions { device: config.device, pooling: config.pooling };
         let originals =
             BlobStore::open(Arc::clone(&vfs), &config.data.join("images")).map_err(EngineError::from)?;
         let service = Arc::new(Self {
-            collections: ImageCollections::new(Arc::clone(engine), identity.to_string(), identity.dimension),
+            collections: ImageCollections::new(Arc::clone(engine), config.embed.descriptor),
             originals,
             thumbs: Thumbnails::new(vfs, config.data.join("thumbs")),
-            model: ModelSlot::open(options, config.embed, Arc::clone(metrics)),
+            model: ModelSlot::open(config.device, config.embed, Arc::clone(metrics)),
             decodes: Arc::new(Semaphore::new(config.limits.max_decodes.max(1))),
             decode_limits: DecodeLimits {
                 max_bytes: config.limits.max_body_bytes,
@@ -148,9 +148,14 @@ impl ImageService {
         }
     }
 
-    /// The canonical identity of the model, known before it is ready.
+    /// How the photos of new collections become vectors, unless a request says otherwise.
+    pub(crate) fn default_descriptor(&self) -> Descriptor {
+        self.collections.default_descriptor()
+    }
+
+    /// The canonical identity of the vectors of new collections, known before the model is ready.
     pub fn identity_text(&self) -> String {
-        self.collections.model().to_owned()
+        descriptor::identity(self.default_descriptor())
     }
 
     /// The model, as soon as it is there.
@@ -185,24 +190,31 @@ impl ImageService {
         self.collections.open(name, purpose)
     }
 
-    /// Opens a collection to add images to it; one that is not there is made, if that is permitted. Blocking.
+    /// Opens a collection to add images to it; one that is not there is made, if that is permitted, as it was asked for.
+    /// Blocking.
     ///
     /// # Errors
-    /// As [`ImageService::open`], and the refusal.
+    /// As [`ImageService::open`], and the refusal; 409 when its images are embedded otherwise than was asked for.
     pub(crate) fn open_or_create(
         &self,
         name: &str,
+        asked: AskedDescriptor,
         may_create: &Permission,
     ) -> Result<Arc<ImageCollection>, ApiError> {
-        self.collections.open_or_create(name, may_create)
+        self.collections.open_or_create(name, asked, may_create)
     }
 
     /// Whether images can go into a collection of this name, be it there or still to be made. Blocking.
     ///
     /// # Errors
     /// As [`ImageService::open_or_create`]; 400 for a name that can't be one.
-    pub(crate) fn check_target(&self, name: &str, may_create: &Permission) -> Result<(), ApiError> {
-        self.collections.target(name, may_create).map(drop)
+    pub(crate) fn check_target(
+        &self,
+        name: &str,
+        asked: AskedDescriptor,
+        may_create: &Permission,
+    ) -> Result<(), ApiError> {
+        self.collections.target(name, asked, may_create).map(drop)
     }
 
     /// Whether the collection has this content already, with its original. Blocking.
@@ -241,10 +253,15 @@ impl ImageService {
     ///
     /// # Errors
     /// Why the file gives no image.
-    pub(crate) fn decode_blocking(&self, bytes: &[u8], thumbnail: bool) -> Result<Decoded, ImageError> {
+    pub(crate) fn decode_blocking(
+        &self,
+        bytes: &[u8],
+        recipe: Recipe,
+        thumbnail: bool,
+    ) -> Result<Decoded, ImageError> {
         // The semaphore is never closed, so this is a permit.
         let _permit = self.runtime.block_on(self.decodes.acquire());
-        self.decode(bytes, thumbnail)
+        self.decode(bytes, recipe, thumbnail)
     }
 
     /// Decodes on a thread made for that, one of few at a time.
@@ -254,6 +271,7 @@ impl ImageService {
     pub(crate) async fn decoded(
         self: &Arc<Self>,
         bytes: Bytes,
+        recipe: Recipe,
         thumbnail: bool,
     ) -> Result<Decoded, ApiError> {
         let permit = Arc::clone(&self.decodes).acquire_owned().await;
@@ -261,7 +279,7 @@ impl ImageService {
         let decode = move || {
             // Given back when the decoding ends, not when the client stops waiting.
             let _permit: Option<OwnedSemaphorePermit> = permit.ok();
-            let decoded = service.decode(&bytes, thumbnail);
+            let decoded = service.decode(&bytes, recipe, thumbnail);
             decoded.inspect_err(|error| service.count_refused(error))
         };
         match tokio::task::spawn_blocking(decode).await {
@@ -274,18 +292,22 @@ impl ImageService {
     ///
     /// # Errors
     /// Why the file gives no image; busy; no model.
-    pub(crate) async fn vector(self: &Arc<Self>, bytes: Bytes) -> Result<Vec<f32>, ApiError> {
+    pub(crate) async fn vector(
+        self: &Arc<Self>,
+        bytes: Bytes,
+        descriptor: Descriptor,
+    ) -> Result<Vec<f32>, ApiError> {
         let model = self.wait_model().await?;
-        let decoded = self.decoded(bytes, false).await?;
-        model.embed(decoded.input).await
+        let decoded = self.decoded(bytes, descriptor.recipe, false).await?;
+        model.embed(decoded.input, descriptor.pooling).await
     }
 
-    fn decode(&self, bytes: &[u8], thumbnail: bool) -> Result<Decoded, ImageError> {
+    fn decode(&self, bytes: &[u8], recipe: Recipe, thumbnail: bool) -> Result<Decoded, ImageError> {
         let started = Instant::now();
         let photo = elanus_embed::decode(bytes, &self.decode_limits)?;
         let (width, height) = photo.oriented_size();
         let thumbnail = if thumbnail { elanus_embed::thumbnail(&photo, THUMB_SIDE)? } else { Vec::new() };
-        let input = elanus_embed::preprocess(&photo);
+        let input = elanus_embed::preprocess(&photo, recipe);
         self.metrics.decode_seconds(started.elapsed().as_secs_f64());
         Ok(Decoded { input, width, height, thumbnail })
     }

@@ -1,14 +1,13 @@
 //! The embedding model: opened by a thread of its own, so that the server answers at once, and asked through its queue.
-//! Requests wait until it is there; if it can't be opened they get the reason. The identity is known from the start,
-//! because it follows from the settings.
+//! Requests wait until it is there; if it can't be opened they get the reason. It is one network for every descriptor.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use elanus_embed::{
-    Arithmetic, BatchOptions, Batcher, DeviceReport, EmbedError, Embedder, EmbedderOptions, Input,
-    ModelIdentity, Pending, Spent,
+    Arithmetic, BatchOptions, Batcher, DeviceChoice, DeviceReport, EmbedError, Embedder, FeatureMap, Input,
+    Pending, Pooling, Spent,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -25,7 +24,6 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Model {
     batcher: Batcher,
     waiting: Arc<Waiting>,
-    identity: ModelIdentity,
     device: DeviceReport,
 }
 
@@ -48,22 +46,15 @@ pub(crate) struct ModelSlot {
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Model")
-            .field("identity", &self.identity)
-            .field("device", &self.device)
-            .finish_non_exhaustive()
+        f.debug_struct("Model").field("device", &self.device).finish_non_exhaustive()
     }
 }
 
 impl Model {
-    fn open(
-        options: &EmbedderOptions,
-        config: EmbedConfig,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, EmbedError> {
+    fn open(choice: DeviceChoice, config: EmbedConfig, metrics: Arc<Metrics>) -> Result<Self, EmbedError> {
         let started = Instant::now();
-        let embedder = elanus_embed::open(options)?;
-        let (identity, device) = (embedder.identity().clone(), embedder.device().clone());
+        let embedder = elanus_embed::open(choice)?;
+        let device = embedder.device().clone();
         let suiting = BatchOptions::for_embedder(embedder.as_ref());
         let options = BatchOptions {
             max_batch: config.batch.unwrap_or(suiting.max_batch),
@@ -74,19 +65,13 @@ impl Model {
         let measured = Measured { embedder, waiting: Arc::clone(&waiting) };
         let batcher = Batcher::start(Arc::new(measured), options);
         tracing::info!(
-            model = %identity,
             device = device.device,
             detail = device.detail,
             reason = device.reason,
             seconds = started.elapsed().as_secs_f32(),
             "the model is ready"
         );
-        Ok(Self { batcher, waiting, identity, device })
-    }
-
-    /// Which model this is.
-    pub fn identity(&self) -> &ModelIdentity {
-        &self.identity
+        Ok(Self { batcher, waiting, device })
     }
 
     /// Where it runs, and why there.
@@ -103,11 +88,12 @@ impl Model {
     ///
     /// # Errors
     /// Busy while too many wait; the embedder's error.
-    pub(crate) async fn embed(&self, input: Input) -> Result<Vec<f32>, ApiError> {
+    pub(crate) async fn embed(&self, input: Input, pooling: Pooling) -> Result<Vec<f32>, ApiError> {
         let (reply, answer) = oneshot::channel();
         // A client that has gone has dropped its receiver: the vector is dropped then.
         self.waiting.come();
-        let queued = self.batcher.submit_with(input, Box::new(move |vector| drop(reply.send(vector))));
+        let callback = Box::new(move |vector| drop(reply.send(vector)));
+        let queued = self.batcher.submit_with(input, pooling, callback);
         queued.inspect_err(|_| self.waiting.leave(1))?;
         match answer.await {
             Ok(vector) => Ok(vector?),
@@ -119,20 +105,20 @@ impl Model {
     ///
     /// # Errors
     /// `Stopped` at the end.
-    pub(crate) fn embed_in_turn(&self, input: Input) -> Result<Pending, EmbedError> {
+    pub(crate) fn embed_in_turn(&self, input: Input, pooling: Pooling) -> Result<Pending, EmbedError> {
         self.waiting.come();
-        self.batcher.submit_blocking(input).inspect_err(|_| self.waiting.leave(1))
+        self.batcher.submit_blocking(input, pooling).inspect_err(|_| self.waiting.leave(1))
     }
 }
 
 impl ModelSlot {
     /// Begins to open the model on a thread of its own.
-    pub(crate) fn open(options: EmbedderOptions, config: EmbedConfig, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn open(choice: DeviceChoice, config: EmbedConfig, metrics: Arc<Metrics>) -> Self {
         let (state, _) = watch::channel(ModelState::Opening);
         let publish = state.clone();
         let open = move || {
             let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                Model::open(&options, config, metrics)
+                Model::open(choice, config, metrics)
             }));
             publish.send_replace(match opened {
                 Ok(Ok(model)) => ModelState::Ready(Arc::new(model)),
@@ -206,10 +192,6 @@ struct Measured {
 }
 
 impl Embedder for Measured {
-    fn identity(&self) -> &ModelIdentity {
-        self.embedder.identity()
-    }
-
     fn device(&self) -> &DeviceReport {
         self.embedder.device()
     }
@@ -222,19 +204,19 @@ impl Embedder for Measured {
         self.embedder.spent()
     }
 
-    fn arithmetic(&self) -> Option<Arithmetic> {
-        self.embedder.arithmetic()
+    fn arithmetic(&self, side: usize) -> Option<Arithmetic> {
+        self.embedder.arithmetic(side)
     }
 
-    fn embed(&self, inputs: &[Input]) -> Result<Vec<Vec<f32>>, EmbedError> {
+    fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
         self.waiting.leave(inputs.len());
         let started = Instant::now();
-        let vectors = self.embedder.embed(inputs)?;
+        let maps = self.embedder.feature_maps(inputs)?;
         self.waiting.metrics.embed_seconds(
             &self.device().device,
             started.elapsed().as_secs_f64(),
             inputs.len(),
         );
-        Ok(vectors)
+        Ok(maps)
     }
 }

@@ -66,7 +66,7 @@ impl ImageService {
         // Whatever is wrong with the collection is said before the work of embedding.
         let collection = blocking(open).await?;
         let vector = match &request.query {
-            Query::File(bytes) => Some(self.vector(bytes.clone()).await?),
+            Query::File(bytes) => Some(self.vector(bytes.clone(), collection.descriptor()?).await?),
             Query::Id(_) => None,
         };
         blocking(move || search(collection, request, vector)).await

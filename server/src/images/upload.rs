@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use elanus_embed::Descriptor;
 use elanus_engine::row::Key;
 use elanus_storage::Digest;
 use futures_util::StreamExt as _;
@@ -11,7 +12,7 @@ use serde_json::Value as Json;
 
 use super::intake::FilePart;
 use super::name;
-use super::{EmbeddedImage, Fields, ImageService, Model, Permission};
+use super::{AskedDescriptor, EmbeddedImage, Fields, ImageService, Model, Permission};
 use crate::app::blocking;
 use crate::error::ApiError;
 
@@ -39,8 +40,8 @@ pub(crate) struct Refused {
 }
 
 impl ImageService {
-    /// Adds files to a collection, which is made if it is not there and that is permitted. `fields` go into the row of
-    /// every file.
+    /// Adds files to a collection, which is made as it was asked for if it is not there and that is permitted. `fields` go
+    /// into the row of every file.
     ///
     /// # Errors
     /// What concerns the whole request: no file, fields that do not fit, a collection that can't take images or be made,
@@ -50,6 +51,7 @@ impl ImageService {
         collection: &str,
         files: Vec<FilePart>,
         fields: Vec<(String, Json)>,
+        asked: AskedDescriptor,
         may_create: Permission,
     ) -> Result<Added, ApiError> {
         if files.is_empty() {
@@ -57,11 +59,11 @@ impl ImageService {
         }
         let (service, target) = (Arc::clone(self), collection.to_owned());
         let (given, may) = (fields.clone(), may_create.clone());
-        blocking(move || service.check_fields(&target, given, &may)).await?;
+        let descriptor = blocking(move || service.check(&target, given, asked, &may)).await?;
         let model = self.wait_model().await?;
         let (mut images, mut refused) = (Vec::new(), Vec::new());
         let mut answers =
-            futures_util::stream::iter(files.into_iter().map(|file| self.embedded(&model, file)))
+            futures_util::stream::iter(files.into_iter().map(|file| self.embedded(&model, descriptor, file)))
                 .buffered(AT_ONCE);
         while let Some(answer) = answers.next().await {
             match answer {
@@ -71,20 +73,22 @@ impl ImageService {
         }
         let ids = match images.is_empty() {
             true => Vec::new(),
-            false => self.store_all(collection, images, fields, may_create).await?,
+            false => self.store_all(collection, images, fields, descriptor, may_create).await?,
         };
         Ok(Added { ids, refused })
     }
 
-    /// Refuses fields that no row of the collection can take, before any work is done.
-    fn check_fields(
+    /// Refuses what the collection can't take, before any work is done; says how its images become vectors.
+    fn check(
         &self,
         collection: &str,
         fields: Vec<(String, Json)>,
+        asked: AskedDescriptor,
         may_create: &Permission,
-    ) -> Result<(), ApiError> {
-        let (layout, schema) = self.collections.target(collection, may_create)?;
-        Fields::new(&layout, &schema, fields).map(drop).map_err(ApiError::invalid)
+    ) -> Result<Descriptor, ApiError> {
+        let (layout, schema, descriptor) = self.collections.target(collection, asked, may_create)?;
+        Fields::new(&layout, &schema, fields).map_err(ApiError::invalid)?;
+        Ok(descriptor)
     }
 
     async fn store_all(
@@ -92,11 +96,13 @@ impl ImageService {
         collection: &str,
         images: Vec<EmbeddedImage>,
         fields: Vec<(String, Json)>,
+        descriptor: Descriptor,
         may_create: Permission,
     ) -> Result<Vec<Key>, ApiError> {
         let (service, name) = (Arc::clone(self), collection.to_owned());
         blocking(move || {
-            let collection = service.open_or_create(&name, &may_create)?;
+            // Somebody else may have made it meanwhile, for other vectors.
+            let collection = service.open_or_create(&name, descriptor.into(), &may_create)?;
             let schema = collection.rows.schema();
             let fields = Fields::new(&collection.layout, &schema, fields).map_err(ApiError::invalid)?;
             let stored = service.store(&collection, &images, &fields)?;
@@ -105,11 +111,16 @@ impl ImageService {
         .await
     }
 
-    async fn embedded(self: &Arc<Self>, model: &Model, file: FilePart) -> Result<EmbeddedImage, Refused> {
+    async fn embedded(
+        self: &Arc<Self>,
+        model: &Model,
+        descriptor: Descriptor,
+        file: FilePart,
+    ) -> Result<EmbeddedImage, Refused> {
         let FilePart { name, bytes } = file;
         let refused = |error| Refused { name: name::clean(&name, REPORTED_NAME_BYTES), error };
-        let decoded = self.decoded(bytes.clone(), true).await.map_err(refused)?;
-        let vector = model.embed(decoded.input).await.map_err(refused)?;
+        let decoded = self.decoded(bytes.clone(), descriptor.recipe, true).await.map_err(refused)?;
+        let vector = model.embed(decoded.input, descriptor.pooling).await.map_err(refused)?;
         let hashed = bytes.clone();
         let content = blocking(move || Ok(Digest::of(&hashed))).await.map_err(refused)?;
         let (width, height, thumbnail) = (decoded.width, decoded.height, decoded.thumbnail);

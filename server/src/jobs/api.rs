@@ -12,7 +12,7 @@ use super::state::JobView;
 use crate::app::{App, blocking};
 use crate::auth::Asker;
 use crate::error::ApiError;
-use crate::images::intake;
+use crate::images::{AskedDescriptor, intake};
 use crate::reply::own_data;
 
 /// The routes.
@@ -31,8 +31,9 @@ async fn create(
     let form = intake::read(request, app.config.limits.max_body_bytes).await?;
     let folder = form.text(&["folder"])?.ok_or_else(|| ApiError::invalid("name the folder to import"))?;
     let collection = form.text(&["collection"])?.unwrap_or_else(|| DEFAULT_COLLECTION.to_owned());
+    let asked = AskedDescriptor::of(&form)?;
     let (jobs, may_create) = (Arc::clone(&app.jobs), app.may_create(&asker));
-    let job = blocking(move || jobs.create(&collection, &folder, &may_create)).await?;
+    let job = blocking(move || jobs.create(&collection, &folder, asked, &may_create)).await?;
     Ok(own_data(job.view()))
 }
 

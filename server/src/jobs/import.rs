@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use elanus_embed::{ImageError, Input, Pending};
+use elanus_embed::{Descriptor, ImageError, Input, Pending};
 use elanus_storage::Digest;
 use parking_lot::Mutex;
 
@@ -63,6 +63,7 @@ struct Import<'a> {
     images: &'a Arc<ImageService>,
     model: Arc<Model>,
     collection: Arc<ImageCollection>,
+    descriptor: Descriptor,
     files: Mutex<Files<'a>>,
     memory: Arc<Room>,
     /// The first fault that ends the job.
@@ -81,8 +82,9 @@ pub(super) fn import(job: &Job, images: &Arc<ImageService>, folder: &Path) -> En
         true => Ok(()),
         false => Err(ApiError::forbidden(format!("the collection {} is gone", record.collection))),
     };
-    let collection = match images.open_or_create(&record.collection, &may_create) {
-        Ok(collection) => collection,
+    let opened = images.open_or_create(&record.collection, record.descriptor, &may_create);
+    let (collection, descriptor) = match opened.and_then(|it| Ok((Arc::clone(&it), it.descriptor()?))) {
+        Ok(opened) => opened,
         Err(error) => return End::Failed(error.message),
     };
     if !count(job, folder) {
@@ -93,6 +95,7 @@ pub(super) fn import(job: &Job, images: &Arc<ImageService>, folder: &Path) -> En
         images,
         model,
         collection,
+        descriptor,
         files: Mutex::new(Box::new(candidates(folder))),
         memory: Room::new(MEMORY_BYTES),
         fault: Mutex::new(None),
@@ -196,7 +199,7 @@ impl Import<'_> {
                 return None;
             }
         }
-        let decoded = match self.images.decode_blocking(&bytes, true) {
+        let decoded = match self.images.decode_blocking(&bytes, self.descriptor.recipe, true) {
             Ok(decoded) => decoded,
             Err(error) => {
                 self.images.count_refused(&error);
@@ -240,7 +243,7 @@ impl Import<'_> {
         memory: Share,
         underway: &SyncSender<Underway>,
     ) -> Option<()> {
-        match self.model.embed_in_turn(input) {
+        match self.model.embed_in_turn(input, self.descriptor.pooling) {
             // The committer is gone when the job is over: then nobody wants it.
             Ok(vector) => underway.send(Underway { image, vector, memory }).ok(),
             Err(error) => {

@@ -31,7 +31,7 @@ pub(crate) use state::{Job, JobState};
 
 use crate::config::Config;
 use crate::error::ApiError;
-use crate::images::{ImageService, Permission};
+use crate::images::{AskedDescriptor, ImageService, Permission};
 use crate::telemetry::Metrics;
 use archive::Archive;
 use import::End;
@@ -110,7 +110,8 @@ impl Jobs {
         }
     }
 
-    /// Begins to import a folder below one of the operator's roots. The job is durable when this returns. Blocking.
+    /// Begins to import a folder below one of the operator's roots; a collection that is not there is made as it was asked
+    /// for. The job is durable when this returns. Blocking.
     ///
     /// # Errors
     /// 403 for a folder outside of the roots, 404 for one that is not there, 400 for a bad collection name, 409 when
@@ -120,11 +121,12 @@ impl Jobs {
         self: &Arc<Self>,
         collection: &str,
         folder: &str,
+        asked: AskedDescriptor,
         may_create: &Permission,
     ) -> Result<Arc<Job>, ApiError> {
         let folder = folder::resolve(folder, &self.config.roots())?;
-        self.images.check_target(collection, may_create)?;
-        let job = self.enqueue(collection, folder, may_create.is_ok())?;
+        self.images.check_target(collection, asked, may_create)?;
+        let job = self.enqueue(collection, folder, asked, may_create.is_ok())?;
         self.schedule();
         Ok(job)
     }
@@ -180,7 +182,7 @@ impl Jobs {
         if interrupted.is_some() {
             return interrupted;
         }
-        match self.enqueue(DEFAULT_COLLECTION, path, true) {
+        match self.enqueue(DEFAULT_COLLECTION, path, AskedDescriptor::default(), true) {
             Ok(job) => Some(job),
             Err(error) => {
                 tracing::error!(folder = %folder.display(), %error, "this folder can't be imported");
@@ -189,7 +191,13 @@ impl Jobs {
         }
     }
 
-    fn enqueue(&self, collection: &str, folder: PathBuf, may_create: bool) -> Result<Arc<Job>, ApiError> {
+    fn enqueue(
+        &self,
+        collection: &str,
+        folder: PathBuf,
+        descriptor: AskedDescriptor,
+        may_create: bool,
+    ) -> Result<Arc<Job>, ApiError> {
         check_collection_name(collection)?;
         let folder = folder.into_os_string().into_string();
         let folder = folder.map_err(|_| ApiError::invalid("the name of the folder is not UTF-8"))?;
@@ -200,7 +208,8 @@ impl Jobs {
         if table.jobs.values().filter(|job| job.state() == JobState::Queued).count() >= MAX_QUEUED {
             return Err(ApiError::unavailable(format!("{MAX_QUEUED} imports are waiting already")));
         }
-        let record = Record { may_create, ..Record::new(table.next_id, collection.to_owned(), folder) };
+        let new = Record::new(table.next_id, collection.to_owned(), folder);
+        let record = Record { may_create, descriptor, ..new };
         self.archive.save(&record).map_err(EngineError::from)?;
         table.next_id += 1;
         let job = Arc::new(Job::new(record));

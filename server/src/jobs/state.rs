@@ -8,6 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use crate::images::AskedDescriptor;
+
 /// Refused files that a job lists; all are counted.
 const MAX_LISTED: usize = 1000;
 /// Refused files of each job in a list of jobs.
@@ -71,6 +73,9 @@ pub(crate) struct Record {
     /// Whether who began it may make the collection, should it not be there when the job runs.
     #[serde(default)]
     pub(crate) may_create: bool,
+    /// How the images of the collection shall become vectors, as far as that was said.
+    #[serde(default)]
+    pub(crate) descriptor: AskedDescriptor,
     /// Milliseconds since 1970.
     pub(crate) created_ms: u64,
     /// Files found that may be images.
@@ -131,6 +136,7 @@ impl Record {
             collection,
             folder,
             may_create: true,
+            descriptor: AskedDescriptor::default(),
             created_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             total: 0,
             done: 0,
@@ -146,7 +152,8 @@ impl Record {
         if !self.state.is_active() {
             return self;
         }
-        Self { created_ms: self.created_ms, ..Self::new(self.id, self.collection, self.folder) }
+        let Self { created_ms, may_create, descriptor, .. } = self;
+        Self { created_ms, may_create, descriptor, ..Self::new(self.id, self.collection, self.folder) }
     }
 }
 
@@ -372,10 +379,13 @@ mod tests {
 
     #[test]
     fn a_restart_begins_active_jobs_again_and_keeps_ended_ones() {
-        let running = job();
+        let asked = serde_json::from_str(r#"{"pooling": "gem"}"#).unwrap();
+        let record = Record { may_create: false, descriptor: asked, ..job().record() };
+        let running = Job::new(record);
         running.begin();
         running.count_done(5, 1);
         let resumed = running.record().resumed();
+        assert_eq!((resumed.may_create, resumed.descriptor), (false, asked), "what was asked for stays");
         assert_eq!((resumed.state, resumed.done, resumed.id), (JobState::Queued, 0, 7));
         assert_eq!(resumed.created_ms, running.record().created_ms);
         running.end(JobState::Failed, Some("disk full".into()));

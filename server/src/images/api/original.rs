@@ -14,6 +14,7 @@ use axum::http::header::{
 };
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use elanus_embed::Recipe;
 use elanus_storage::Digest;
 use serde::Deserialize;
 
@@ -121,7 +122,7 @@ async fn thumbnail(images: Arc<ImageService>, content: Digest) -> Result<Bytes, 
     }
     let service = Arc::clone(&images);
     let original = blocking(move || service.original(&content)).await?;
-    let jpeg = images.decoded(original, true).await?.thumbnail;
+    let jpeg = images.decoded(original, Recipe::default(), true).await?.thumbnail;
     blocking(move || {
         images.thumbs.write(&content, &jpeg);
         Ok(jpeg.into())

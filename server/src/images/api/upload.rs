@@ -1,5 +1,6 @@
 //! `POST /v1/images/{collection}`: adds one or many files. Text parts of the form are scalar fields of all of them; a
-//! part `fields` may hold them as one JSON object, with their types.
+//! part `fields` may hold them as one JSON object, with their types. `input` and `pooling` in the query string say how the
+//! images of a new collection become vectors.
 
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use super::key_json;
 use crate::app::App;
 use crate::auth::Asker;
 use crate::error::ApiError;
-use crate::images::Added;
 use crate::images::intake::{self, Form};
+use crate::images::{Added, AskedDescriptor};
 use crate::reply::{int64_as_string, own_data};
 
 pub(super) async fn upload(
@@ -24,9 +25,11 @@ pub(super) async fn upload(
 ) -> Result<Response, ApiError> {
     let as_string = int64_as_string(request.headers());
     let mut form = intake::read(request, app.config.limits.max_body_bytes).await?;
+    let asked = AskedDescriptor::of_query(&form)?;
     let files = std::mem::take(&mut form.files);
     let fields = scalar_fields(form)?;
-    Ok(answer(app.images.add(&collection, files, fields, app.may_create(&asker)).await?, as_string))
+    let added = app.images.add(&collection, files, fields, asked, app.may_create(&asker)).await?;
+    Ok(answer(added, as_string))
 }
 
 /// The values that are fields of the images: those of the body, with `fields` unfolded. A query string steers the

@@ -64,7 +64,7 @@ function row(entry, current, choose, clear) {
   return el('li', { class: 'collection-row' },
     el('button', { type: 'button', class: 'collection-choice', 'data-focus': `choose ${name}`, 'aria-pressed': String(chosen), onclick: () => choose(name) },
       icon('check', chosen ? 'collection-tick' : 'collection-tick is-blank'),
-      el('span', { class: 'collection-label', title: name }, name),
+      el('span', { class: 'collection-label', title: [name, entry.model].filter(Boolean).join('\n') }, name),
       !entry.searchable && el('span', { class: 'tag', title: entry.reason ?? 'It holds no photos of this server\u2019s model' }, entry.reason ? 'out of service' : 'no photos'),
       el('span', { class: 'count' }, count(entry.count))),
     clearButton);
