@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use elanus_embed::Descriptor;
 
 use crate::setting::Family;
 
@@ -19,9 +20,12 @@ pub(crate) struct Options {
     /// Device that embeds: auto, cpu or cuda
     #[arg(long, default_value = "auto")]
     pub(crate) device: elanus_embed::DeviceChoice,
-    /// Pooling of the last layer: max or avg
+    /// How the network's input is made of a photo: keras, torchvision or 320
+    #[arg(long, default_value = "keras")]
+    input: elanus_embed::Recipe,
+    /// Pooling of the last layer: max, avg, gem or rmac
     #[arg(long, default_value = "max")]
-    pub(crate) pooling: elanus_embed::Pooling,
+    pooling: elanus_embed::Pooling,
     /// Most photos to search with, evenly spread over the set
     #[arg(long, value_name = "N", default_value_t = 2000)]
     queries: usize,
@@ -69,6 +73,11 @@ pub(crate) struct Scale {
 }
 
 impl Options {
+    /// What a vector describes.
+    pub(crate) fn descriptor(&self) -> Descriptor {
+        Descriptor { recipe: self.input, pooling: self.pooling }
+    }
+
     /// How much is measured.
     pub(crate) fn scale(&self) -> Scale {
         let clients = self.clients.iter().map(|clients| usize::from(*clients)).collect();

@@ -1,6 +1,7 @@
 //! Everything that was measured: what `voc.json` holds, and what tables and the page are made of.
 
 use elanus_benches::Result;
+use elanus_embed::Descriptor;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -49,6 +50,7 @@ pub(crate) struct ServerFigures {
     /// Instruction set of the searches.
     pub(crate) kernel: String,
     pub(crate) model: String,
+    pub(crate) input: String,
     pub(crate) pooling: String,
     /// Whether it was built without optimisation: then its figures say nothing.
     pub(crate) debug_build: bool,
@@ -107,7 +109,12 @@ impl ServerFigures {
     ///
     /// # Errors
     /// When it does not answer.
-    pub(crate) fn ask(server: &Server, pooling: &str, listens_s: f64, embeds_s: f64) -> Result<Self> {
+    pub(crate) fn ask(
+        server: &Server,
+        descriptor: Descriptor,
+        listens_s: f64,
+        embeds_s: f64,
+    ) -> Result<Self> {
         let status = server.status()?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let device = &status["device"];
@@ -122,7 +129,8 @@ impl ServerFigures {
             ),
             kernel: text(&status["kernel"]),
             model: text(&status["model"]),
-            pooling: pooling.to_owned(),
+            input: descriptor.recipe.to_string(),
+            pooling: descriptor.pooling.to_string(),
             // The server is this very program.
             debug_build: cfg!(debug_assertions),
             listens_s,

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use elanus_benches::Result;
-use elanus_embed::EmbedderOptions;
 
 use crate::by_photo;
 use crate::collection::{Collection, compact};
@@ -33,7 +32,7 @@ pub(crate) fn run(options: &Options) -> Result<(Report, Vec<Strip>)> {
     let mut usage = Usage::default();
 
     let began = Instant::now();
-    let server = Server::start(&images, &options.device.to_string(), &options.pooling.to_string())?;
+    let server = Server::start(&images, &options.device.to_string(), options.descriptor())?;
     let listens_s = began.elapsed().as_secs_f64();
     server.wait_for_model()?;
     let embeds_s = began.elapsed().as_secs_f64();
@@ -52,7 +51,7 @@ pub(crate) fn run(options: &Options) -> Result<(Report, Vec<Strip>)> {
     let rows = Rows::new(&photos, options.grow);
     let questions = Questions::new(&rows, labels, scale.queries);
     let (indexes, retrieval) = indexes(&server, &rows, labels, &questions, options, &mut usage)?;
-    let retrieval = retrieval.map(|found| found.with_reference(folder.origin, &options.pooling.to_string()));
+    let retrieval = retrieval.map(|found| found.with_reference(folder.origin, options.descriptor()));
 
     tell("searching by photo");
     let stored = by_photo::stored(&server, &photos, &questions, &scale)?;
@@ -66,15 +65,14 @@ pub(crate) fn run(options: &Options) -> Result<(Report, Vec<Strip>)> {
             Some(steady::watch(&server, &images, wanted)?)
         }
     };
-    let figures = ServerFigures::ask(&server, &options.pooling.to_string(), listens_s, embeds_s)?;
+    let figures = ServerFigures::ask(&server, options.descriptor(), listens_s, embeds_s)?;
     drop(server);
 
     tell("each stage alone");
     let staged = spread(photos.len(), scale.staged);
     let staged: Vec<PathBuf> =
         staged.into_iter().map(|photo| images.join(&photos.list[photo].file)).collect();
-    let embedder = EmbedderOptions { device: options.device, pooling: options.pooling };
-    stages.extend(stages::alone(&staged, &embedder, scale.calls)?);
+    stages.extend(stages::alone(&staged, options.device, options.descriptor(), scale.calls)?);
 
     let strips = retrieval.as_ref().map(|found| Strip::all(found, &photos, labels, &images)).transpose()?;
     let report = Report {

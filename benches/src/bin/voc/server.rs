@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use elanus_benches::Result;
 use elanus_benches::connection::{Connection, post};
 use elanus_benches::program::Program;
+use elanus_embed::Descriptor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -79,11 +80,14 @@ impl Server {
     ///
     /// # Errors
     /// When it can't be started.
-    pub(crate) fn start(images: &Path, device: &str, pooling: &str) -> Result<Self> {
+    pub(crate) fn start(images: &Path, device: &str, descriptor: Descriptor) -> Result<Self> {
         let data = tempfile::tempdir()?;
-        let options: [&OsStr; 6] = [
+        let (input, pooling) = (descriptor.recipe.to_string(), descriptor.pooling.to_string());
+        let options: [&OsStr; 8] = [
             "--device".as_ref(),
             device.as_ref(),
+            "--input".as_ref(),
+            input.as_ref(),
             "--pooling".as_ref(),
             pooling.as_ref(),
             "--image-root".as_ref(),

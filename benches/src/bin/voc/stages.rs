@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use elanus_benches::Result;
 use elanus_benches::metrics::Metrics;
-use elanus_embed::{DecodeLimits, EmbedderOptions, Input, decode, preprocess, thumbnail};
+use elanus_embed::{DecodeLimits, Descriptor, DeviceChoice, Input, decode, preprocess, thumbnail};
 use serde::Serialize;
 
 /// Time that the server spent in the network.
@@ -69,12 +69,17 @@ pub(crate) fn of_server(before: &Metrics, after: &Metrics) -> Vec<Stage> {
 ///
 /// # Errors
 /// When a file can't be read or decoded, or the network can't be had.
-pub(crate) fn alone(files: &[PathBuf], options: &EmbedderOptions, calls: usize) -> Result<Vec<Stage>> {
+pub(crate) fn alone(
+    files: &[PathBuf],
+    device: DeviceChoice,
+    descriptor: Descriptor,
+    calls: usize,
+) -> Result<Vec<Stage>> {
     let limits = DecodeLimits::default();
     let (bytes, reading) = timed(files, |file| Ok(std::fs::read(file)?))?;
     let (photos, decoding) = timed(&bytes, |bytes| Ok(decode(bytes, &limits)?))?;
     let (_, thumbnails) = timed(&photos, |photo| Ok(thumbnail(photo, THUMB_SIDE)?))?;
-    let (inputs, resizing) = timed(&photos, |photo| Ok(preprocess(photo)))?;
+    let (inputs, resizing) = timed(&photos, |photo| Ok(preprocess(photo, descriptor.recipe)))?;
     let stage = |name: &str, seconds| Stage::new(name.to_owned(), Place::Alone, files.len() as u64, seconds);
     let mut stages = vec![
         stage("reading the file", reading),
@@ -82,15 +87,15 @@ pub(crate) fn alone(files: &[PathBuf], options: &EmbedderOptions, calls: usize) 
         stage("thumbnail, one thread", thumbnails),
         stage("resizing, one thread", resizing),
     ];
-    let embedder = elanus_embed::open(options)?;
+    let embedder = elanus_embed::open(device)?;
     for batch in BATCHES {
         let images: Vec<Input> = inputs.iter().cycle().take(batch).cloned().collect();
         // Not counted: memory comes from the system, kernels are compiled.
-        embedder.embed(&images)?;
+        embedder.embed(&images, descriptor.pooling)?;
         let mut times = Vec::with_capacity(calls);
         for _ in 0..calls {
             let began = Instant::now();
-            black_box(embedder.embed(&images)?);
+            black_box(embedder.embed(&images, descriptor.pooling)?);
             times.push(began.elapsed().as_secs_f64());
         }
         times.sort_by(f64::total_cmp);

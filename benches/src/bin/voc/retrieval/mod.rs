@@ -7,6 +7,7 @@ mod means;
 use std::collections::BTreeSet;
 
 use elanus_benches::Result;
+use elanus_embed::{Descriptor, Pooling, Recipe};
 use serde::Serialize;
 
 pub(crate) use means::Means;
@@ -18,10 +19,14 @@ use crate::questions::spread;
 
 /// Hits that an example shows.
 const SHOWN: usize = 8;
-/// What the reference features reach on voc-mini with the same protocol (keras preprocessing): pooling, P@1, P@10,
+/// What the reference features reach on voc-mini with the same protocol: descriptor, P@1, P@10,
 /// mAP@100, mAP.
-const REFERENCE: [(&str, [f64; 4]); 2] =
-    [("max", [0.8212, 0.7352, 0.4300, 0.5130]), ("avg", [0.8188, 0.7446, 0.4385, 0.5172])];
+const REFERENCE: [(Descriptor, [f64; 4]); 4] = [
+    (Descriptor { recipe: Recipe::Keras, pooling: Pooling::Max }, [0.8212, 0.7352, 0.4300, 0.5130]),
+    (Descriptor { recipe: Recipe::Keras, pooling: Pooling::Avg }, [0.8188, 0.7446, 0.4385, 0.5172]),
+    (Descriptor { recipe: Recipe::Torchvision, pooling: Pooling::Max }, [0.8459, 0.7538, 0.4470, 0.5230]),
+    (Descriptor { recipe: Recipe::Torchvision, pooling: Pooling::Avg }, [0.8635, 0.7712, 0.4754, 0.5460]),
+];
 
 /// What was found, over all queries and over those that show a class.
 #[derive(Debug, Clone, Serialize)]
@@ -106,8 +111,8 @@ pub(crate) fn measure(
 
 impl Retrieval {
     /// Adds what the reference features reach, where they are known: for all photos of voc-mini.
-    pub(crate) fn with_reference(mut self, origin: Origin, pooling: &str) -> Self {
-        let known = REFERENCE.iter().find(|(known, _)| origin == Origin::VocMini && *known == pooling);
+    pub(crate) fn with_reference(mut self, origin: Origin, descriptor: Descriptor) -> Self {
+        let known = REFERENCE.iter().find(|(known, _)| origin == Origin::VocMini && *known == descriptor);
         self.reference = known.map(|(_, [p1, p10, map100, map])| Means {
             queries: 850,
             p1: *p1,
