@@ -4,10 +4,15 @@ use std::ops::Range;
 
 use plotters::prelude::*;
 
+pub use plotters::chart::SeriesLabelPosition as Corner;
+
 use crate::Result;
 
 /// Width and height in pixels.
 const SIZE: (u32, u32) = (900, 560);
+
+/// The colours before are red, which emphasis has, and some that are hard to see on white.
+const FIRST_COLOR: usize = 3;
 
 /// A line with dots at its points.
 #[derive(Debug, Clone)]
@@ -31,6 +36,8 @@ pub struct Chart<'a> {
     pub y: &'a str,
     /// What is shown of the first; points outside are left out.
     pub range: Range<f64>,
+    /// Where the legend covers least.
+    pub legend: Corner,
     /// The lines, in the order of the legend.
     pub lines: &'a [Line],
 }
@@ -59,14 +66,17 @@ impl Chart<'_> {
             }
             let mut chart = builder
                 .margin(12)
-                .x_label_area_size(40)
-                .y_label_area_size(70)
-                .build_cartesian_2d(self.range.clone(), (least * 0.8..most * 1.25).log_scale())?;
-            chart.configure_mesh().x_desc(self.x).y_desc(self.y).draw()?;
+                .x_label_area_size(50)
+                .y_label_area_size(90)
+                .build_cartesian_2d(self.range.clone(), upwards(least, most).log_scale())?;
+            chart.configure_mesh().x_desc(self.x).y_desc(self.y).label_style(("sans-serif", 16)).draw()?;
             for (number, (line, points)) in shown.into_iter().enumerate().filter(|(_, (_, p))| !p.is_empty())
             {
-                let color =
-                    if line.emphasized { RED.to_rgba() } else { Palette99::pick(number + 2).to_rgba() };
+                let color = if line.emphasized {
+                    RED.to_rgba()
+                } else {
+                    Palette99::pick(number + FIRST_COLOR).to_rgba()
+                };
                 let width = if line.emphasized { 3 } else { 2 };
                 let style = ShapeStyle { color, filled: true, stroke_width: width };
                 chart
@@ -75,10 +85,29 @@ impl Chart<'_> {
                     .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 20, y)], style));
                 chart.draw_series(points.into_iter().map(|point| Circle::new(point, 3, style)))?;
             }
-            chart.configure_series_labels().background_style(WHITE.mix(0.9)).border_style(BLACK).draw()?;
+            chart
+                .configure_series_labels()
+                .position(self.legend.clone())
+                .label_font(("sans-serif", 16))
+                .background_style(WHITE.mix(0.9))
+                .border_style(BLACK)
+                .draw()?;
             root.present()?;
         }
         Ok(Some(svg))
+    }
+}
+
+/// What is shown upwards: a little more than what there is, with a power of ten, because axes are labelled from those.
+fn upwards(least: f64, most: f64) -> Range<f64> {
+    let (low, high) = (least * 0.8, most * 1.25);
+    let power = 10f64.powf(low.log10().ceil());
+    if power <= high {
+        low..high
+    } else if low / (power / 10.0) < power / high {
+        power / 10.0..high
+    } else {
+        low..power
     }
 }
 
@@ -88,7 +117,17 @@ mod tests {
 
     fn svg(points: &[(f64, f64)]) -> Option<String> {
         let line = Line { name: "a <b>".into(), points: points.to_vec(), emphasized: false };
-        Chart { title: "", x: "right", y: "up", range: 0.0..1.0, lines: &[line] }.svg().unwrap()
+        Chart { title: "", x: "right", y: "up", range: 0.0..1.0, legend: Corner::LowerLeft, lines: &[line] }
+            .svg()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_power_of_ten_is_within_every_range() {
+        assert_eq!(upwards(50.0, 200.0), 40.0..250.0);
+        assert_eq!(upwards(2.0, 3.0), 1.0..3.75);
+        assert_eq!(upwards(5.0, 6.0), 4.0..10.0);
+        assert_eq!(upwards(1250.0, 1250.0), 1000.0..1562.5);
     }
 
     #[test]

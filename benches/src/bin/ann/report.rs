@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use elanus_benches::plot::{Chart, Line};
+use elanus_benches::plot::{Chart, Corner, Line};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -89,5 +89,5 @@ fn picture(title: &str, curves: &[Curve]) -> Result<Option<String>> {
     };
     let lines: Vec<Line> = curves.iter().map(line).collect();
     let (x, y) = ("recall@10", "queries a second");
-    Chart { title, x, y, range: LEAST_RECALL..1.0, lines: &lines }.svg()
+    Chart { title, x, y, range: LEAST_RECALL..1.0, legend: Corner::LowerLeft, lines: &lines }.svg()
 }

@@ -44,7 +44,7 @@ pub(crate) struct Point {
     pub(crate) label: String,
     /// Of the ten nearest rows; none when there is no other row.
     pub(crate) recall_at_10: Option<f64>,
-    /// Of the hundred nearest.
+    /// Of the hundred nearest; none also where the effort is too small to ask for as many.
     pub(crate) recall_at_100: Option<f64>,
     /// How the server searched.
     pub(crate) explained: Explained,
@@ -115,11 +115,14 @@ fn point(
     let searches = |k: usize| -> Vec<Vec<u8>> {
         questions.photos.iter().map(|photo| collection.search(*photo, k, effort, None)).collect()
     };
+    let recall =
+        |searches: &[Vec<u8>], k| recall(collection, rows, (&questions.photos, &questions.best), searches, k);
     let [ten, hundred] = DEPTHS;
     let first = searches(ten);
-    let recall_at_10 = recall(collection, rows, (&questions.photos, &questions.best), &first, ten)?;
-    let recall_at_100 =
-        recall(collection, rows, (&questions.photos, &questions.best), &searches(hundred), hundred)?;
+    let recall_at_10 = recall(&first, ten)?;
+    // The photo itself is found, too.
+    let deep_enough = collection.setting.may_take(effort, hundred + 1);
+    let recall_at_100 = if deep_enough { recall(&searches(hundred), hundred)? } else { None };
     Ok(Point {
         effort,
         label: collection.setting.effort_label(effort),

@@ -83,7 +83,7 @@ impl Options {
         let clients = self.clients.iter().map(|clients| usize::from(*clients)).collect();
         if self.quick {
             return Scale {
-                queries: 12,
+                queries: 20,
                 uploads: 2,
                 staged: 3,
                 calls: 1,

@@ -8,7 +8,7 @@ const ROWS_OF_A_LIST: usize = 39;
 /// `nprobe`, as far as there are lists.
 const PROBES: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 /// `ef`.
-const POOLS: [usize; 7] = [10, 16, 32, 64, 128, 256, 512];
+const POOLS: [usize; 7] = [16, 24, 32, 64, 128, 256, 512];
 /// What the classic image-search demo asked of Milvus.
 const CLASSIC: (usize, usize) = (2048, 16);
 
@@ -125,6 +125,11 @@ impl Setting {
         }
     }
 
+    /// Whether a search for so many rows may take this effort: `ef` must not be below them, as in Milvus.
+    pub(crate) fn may_take(&self, effort: Option<usize>, limit: usize) -> bool {
+        self.family != Family::Hnsw || effort.is_none_or(|effort| effort >= limit)
+    }
+
     /// What differs from what was asked for at so many rows, as `COMPAT.md` says it; empty when nothing does.
     pub(crate) fn shortfall(&self, rows: usize) -> String {
         let most = (rows / ROWS_OF_A_LIST).max(1);
@@ -157,6 +162,8 @@ mod tests {
         );
         assert!(classic.shortfall(850).contains("at most 21 lists"));
         assert_eq!(classic.shortfall(100_000), "");
+        assert!(!Setting::graph().may_take(Some(64), 101) && Setting::graph().may_take(None, 101));
+        assert!(Setting::lists(850).may_take(Some(1), 101));
         assert!(Setting::all(850, None, 2).iter().all(|setting| (1..=2).contains(&setting.efforts.len())));
     }
 }

@@ -86,7 +86,7 @@ fn indexes(out: &mut String, indexes: &[IndexFigures]) {
         let built = &index.built;
         line!(
             out,
-            "| {} {} | {} | {:.2} | {:.2} | {:.1} | {} |",
+            "| {}{} | {} | {:.2} | {:.2} | {:.1} | {} |",
             index.name,
             params(index),
             index.rows,
@@ -208,10 +208,10 @@ fn cells(seen: &Seen) -> String {
     format!("{clients} | {qps:.0} | {p50_ms:.2} | {p95_ms:.2} | {p99_ms:.2}")
 }
 
-/// Parameters as `nlist 439`.
-pub(crate) fn params(index: &IndexFigures) -> String {
+/// Parameters behind a name, as `, nlist 439`.
+fn params(index: &IndexFigures) -> String {
     let pairs = index.params.as_object().into_iter().flatten();
-    pairs.map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(", ")
+    pairs.map(|(key, value)| format!(", {key} {value}")).collect()
 }
 
 /// A share with four digits, or a dash for none.

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use elanus_benches::Result;
 use elanus_embed::{DecodeLimits, decode, thumbnail};
-use maud::{Markup, html};
+use serde::Serialize;
 
 use crate::folder::Labels;
 use crate::photos::{Photo, Photos};
@@ -15,7 +15,8 @@ use crate::retrieval::{Query, Retrieval};
 /// Longest side of a picture in pixels.
 const SIDE: u32 = 160;
 
-/// One query and its hits.
+/// One query and its hits, each with whether it is right.
+#[derive(Debug, Serialize)]
 pub(crate) struct Strip {
     class: String,
     /// The best, the middle or the worst of its class.
@@ -26,10 +27,12 @@ pub(crate) struct Strip {
 }
 
 /// A photo as a small JPEG.
+#[derive(Debug, Serialize)]
 struct Picture {
     id: String,
     /// What it shows.
     classes: String,
+    /// The JPEG as an address that holds it.
     data: String,
 }
 
@@ -71,31 +74,5 @@ impl Picture {
         let classes = if classes.is_empty() { "no class".to_owned() } else { classes.join(", ") };
         let data = format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(small));
         Ok(Self { id: photo.id.clone(), classes, data })
-    }
-}
-
-/// The examples.
-pub(super) fn section(strips: &[Strip]) -> Markup {
-    html! {
-        p { "First the photo that was searched with, then what was found, nearest first. Solid green: right, it shares a class; "
-            "dashed red: wrong." }
-        @for strip in strips {
-            h3 { (strip.class) ": the " (strip.which) " query " span.muted { "average precision " (format!("{:.3}", strip.precision)) } }
-            ul.strip {
-                li.query { (picture(&strip.query, "searched with")) }
-                @for (hit, right) in &strip.hits {
-                    @let verdict = if *right { "right" } else { "wrong" };
-                    li class=(verdict) { (picture(hit, verdict)) }
-                }
-            }
-        }
-    }
-}
-
-fn picture(picture: &Picture, role: &str) -> Markup {
-    let words = format!("{role}: {} ({})", picture.classes, picture.id);
-    html! {
-        img src=(picture.data) alt=(words) title=(words);
-        span { (picture.classes) }
     }
 }
