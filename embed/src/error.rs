@@ -30,6 +30,16 @@ pub enum ImageError {
         /// The limit it breaks.
         limit: usize,
     },
+    /// A side is longer than any photo's.
+    #[error("the image is {width} x {height}, and a side may have {limit} pixels at most")]
+    SideTooLong {
+        /// Declared width in pixels.
+        width: u32,
+        /// Declared height in pixels.
+        height: u32,
+        /// Longest side allowed.
+        limit: u32,
+    },
     /// Width times height is above [`crate::DecodeLimits::max_pixels`].
     #[error("the image is {width} x {height}, more than the {limit} pixels allowed")]
     TooManyPixels {
@@ -71,6 +81,7 @@ impl ImageError {
             Self::NotAnImage => "not-an-image",
             Self::Unsupported { .. } => "unsupported-format",
             Self::TooManyBytes { .. } => "too-many-bytes",
+            Self::SideTooLong { .. } => "side-too-long",
             Self::TooManyPixels { .. } => "too-many-pixels",
             Self::TooMuchMemory { .. } => "too-much-memory",
             Self::NoPixels => "no-pixels",

@@ -204,6 +204,7 @@ impl From<ImageError> for ApiError {
                 (code::INVALID, StatusCode::UNSUPPORTED_MEDIA_TYPE)
             }
             ImageError::TooManyBytes { .. }
+            | ImageError::SideTooLong { .. }
             | ImageError::TooManyPixels { .. }
             | ImageError::TooMuchMemory { .. } => (code::TOO_LARGE, StatusCode::PAYLOAD_TOO_LARGE),
             ImageError::Internal => (code::UNEXPECTED, StatusCode::INTERNAL_SERVER_ERROR),

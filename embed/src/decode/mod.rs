@@ -30,11 +30,17 @@ impl Default for DecodeLimits {
     }
 }
 
+/// Longest side in pixels: that of JPEG. To resize takes memory by the side, however narrow the photo is.
+const MAX_SIDE: u32 = 65_535;
+
 impl DecodeLimits {
     fn check_pixels(&self, width: u32, height: u32) -> Result<(), ImageError> {
         // Two u32 always fit a u64 when multiplied.
         if u64::from(width) * u64::from(height) > self.max_pixels {
             return Err(ImageError::TooManyPixels { width, height, limit: self.max_pixels });
+        }
+        if width.max(height) > MAX_SIDE {
+            return Err(ImageError::SideTooLong { width, height, limit: MAX_SIDE });
         }
         Ok(())
     }
@@ -156,6 +162,19 @@ mod tests {
         assert_eq!(decode(b"12345", &limits).unwrap_err().code(), "too-many-bytes");
         assert_eq!(decode(b"1234", &limits).unwrap_err(), ImageError::NotAnImage);
         assert_eq!(decode(b"8BPS", &limits).unwrap_err().code(), "unsupported-format");
+    }
+
+    #[test]
+    fn sides_are_limited_however_few_the_pixels() {
+        let strip = |side: u32| {
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            image::GrayImage::new(side, 1).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+            decode(bytes.get_ref(), &DecodeLimits::default())
+        };
+        assert_eq!(strip(MAX_SIDE).unwrap().width(), MAX_SIDE);
+        let refused = strip(MAX_SIDE + 1).unwrap_err();
+        assert_eq!(refused.code(), "side-too-long");
+        assert_eq!(refused, ImageError::SideTooLong { width: 65_536, height: 1, limit: 65_535 });
     }
 
     #[test]
