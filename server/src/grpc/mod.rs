@@ -10,7 +10,7 @@
 //!
 //! A method is one function from a request message to a response message, blocking. What goes wrong with a request
 //! travels inside of the response ([`status`]): clients try again when the transport fails, up to 75 times. Messages are
-//! decoded where the work is done, not on the threads that serve connections: decoding 64 MiB takes a while.
+//! decoded where the work is done, and only small ones on the threads that serve connections: decoding 64 MiB takes a while.
 //!
 //! The messages are those of the crate `milvus-sdk-rust`, generated from Milvus's own protocol files; those that carry rows
 //! are in [`rows`], where vectors are not decoded but left where they are.

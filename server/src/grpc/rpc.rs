@@ -26,7 +26,7 @@ pub(super) struct Rpc {
 
 /// Where a method does its work.
 pub(super) enum Place {
-    /// Where it was received: it only looks at what is in memory, and waits for nothing.
+    /// Where it was received, unless the message is large: it only looks at what is in memory, and waits for nothing.
     Here,
     /// On a thread that may wait for the disk.
     Blocking,

@@ -33,7 +33,7 @@ const DATABASE: &str = "dbname";
 const LONGEST_REFUSAL: usize = 1024;
 /// The status of a message that is too large, as tonic gives it.
 const OUT_OF_RANGE: &str = "11";
-/// Bytes of a message that is read twice, once to see how much it asks for.
+/// Bytes of a message that may be decoded on a thread that serves connections.
 const SMALL: usize = 16 << 10;
 /// Bytes of a message beyond those of a body over REST: names and lengths.
 const SLACK: usize = 1 << 20;
@@ -141,13 +141,15 @@ async fn run(
 
 /// Whether a request is answered on the thread that received it.
 fn runs_here(app: &App, rpc: &Rpc, headers: &HeaderMap, body: &Bytes) -> bool {
-    let small = match rpc.place {
-        Place::Here => true,
-        Place::Searching(is_small) => body.len() <= SMALL && is_small(app, &database(headers), body),
-        _ => false,
-    };
     // A collection that is still being opened is waited for.
-    small && app.engine.loading().is_none()
+    if body.len() > SMALL || app.engine.loading().is_some() {
+        return false;
+    }
+    match rpc.place {
+        Place::Here => true,
+        Place::Searching(is_small) => is_small(app, &database(headers), body),
+        _ => false,
+    }
 }
 
 fn too_late() -> Status {
