@@ -1,13 +1,16 @@
 //! Threads of the engine: some open the collections at start, one seals what is asked for, one compacts, one indexes (and
-//! merges segments of collections at rest), one deletes rows that have lived as long as they may, one ticks (measures for
-//! the quota, syncs logs that are synced at intervals, asks for sealing by age). None of them keeps the engine alive.
+//! merges segments of collections at rest), one deletes rows that have lived as long as they may, one removes the files of
+//! dropped collections, one ticks (measures for the quota, syncs logs that are synced at intervals, asks for sealing by
+//! age). None of them keeps the engine alive.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use elanus_storage::Vfs;
 
 use super::Engine;
 use crate::collection::{Collection, Durability};
@@ -18,6 +21,27 @@ const TICK: Duration = Duration::from_secs(1);
 /// After a failed rewriting (a full disk, say) the next attempt waits this long.
 const RETRY: Duration = Duration::from_secs(10);
 
+/// A collection that the catalog does not name any more, to be closed and its files removed: what is left of them at a
+/// crash is swept at the next start.
+pub(super) struct Dropped {
+    pub(super) name: String,
+    pub(super) folder: PathBuf,
+    /// None of one that was out of service.
+    pub(super) collection: Option<Arc<Collection>>,
+    pub(super) vfs: Arc<dyn Vfs>,
+}
+
+impl Dropped {
+    pub(super) fn remove(self) {
+        if let Some(collection) = &self.collection {
+            collection.close();
+        }
+        if let Err(error) = self.vfs.remove_dir_all(&self.folder) {
+            tracing::warn!(collection = self.name, %error, "files of a dropped collection are left for the next start");
+        }
+    }
+}
+
 /// The running threads.
 pub(super) struct Background {
     /// Dropping these ends the threads.
@@ -26,7 +50,11 @@ pub(super) struct Background {
 }
 
 impl Background {
-    pub(super) fn start(engine: &Arc<Engine>, seal_requests: Receiver<u64>) -> Result<Self> {
+    pub(super) fn start(
+        engine: &Arc<Engine>,
+        seal_requests: Receiver<u64>,
+        dropped: Receiver<Dropped>,
+    ) -> Result<Self> {
         let mut background = Self { stops: Vec::new(), threads: Vec::new() };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         for number in 0..cores.min(engine.slots.len()) {
@@ -67,6 +95,7 @@ impl Background {
                 }
             });
         })?;
+        background.spawn("remover", move |stop| remove_dropped(&dropped, &stop))?;
         let weak = Arc::downgrade(engine);
         // Apart from the ticker: finding expired rows in a large collection takes longer than a sync may wait.
         background.spawn("expirer", move |stop| every(TICK, &weak, &stop, expire_rows))?;
@@ -117,6 +146,23 @@ fn seal_on_request(engine: &Weak<Engine>, requests: &Receiver<u64>, stop: &Recei
             Err(error) => {
                 tracing::error!(collection = collection.name(), %error, "sealing failed; rows stay in the log");
             }
+        }
+    }
+}
+
+/// Removes all that was dropped before it is told to stop.
+fn remove_dropped(dropped: &Receiver<Dropped>, stop: &Receiver<()>) {
+    loop {
+        let next = crossbeam::channel::select_biased! {
+            recv(dropped) -> next => next,
+            recv(stop) -> _ => return,
+        };
+        let Ok(next) = next else { return };
+        if let Err(error) = shielded(|| {
+            next.remove();
+            Ok(())
+        }) {
+            tracing::error!(%error, "files of a dropped collection are left for the next start");
         }
     }
 }

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam::channel::Sender;
 use elanus_storage::Vfs;
 use elanus_storage::data_dir::DataDir;
 use elanus_storage::quota::{Quota, Usage};
@@ -33,7 +34,7 @@ use crate::compact::Pace;
 use crate::error::{EngineError, Result};
 use crate::exec::SearchQueue;
 use crate::limits;
-use background::Background;
+use background::{Background, Dropped};
 use slots::{Slot, Slots};
 
 const RESERVE: &str = "RESERVE";
@@ -47,6 +48,8 @@ pub struct Engine {
     catalog: Mutex<(u64, CatalogFile)>,
     names: RwLock<file::Names>,
     background: Mutex<Option<Background>>,
+    /// To the thread that removes what was dropped, where there is one.
+    removals: Option<Sender<Dropped>>,
     /// Bytes of the data directory that are not of collections, by kind, as their owners say.
     other_bytes: Mutex<BTreeMap<&'static str, u64>>,
     // Last: the lock on the directory is given up after everything else.
@@ -89,6 +92,8 @@ impl Engine {
         file.sweep_folders(shared.vfs.as_ref(), &root)?;
         let slots = Arc::new(Slots::new(&file));
         let names = RwLock::new(file.names());
+        let (removals, dropped) = crossbeam::channel::unbounded();
+        let has_threads = shared.options.background;
         let engine = Arc::new(Self {
             root,
             shared,
@@ -96,12 +101,13 @@ impl Engine {
             catalog: Mutex::new((generation, file)),
             names,
             background: Mutex::new(None),
+            removals: has_threads.then_some(removals),
             other_bytes: Mutex::default(),
             _data: data,
         });
         engine.measure();
-        if engine.shared.options.background {
-            *engine.background.lock() = Some(Background::start(&engine, requests)?);
+        if has_threads {
+            *engine.background.lock() = Some(Background::start(&engine, requests, dropped)?);
         } else {
             engine.slots.load(&engine.shared, &engine.root);
         }
@@ -250,8 +256,8 @@ impl Engine {
     /// Drops a collection, by its name inside of the engine, with all its rows and files; false when there is none of that name.
     ///
     /// # Errors
-    /// Storage errors before the catalog has changed; `CollectionLoading`. Files that cannot be removed afterwards are
-    /// swept at the next start.
+    /// Storage errors before the catalog has changed; `CollectionLoading`. Its files are removed in the background; what
+    /// cannot be removed is swept at the next start.
     pub fn drop_collection(&self, name: &str) -> Result<bool> {
         self.slots.wait(name, self.shared.options.load_wait);
         let mut catalog = self.catalog.lock();
@@ -280,11 +286,21 @@ impl Engine {
         }
         let slot = self.slots.remove(name);
         drop(catalog);
-        if let Some(Slot::Open(collection)) = &slot {
-            collection.close_dropped();
+        let collection = if let Some(Slot::Open(collection)) = slot { Some(collection) } else { None };
+        if let Some(collection) = &collection {
+            collection.begin_dropping();
         }
-        if let Err(error) = self.shared.vfs.remove_dir_all(&collection_folder(&self.root, id)) {
-            tracing::warn!(collection = name, %error, "files of a dropped collection are left for the next start");
+        let vfs = Arc::clone(&self.shared.vfs);
+        let dropped =
+            Dropped { name: name.to_owned(), folder: collection_folder(&self.root, id), collection, vfs };
+        match &self.removals {
+            // Removed here after all when the thread has ended.
+            Some(removals) => {
+                if let Err(unsent) = removals.send(dropped) {
+                    unsent.into_inner().remove();
+                }
+            }
+            None => dropped.remove(),
         }
         Ok(true)
     }

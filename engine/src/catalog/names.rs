@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::slots::Slot;
 use super::{CatalogFile, Engine};
-use crate::collection::{Collection, DEFAULT_DATABASE};
+use crate::collection::{Collection, DEFAULT_DATABASE, now_ms};
 use crate::error::{EngineError, Result};
 use crate::limits;
 use crate::schema::{check_alias_name, check_collection_name, check_database_name};
@@ -23,6 +23,9 @@ pub struct Database {
     /// Free key-value pairs.
     #[serde(default)]
     pub properties: BTreeMap<String, String>,
+    /// When it was made, in milliseconds since 1970; 0: not known.
+    #[serde(default)]
+    pub created_ms: u64,
 }
 
 /// The name of a collection inside of the engine.
@@ -95,7 +98,7 @@ impl Engine {
     pub fn databases(&self) -> BTreeMap<String, Database> {
         let names = self.names.read();
         let mut all = names.databases.clone();
-        all.entry(DEFAULT_DATABASE.to_owned()).or_insert(Database { id: 1, properties: BTreeMap::new() });
+        all.entry(DEFAULT_DATABASE.to_owned()).or_insert(Database { id: 1, ..Database::default() });
         all
     }
 
@@ -114,7 +117,7 @@ impl Engine {
         }
         let mut next = catalog.1.clone();
         let id = next.databases.values().map(|database| database.id).max().unwrap_or(1) + 1;
-        next.databases.insert(name.to_owned(), Database { id, properties });
+        next.databases.insert(name.to_owned(), Database { id, properties, created_ms: now_ms() as u64 });
         self.store(&mut catalog, next)
     }
 

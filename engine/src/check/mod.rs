@@ -189,7 +189,7 @@ fn rebuild_catalog(vfs: &dyn Vfs, root: &Path) -> Result<CatalogFile> {
     for (number, name) in file.collections.keys().map(|name| split(name).0.to_owned()).enumerate() {
         if name != DEFAULT_DATABASE {
             let id = number as u64 + 2;
-            file.databases.entry(name).or_insert(Database { id, properties: BTreeMap::new() });
+            file.databases.entry(name).or_insert(Database { id, ..Database::default() });
         }
     }
     Ok(file)

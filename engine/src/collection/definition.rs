@@ -78,6 +78,9 @@ pub struct Definition {
     /// Whether a client has released it since: it is not read until it is loaded.
     #[serde(default)]
     pub(super) released: bool,
+    /// When it was made, in milliseconds since 1970; 0: not known, an older version made it.
+    #[serde(default)]
+    pub created_ms: u64,
 }
 
 /// The database that always exists.
@@ -111,6 +114,7 @@ impl Definition {
             partitions_num: None,
             loaded: true,
             released: false,
+            created_ms: 0,
         }
     }
 
@@ -148,7 +152,7 @@ impl Definition {
             definition.partitions.clear();
             definition.next_partition = 0;
             definition.indexes.clear();
-            (definition.loaded, definition.released) = (true, false);
+            (definition.loaded, definition.released, definition.created_ms) = (true, false, 0);
             definition
         };
         let fields = self.schema.fields() == other.schema.fields()

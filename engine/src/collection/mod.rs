@@ -47,6 +47,7 @@ pub use partition::{DEFAULT_PARTITION, Partition};
 pub(crate) use replay::{Replay, Replayed};
 pub use snapshot::Snapshot;
 pub use write::UpdateTurn;
+pub(crate) use write::now_ms;
 
 use crate::catalog::EngineOptions;
 use crate::compact::Pace;
@@ -180,16 +181,28 @@ impl std::fmt::Debug for Collection {
 }
 
 impl Collection {
-    /// Makes the folder of a new, empty collection. It exists for readers once the catalog names it.
+    /// Makes the folder of a new, empty collection. It exists for readers once the catalog names it: until then nothing of
+    /// it counts, so its names are made first and synced together.
     pub(crate) fn create(shared: Shared, dir: &Path, id: u64, mut definition: Definition) -> Result<Self> {
-        let vfs = &shared.vfs;
-        for folder in FOLDERS {
-            vfs.create_dir_all(&dir.join(folder))?;
-        }
+        let vfs = Arc::clone(&shared.vfs);
+        vfs.create_dir(dir)?;
+        FOLDERS.iter().try_for_each(|folder| vfs.create_dir(&dir.join(folder)))?;
+        let wal = Wal::create(Arc::clone(&vfs), &dir.join("wal"), WalOptions::default())?;
         let name = crate::catalog::qualified(&definition.database, &definition.name);
         definition.bring_up_to_date(&name);
-        Manifest::new(definition).store(vfs.as_ref(), dir)?;
-        Self::open(shared, dir, id, name)
+        definition.created_ms = now_ms() as u64;
+        let mut manifest = Manifest::new(definition);
+        manifest.store(vfs.as_ref(), dir)?;
+        if let Some(collections) = dir.parent() {
+            vfs.sync_dir(collections)?;
+        }
+        let schema = Arc::new(manifest.definition().schema.clone());
+        let empty = Replayed {
+            snapshot: Snapshot::new(schema, Vec::new()),
+            next_id: manifest.next_id(),
+            next_segment: manifest.next_segment(),
+        };
+        Ok(Self::serving(shared, dir, id, name, manifest, empty, (wal, Recovery::default())))
     }
 
     /// Opens the maps and replays the log.
@@ -209,7 +222,7 @@ impl Collection {
         let opened = Wal::open(vfs, &log, WalOptions::default(), after, &mut |sequence, bytes| {
             replay.step(sequence, bytes)
         });
-        let (Replayed { snapshot, next_id, next_segment }, failure) = replay.finish();
+        let (replayed, failure) = replay.finish();
         if let Some(error) = failure {
             return Err(error);
         }
@@ -219,11 +232,23 @@ impl Collection {
             records = recovery.records,
             bytes = recovery.bytes,
             cut = recovery.cut_bytes,
-            rows = snapshot.live(),
+            rows = replayed.snapshot.live(),
             "collection opened"
         );
+        Ok(Self::serving(shared, dir, id, name, manifest, replayed, (wal, recovery)))
+    }
+
+    fn serving(
+        shared: Shared,
+        dir: &Path,
+        id: u64,
+        name: String,
+        manifest: Manifest,
+        Replayed { snapshot, next_id, next_segment }: Replayed,
+        (wal, recovery): (Wal, Recovery),
+    ) -> Self {
         let unsealed_since = (recovery.records > 0).then(Instant::now);
-        Ok(Self {
+        Self {
             id,
             name,
             dir: dir.to_owned(),
@@ -255,7 +280,7 @@ impl Collection {
             next_segment: AtomicU64::new(next_segment),
             closing: AtomicBool::new(false),
             dropped: AtomicBool::new(false),
-        })
+        }
     }
 
     /// Number of the collection; also names its folder.
@@ -316,9 +341,9 @@ impl Collection {
     }
 
     /// The same for a collection that is there no more.
-    pub(crate) fn close_dropped(&self) {
+    pub(crate) fn begin_dropping(&self) {
         self.dropped.store(true, Ordering::SeqCst);
-        self.close();
+        self.begin_closing();
     }
 
     /// Lets no further write begin; returns when those under way are done.

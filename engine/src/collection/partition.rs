@@ -10,6 +10,7 @@ use arrow_array::{Array, ArrayRef};
 use serde::{Deserialize, Serialize};
 
 use super::alter::Reach;
+use super::write::now_ms;
 use super::{Collection, Definition, Snapshot};
 use crate::error::{EngineError, Result};
 use crate::exec::matches;
@@ -31,20 +32,21 @@ pub struct Partition {
     /// Whether a client has asked for it to be loaded.
     #[serde(default)]
     pub loaded: bool,
+    /// When it was made, in milliseconds since 1970; 0: not known.
+    #[serde(default)]
+    pub created_ms: u64,
 }
 
 impl Definition {
     /// All partitions in order of their creation.
     pub fn partitions(&self) -> Vec<Partition> {
+        let (loaded, created_ms) = (self.loaded, self.created_ms);
         if self.schema.partition_key().is_some() {
-            let named = |id: usize| Partition {
-                id: id as i32,
-                name: format!("{DEFAULT_PARTITION}_{id}"),
-                loaded: self.loaded,
-            };
+            let name = |id| format!("{DEFAULT_PARTITION}_{id}");
+            let named = |id| Partition { id: id as i32, name: name(id), loaded, created_ms };
             return (0..self.key_partitions()).map(named).collect();
         }
-        let first = Partition { id: 0, name: DEFAULT_PARTITION.to_owned(), loaded: self.loaded };
+        let first = Partition { id: 0, name: DEFAULT_PARTITION.to_owned(), loaded, created_ms };
         std::iter::once(first).chain(self.partitions.iter().cloned()).collect()
     }
 
@@ -153,7 +155,8 @@ impl Collection {
             definition.next_partition = definition.next_partition.max(1);
             let id = definition.next_partition;
             definition.next_partition += 1;
-            definition.partitions.push(Partition { id, name: name.to_owned(), loaded: definition.loaded });
+            let (name, loaded) = (name.to_owned(), definition.loaded);
+            definition.partitions.push(Partition { id, name, loaded, created_ms: now_ms() as u64 });
             definition.schema = definition.schema.with_partitions();
             Ok(())
         })

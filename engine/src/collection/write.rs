@@ -320,7 +320,7 @@ fn check_given(batch: &Batch) -> Result<()> {
 }
 
 /// Milliseconds since 1970, by the system's clock.
-pub(super) fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as i64)
 }

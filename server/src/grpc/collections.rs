@@ -16,6 +16,7 @@ use super::messages::{self, BoolResponse, DescribeCollectionResponse, ShowCollec
 use super::params::{pair, texts};
 use super::schema;
 use super::status::{failure, success};
+use super::time;
 use super::wire_schema::{CollectionSchema, FieldSchema};
 use crate::auth::Privilege as P;
 use crate::error::ApiError;
@@ -152,6 +153,8 @@ fn description(
         properties,
         db_name: definition.database.clone(),
         db_id: i64::try_from(database_id).unwrap_or(i64::MAX),
+        created_timestamp: time::of_ms(definition.created_ms),
+        created_utc_timestamp: definition.created_ms,
         update_timestamp: version,
         update_timestamp_str: version.to_string(),
         ..DescribeCollectionResponse::default()
@@ -184,8 +187,8 @@ pub(super) fn show(
         }
         shown.collection_names.push(name);
         shown.collection_ids.push(i64::try_from(collection.id()).unwrap_or(i64::MAX));
-        shown.created_timestamps.push(0);
-        shown.created_utc_timestamps.push(0);
+        shown.created_timestamps.push(time::of_ms(definition.created_ms));
+        shown.created_utc_timestamps.push(definition.created_ms);
         shown.in_memory_percentages.push(if loaded { 100 } else { 0 });
         shown.query_service_available.push(loaded);
         shown.shards_num.push(i32::try_from(definition.shards).unwrap_or(1));

@@ -1,15 +1,13 @@
-//! Groups of collections with names of their own. When a database was made is not kept.
+//! Groups of collections with names of their own. When the default one was made is not kept.
 
 use super::call::Call;
 use super::common::Status;
 use super::messages;
 use super::params::{pair, texts};
 use super::status::success;
+use super::time;
 use crate::auth::Privilege as P;
 use crate::error::ApiError;
-
-/// When a database was made: nobody knows.
-const UNKNOWN: u64 = 0;
 
 /// Adds a database.
 pub(super) fn create(call: &Call<'_>, request: messages::CreateDatabaseRequest) -> Result<Status, ApiError> {
@@ -34,7 +32,7 @@ pub(super) fn list(
     let databases = call.app().engine.databases();
     Ok(messages::ListDatabasesResponse {
         status: Some(success()),
-        created_timestamp: vec![UNKNOWN; databases.len()],
+        created_timestamp: databases.values().map(|database| time::of_ms(database.created_ms)).collect(),
         db_ids: databases.values().map(|database| database.id as i64).collect(),
         db_names: databases.into_keys().collect(),
     })
@@ -53,7 +51,7 @@ pub(super) fn describe(
         status: Some(success()),
         db_name: name.to_owned(),
         db_id: database.id as i64,
-        created_timestamp: UNKNOWN,
+        created_timestamp: time::of_ms(database.created_ms),
         properties: database.properties.into_iter().map(|(key, value)| pair(key, value)).collect(),
     })
 }

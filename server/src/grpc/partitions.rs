@@ -1,9 +1,10 @@
-//! Named parts of a collection. Numbers of partitions are unique in their collection only; when one was made is not kept.
+//! Named parts of a collection. Numbers of partitions are unique in their collection only.
 
 use super::call::Call;
 use super::common::Status;
 use super::messages;
 use super::status::success;
+use super::time;
 use crate::auth::Privilege as P;
 use crate::error::ApiError;
 
@@ -49,12 +50,12 @@ pub(super) fn show(
         let names = &request.partition_names;
         partitions.retain(|found| found.loaded && (names.is_empty() || names.contains(&found.name)));
     }
-    let unknown = vec![0; partitions.len()];
+    let created: Vec<u64> = partitions.iter().map(|partition| partition.created_ms).collect();
     Ok(messages::ShowPartitionsResponse {
         status: Some(success()),
         partition_i_ds: partitions.iter().map(|partition| partition.id.into()).collect(),
-        created_timestamps: unknown.clone(),
-        created_utc_timestamps: unknown,
+        created_timestamps: created.iter().map(|&ms| time::of_ms(ms)).collect(),
+        created_utc_timestamps: created,
         in_memory_percentages: partitions.iter().map(|found| if found.loaded { 100 } else { 0 }).collect(),
         partition_names: partitions.into_iter().map(|partition| partition.name).collect(),
     })

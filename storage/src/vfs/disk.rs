@@ -63,11 +63,15 @@ impl Vfs for DiskVfs {
         if above != Path::new(".") {
             self.create_dir_all(above)?;
         }
+        self.create_dir(path)?;
+        self.sync_dir(above)
+    }
+
+    fn create_dir(&self, path: &Path) -> Result<()> {
         match DirBuilder::new().mode(FOLDER_MODE).create(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             other => wrap("create folder", path, other),
-        }?;
-        self.sync_dir(above)
+        }
     }
 
     fn create(&self, path: &Path) -> Result<Box<dyn VfsFile>> {

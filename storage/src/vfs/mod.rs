@@ -34,6 +34,12 @@ pub trait Vfs: Send + Sync + Debug {
     /// # Errors
     /// `Io`, as all methods.
     fn create_dir_all(&self, path: &Path) -> Result<()>;
+    /// Makes a folder where it is missing, below one that is there. Durable after [`Vfs::sync_dir`] of the folder above:
+    /// for several names that only count together, which one sync makes durable.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn create_dir(&self, path: &Path) -> Result<()>;
     /// Makes an empty file, or empties an existing one. Not durable before [`VfsFile::sync`] and [`Vfs::sync_dir`].
     ///
     /// # Errors

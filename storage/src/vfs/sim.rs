@@ -361,6 +361,9 @@ impl Vfs for SimVfs {
     fn create_dir_all(&self, path: &Path) -> Result<()> {
         self.named("create folder", path, Kind::Names, |image| image.create_dir_all(path))
     }
+    fn create_dir(&self, path: &Path) -> Result<()> {
+        self.named("create folder", path, Kind::Names, |image| image.create_dir(path))
+    }
     fn create(&self, path: &Path) -> Result<Box<dyn VfsFile>> {
         let inode = self.named("create", path, Kind::Names, |image| image.create(path))?;
         Ok(self.file(path, inode))

@@ -40,6 +40,16 @@ impl std::fmt::Debug for Wal {
 }
 
 impl Wal {
+    /// Starts a log in a folder that holds none; durable when it returns.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn create(vfs: Arc<dyn Vfs>, dir: &Path, options: WalOptions) -> Result<Self> {
+        let salt = new_salt(vfs.as_ref());
+        let (file, active) = create_file(vfs.as_ref(), dir, 1, salt)?;
+        Ok(Self::at(vfs, dir, options, VecDeque::from([file]), active, salt, 1))
+    }
+
     /// Opens the log in `dir` and hands every record after `after_sequence` to `replay`, in order.
     ///
     /// # Errors
@@ -73,22 +83,32 @@ impl Wal {
             files.push_back(file);
             (active, salt)
         };
-        let synced = next_sequence - 1;
-        let dir = dir.to_owned();
-        let wal = Self {
+        Ok((Self::at(vfs, dir, options, files, active, salt, next_sequence), recovery))
+    }
+
+    /// A log whose records before `next_sequence` are durable.
+    fn at(
+        vfs: Arc<dyn Vfs>,
+        dir: &Path,
+        options: WalOptions,
+        files: VecDeque<LogFile>,
+        active: Box<dyn VfsFile>,
+        salt: Salt,
+        next_sequence: u64,
+    ) -> Self {
+        Self {
             vfs,
-            dir,
+            dir: dir.to_owned(),
             options,
             files,
             active,
             salt,
             next_sequence,
-            synced,
+            synced: next_sequence - 1,
             cut: false,
             buffer: Vec::new(),
             poisoned: None,
-        };
-        Ok((wal, recovery))
+        }
     }
 
     /// Writes records behind the last one; durable after [`Wal::sync`]. Returns their sequence numbers.

@@ -88,6 +88,9 @@ impl Vfs for FaultyVfs {
     fn create_dir_all(&self, path: &Path) -> Result<()> {
         DiskVfs.create_dir_all(path)
     }
+    fn create_dir(&self, path: &Path) -> Result<()> {
+        DiskVfs.create_dir(path)
+    }
     fn create(&self, path: &Path) -> Result<Box<dyn VfsFile>> {
         DiskVfs.create(path).map(|file| self.wrap(file))
     }

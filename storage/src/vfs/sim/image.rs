@@ -59,9 +59,21 @@ impl Image {
             }
             if self.live.insert(dir.to_owned(), Node::Dir).is_none() {
                 self.sync_dir_of(dir);
+                self.durable.insert(dir.to_owned(), Node::Dir);
             }
-            self.durable.insert(dir.to_owned(), Node::Dir);
         }
+        Ok(())
+    }
+
+    pub(super) fn create_dir(&mut self, path: &Path) -> io::Result<()> {
+        self.require_dir(parent(path))?;
+        match self.live.get(path) {
+            Some(Node::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
+            Some(Node::Dir) => return Ok(()),
+            None => {}
+        }
+        self.live.insert(path.to_owned(), Node::Dir);
+        self.change(path, Change::Add(path.to_owned(), Node::Dir));
         Ok(())
     }
 

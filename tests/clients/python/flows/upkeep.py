@@ -1,5 +1,7 @@
 """What people ask about a collection, and change in it: descriptions, indexes, loading, properties, fields, compaction."""
 
+import time
+
 import pymilvus
 import pytest
 from data import vectors
@@ -25,6 +27,7 @@ def described(place):
     assert about["auto_id"] is True and about["enable_dynamic_field"] is True
     assert about["num_shards"] == 2 and about["num_partitions"] == 1 and about["aliases"] == []
     assert about["consistency_level"] == 0 and about["collection_id"] > 0 and about.get("functions", []) == []
+    assert VERSION < (2, 6) or abs((about["created_timestamp"] >> 18) / 1e3 - time.time()) < 600
     fields = about["fields"]
     assert [f["name"] for f in fields] == ["key", "vector", "label"]
     assert [f["field_id"] for f in fields] == [100, 101, 102]
