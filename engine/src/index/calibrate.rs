@@ -13,7 +13,7 @@ use super::progress::BuildProgress;
 use super::query::{Collector, Target};
 use super::sample::sample;
 use super::stats::SearchStats;
-use super::{VectorIndex, flat};
+use super::{VectorIndex, cost, flat};
 use crate::error::Result;
 use crate::kernel::{self, Metric, TopK};
 use crate::rowset::RowSet;
@@ -90,12 +90,17 @@ impl Calibration {
             let filtered = usize::from(share < 1.0);
             let queries = if share < 1.0 { FILTERED_QUERIES.min(held_out.len()) } else { held_out.len() };
             let trial = Trial::new(index, column, &rows, &held_out[..queries]);
+            let matching = rows.len();
+            let exact = cost::rows(matching, column.rows()).min(cost::codes(index.is_graph(), matching));
             for wanted in WANTED {
                 for effort in efforts(index, wanted).step_by([1, FILTERED_STEP][filtered]) {
                     progress.check()?;
                     let point = trial.run(wanted, effort, share);
                     points.push(point);
-                    if point.recall >= ENOUGH[filtered] {
+                    // What costs more than comparing all is never chosen.
+                    if point.recall >= ENOUGH[filtered]
+                        || cost::index(index.is_graph(), point.compared) >= exact
+                    {
                         break;
                     }
                 }

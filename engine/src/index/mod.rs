@@ -4,7 +4,7 @@
 //! ```text
 //!   params ── what is asked for ──► build: space → sample → quantizer ─┬─► ivf   lists of codes
 //!                                                                      └─► hnsw  a graph over codes
-//!                                     calibrate: effort → recall, on held-out rows
+//!                                     calibrate: effort → recall, on held-out rows; cost: what it is worth
 //!   query ──► codes compared ──► a few rows scored in full precision ──► collector
 //! ```
 //!
@@ -14,6 +14,7 @@
 
 mod assign;
 mod calibrate;
+pub(crate) mod cost;
 mod file;
 mod fit;
 pub(crate) mod flat;

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::index::{Calibration, VectorIndex};
+use crate::index::{Calibration, VectorIndex, cost};
 
 /// How hard a search tries.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -72,13 +72,6 @@ impl<'a> Indexed<'a> {
     }
 }
 
-/// Costs, in codes compared in memory order (measured on 128 and 512 dimensions; see `benches/README.md`).
-const ROW_IN_ORDER: f32 = 3.5;
-const ROW_SCATTERED: f32 = 7.0;
-const CODE_SCATTERED: f32 = 1.6;
-const GRAPH_NODE: f32 = 3.0;
-/// With one match in fewer rows than this, matching rows are scattered.
-const SCATTERED: usize = 8;
 /// Calibration ends at so many rows wanted.
 const MOST_CALIBRATED: usize = 100;
 
@@ -96,15 +89,13 @@ fn cheapest(facts: Facts<'_>) -> (SegmentPath, f32) {
     if facts.matching == 0 {
         return (SegmentPath::Nothing, 0.0);
     }
-    let scattered = facts.matching * SCATTERED < facts.rows;
-    let by_row =
-        if scattered { facts.matching as f32 * ROW_SCATTERED } else { facts.rows as f32 * ROW_IN_ORDER };
+    let by_row = cost::rows(facts.matching, facts.rows);
     let (Some(index), false) = (facts.index, facts.inner_bound) else { return (SegmentPath::Rows, by_row) };
-    let by_code = if index.graph { facts.matching as f32 * CODE_SCATTERED } else { f32::INFINITY };
+    let by_code = cost::codes(index.graph, facts.matching);
     let exact = if by_code < by_row { (SegmentPath::Codes, by_code) } else { (SegmentPath::Rows, by_row) };
     let share = facts.matching as f32 / facts.rows.max(1) as f32;
     let Some(effort) = effort(&facts, index, share) else { return exact };
-    let by_index = effort.compared * if index.graph { GRAPH_NODE } else { 1.0 };
+    let by_index = cost::index(index.graph, effort.compared);
     if by_index < exact.1 {
         (SegmentPath::Index { effort: effort.effort, recall: effort.recall }, by_index)
     } else {
