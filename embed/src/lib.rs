@@ -10,7 +10,7 @@
 //!    Input
 //!      | batch         two bounded queues (people first, imports after) and one thread
 //!      v
-//!   Embedder           device: the processor, or an NVIDIA GPU where there is one
+//!   Embedder           device: the processor, or an NVIDIA GPU where there is one, until it fails
 //!      | vgg16         13 convolutions; weights carried inside the program
 //!      |                  on the processor: conv (Winograd, cut into items for threads) on kernel (SIMD,
 //!      |                  chosen at start); on a GPU: burn
@@ -55,10 +55,12 @@ pub mod preprocess;
 pub mod thumbnail;
 pub mod vgg16;
 
-pub use batch::{Answer, BatchOptions, Batcher, Callback, Pending};
+pub use batch::{Answer, Asker, BatchOptions, Batcher, Pending};
 pub use decode::{DecodeLimits, ImageFormat, Orientation, Photo, decode, sniff};
 pub use descriptor::Descriptor;
-pub use device::{Arithmetic, DeviceChoice, DeviceReport, Embedder, Spent, device_choices, open};
+pub use device::{
+    Arithmetic, DeviceChoice, DeviceOptions, DeviceReport, Embedder, Precision, Spent, device_choices, open,
+};
 pub use error::{EmbedError, IdentityError, ImageError, UnknownWord};
 pub use identity::ModelIdentity;
 pub use preprocess::{Input, Recipe, preprocess};

@@ -4,9 +4,13 @@ import io
 import itertools
 import json
 import pathlib
+import re
+import socket
+import urllib.parse
 
 import numpy as np
 import pytest
+import requests
 from PIL import Image
 
 from conftest import SHARED, draw, wait_until
@@ -28,6 +32,28 @@ def test_embedding_is_unit_length_and_names_its_model(shared_server, photos):
     assert abs(np.linalg.norm(raw["data"]["vector"]) - 1) < 1e-5
     assert raw["data"]["vector"] == form["data"]["vector"]
     assert "vgg16" in raw["data"]["model"]
+
+
+def test_photos_that_nobody_waits_for_are_not_embedded(start, photos):
+    server, clients = start(), 200
+    photo = next(photos.glob("*.jpg")).read_bytes()
+    head = f"POST /v1/embed HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(photo)}\r\n\r\n"
+    address = urllib.parse.urlsplit(server.url)
+    assert server.post("/v1/embed", data=photo, headers={"Content-Type": "image/jpeg"}).status_code == 200
+
+    def metric(name):
+        text = requests.get(server.admin + "/metrics", timeout=30).text
+        return float(re.search(rf"^elanus_{name} (\S+)$", text, re.MULTILINE).group(1))
+
+    waiting = [socket.create_connection((address.hostname, address.port)) for _ in range(clients)]
+    for client in waiting:
+        client.sendall(head.encode() + photo)
+    wait_until(lambda: metric("embed_queue_depth") > clients / 4, "photos wait for the network")
+    for client in waiting:
+        client.close()
+    wait_until(lambda: metric("embed_queue_depth") == 0, "the queue is empty")
+    assert metric("images_embedded_total") < clients / 2
+    assert server.post("/v1/embed", data=photo, headers={"Content-Type": "image/jpeg"}).status_code == 200
 
 
 def test_upload_search_serve_delete(shared_server, name, photos):

@@ -1,22 +1,22 @@
 //! One thread that feeds the network. Callers put images into two bounded queues, one for people who wait and one
 //! for imports, and say how their vector is to be pooled; the thread takes what is waiting, people first, up to a batch of
 //! one input size (and waits a moment for more, where that is worth it), runs the embedder and hands each caller its
-//! vector, through [`Pending`] or a callback. What must stay true: every accepted image gets exactly one answer, whatever
-//! the embedder or a callback does; the queues never grow beyond their bounds. The server owns one [`Batcher`], for all
-//! descriptors.
+//! vector, through [`Pending`] or another [`Asker`]. What must stay true: every accepted image that is still waited for
+//! gets exactly one answer, whatever the embedder or an asker does; the queues never grow beyond their bounds. The server
+//! owns one [`Batcher`], for all descriptors.
 
 mod queues;
 #[cfg(test)]
 mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, bounded};
+use crossbeam::channel::{Receiver, Sender, bounded};
 
-use crate::device::Embedder;
+use crate::device::{Embedder, run};
 use crate::error::EmbedError;
 use crate::preprocess::Input;
 use crate::vgg16::{FeatureMap, Pooling};
@@ -25,8 +25,13 @@ use queues::{Job, Queues};
 /// What a caller gets for one image.
 pub type Answer = Result<Vec<f32>, EmbedError>;
 
-/// Receives the answer, on the batcher's thread or the one that ends the batcher; must be quick.
-pub type Callback = Box<dyn FnOnce(Answer) + Send>;
+/// Who wants the vector of an image.
+pub trait Asker: Send {
+    /// Whether anybody still waits for it: an image that nobody waits for is dropped instead of run.
+    fn is_waiting(&self) -> bool;
+    /// Takes the answer, on the batcher's thread or the one that ends the batcher; must be quick.
+    fn answer(self: Box<Self>, answer: Answer);
+}
 
 /// How much is run at once and how much may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,15 +79,20 @@ impl Batcher {
     /// # Errors
     /// [`EmbedError::Busy`] when the queue is full: the caller should answer "try again later".
     pub fn submit(&self, input: Input, pooling: Pooling) -> Result<Pending, EmbedError> {
-        let (pending, reply) = Pending::pair();
-        self.submit_with(input, pooling, reply)?;
+        let (pending, asker) = Pending::pair();
+        self.submit_with(input, pooling, asker)?;
         Ok(pending)
     }
 
-    /// Queues an image as [`Batcher::submit`] does and calls `reply` with the answer, so that async code can wait
-    /// without a thread. When this returns an error `reply` is dropped uncalled.
-    pub fn submit_with(&self, input: Input, pooling: Pooling, reply: Callback) -> Result<(), EmbedError> {
-        self.queues.add_urgent(Job { input, pooling, reply })
+    /// Queues an image as [`Batcher::submit`] does for any asker, so that async code can wait without a thread. When this
+    /// returns an error the asker is dropped without an answer.
+    pub fn submit_with(
+        &self,
+        input: Input,
+        pooling: Pooling,
+        asker: Box<dyn Asker>,
+    ) -> Result<(), EmbedError> {
+        self.queues.add_urgent(Job { input, pooling, asker })
     }
 
     /// Queues an image of an import: waits for room, and lets people go first.
@@ -90,12 +100,12 @@ impl Batcher {
     /// # Errors
     /// [`EmbedError::Stopped`] at the end.
     pub fn submit_blocking(&self, input: Input, pooling: Pooling) -> Result<Pending, EmbedError> {
-        let (pending, reply) = Pending::pair();
-        self.queues.add_bulk(Job { input, pooling, reply })?;
+        let (pending, asker) = Pending::pair();
+        self.queues.add_bulk(Job { input, pooling, asker })?;
         Ok(pending)
     }
 
-    /// How many images wait, without the batch in work.
+    /// How many images wait, without the batch in work. Those that nobody waits for are counted until their turn comes.
     pub fn queue_depth(&self) -> usize {
         self.queues.len()
     }
@@ -111,19 +121,40 @@ impl Drop for Batcher {
     }
 }
 
-/// A vector on its way.
-pub struct Pending(Receiver<Answer>);
+/// A vector on its way. Whoever drops it does not want it any more.
+pub struct Pending {
+    receiver: Receiver<Answer>,
+    /// The asker sees by it that this is still there.
+    _here: Arc<()>,
+}
 
 impl Pending {
-    fn pair() -> (Self, Callback) {
+    fn pair() -> (Self, Box<dyn Asker>) {
         let (sender, receiver) = bounded(1);
-        // The caller may have given up and dropped its end.
-        (Self(receiver), Box::new(move |answer| drop(sender.send(answer))))
+        let here = Arc::new(());
+        let asker = Box::new(PendingAsker { sender, there: Arc::downgrade(&here) });
+        (Self { receiver, _here: here }, asker)
     }
 
     /// Waits for the answer.
     pub fn wait(self) -> Answer {
-        self.0.recv().unwrap_or(Err(EmbedError::Stopped))
+        self.receiver.recv().unwrap_or(Err(EmbedError::Stopped))
+    }
+}
+
+struct PendingAsker {
+    sender: Sender<Answer>,
+    there: Weak<()>,
+}
+
+impl Asker for PendingAsker {
+    fn is_waiting(&self) -> bool {
+        self.there.strong_count() > 0
+    }
+
+    fn answer(self: Box<Self>, answer: Answer) {
+        // It may have been dropped just now.
+        let _ = self.sender.send(answer);
     }
 }
 
@@ -138,16 +169,14 @@ impl Worker {
     fn run(self) {
         while let Some(jobs) = self.queues.next_batch(self.max_batch, self.patience) {
             let (inputs, askers): (Vec<Input>, Vec<_>) =
-                jobs.into_iter().map(|job| (job.input, (job.pooling, job.reply))).unzip();
+                jobs.into_iter().map(|job| (job.input, (job.pooling, job.asker))).unzip();
             match self.feature_maps(&inputs) {
                 Ok(maps) => {
-                    for (map, (pooling, callback)) in maps.iter().zip(askers) {
-                        reply(callback, map.pool(pooling));
+                    for (map, (pooling, asker)) in maps.iter().zip(askers) {
+                        answer(asker, map.pool(pooling));
                     }
                 }
-                Err(error) => {
-                    askers.into_iter().for_each(|(_, callback)| reply(callback, Err(error.clone())))
-                }
+                Err(error) => askers.into_iter().for_each(|(_, asker)| answer(asker, Err(error.clone()))),
             }
         }
     }
@@ -157,18 +186,7 @@ impl Worker {
         if self.queues.is_closed() {
             return Err(EmbedError::Stopped);
         }
-        // The embedder keeps no state between calls that a panic could leave half-changed.
-        let run = AssertUnwindSafe(|| self.embedder.feature_maps(inputs));
-        let maps = catch_unwind(run).unwrap_or_else(|panic| {
-            let reason = format!("the backend panicked: {}", panic_text(panic.as_ref()));
-            tracing::error!(batch = inputs.len(), "{reason}");
-            Err(EmbedError::Compute { reason })
-        })?;
-        if maps.len() != inputs.len() {
-            let reason = format!("{} feature maps for {} images", maps.len(), inputs.len());
-            return Err(EmbedError::Compute { reason });
-        }
-        Ok(maps)
+        run(self.embedder.as_ref(), inputs)
     }
 }
 
@@ -181,20 +199,12 @@ impl Drop for Worker {
 
 /// Closes the queues and tells everybody who waits.
 fn stop(queues: &Queues) {
-    queues.close().into_iter().for_each(|job| reply(job.reply, Err(EmbedError::Stopped)));
+    queues.close().into_iter().for_each(|job| answer(job.asker, Err(EmbedError::Stopped)));
 }
 
-/// A callback that panics must not take the other callers' answers with it.
-fn reply(callback: Callback, answer: Answer) {
-    if catch_unwind(AssertUnwindSafe(|| callback(answer))).is_err() {
-        tracing::error!("a callback that received a vector panicked");
+/// An asker that panics must not take the other askers' answers with it.
+fn answer(asker: Box<dyn Asker>, answer: Answer) {
+    if catch_unwind(AssertUnwindSafe(|| asker.answer(answer))).is_err() {
+        tracing::error!("whoever received a vector panicked");
     }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a message")
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::Callback;
+use super::Asker;
 use crate::error::EmbedError;
 use crate::preprocess::Input;
 use crate::vgg16::Pooling;
@@ -16,7 +16,7 @@ use crate::vgg16::Pooling;
 pub(super) struct Job {
     pub(super) input: Input,
     pub(super) pooling: Pooling,
-    pub(super) reply: Callback,
+    pub(super) asker: Box<dyn Asker>,
 }
 
 /// The queues. Once closed they are empty for ever.
@@ -30,7 +30,7 @@ pub(super) struct Queues {
     bulk_bound: usize,
 }
 
-/// Somebody is waiting for each job of `urgent`, nobody for those of `bulk`.
+/// People wait for the jobs of `urgent`, imports for those of `bulk`.
 #[derive(Default)]
 struct Waiting {
     urgent: VecDeque<Job>,
@@ -52,6 +52,9 @@ impl Queues {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
             return Err(EmbedError::Stopped);
+        }
+        if waiting.urgent.len() >= self.urgent_bound {
+            waiting.forget_unwanted();
         }
         if waiting.urgent.len() >= self.urgent_bound {
             return Err(EmbedError::Busy { queued: waiting.urgent.len() });
@@ -78,12 +81,15 @@ impl Queues {
         Ok(())
     }
 
-    /// Waits for a job and takes it with up to `most - 1` others of its size, people first; while there is room and nobody
-    /// of another size waits, for so long more of them are waited for. `None` when the queues are closed.
+    /// Waits for a job that is wanted and takes it with up to `most - 1` others of its size, people first; while there is room
+    /// and nobody of another size waits, for so long more of them are waited for. `None` when the queues are closed.
     pub(super) fn next_batch(&self, most: usize, patience: Duration) -> Option<Vec<Job>> {
         let mut waiting = self.waiting.lock();
+        waiting.forget_unwanted();
         while !waiting.closed && waiting.is_empty() {
+            self.left.notify_all();
             self.came.wait(&mut waiting);
+            waiting.forget_unwanted();
         }
         let first = waiting.urgent.pop_front().or_else(|| waiting.bulk.pop_front())?;
         let deadline = Instant::now() + patience;
@@ -122,6 +128,13 @@ impl Queues {
 impl Waiting {
     fn is_empty(&self) -> bool {
         self.urgent.is_empty() && self.bulk.is_empty()
+    }
+
+    /// Drops the jobs that nobody waits for any more.
+    fn forget_unwanted(&mut self) {
+        for queue in [&mut self.urgent, &mut self.bulk] {
+            queue.retain(|job| job.asker.is_waiting());
+        }
     }
 
     /// Fills the batch with jobs of the size of its first one; the others keep their order.

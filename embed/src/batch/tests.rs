@@ -9,14 +9,14 @@ use crate::preprocess::Recipe;
 /// Gives for each image a map of two channels by which [`name`] knows its first byte. Panics at 13, gives no maps at 14,
 /// and nothing but zeros for 15. Each run waits for a permit and reports the images it was given.
 struct Fake {
-    report: DeviceReport,
+    report: Arc<DeviceReport>,
     permits: Receiver<()>,
     runs: Sender<Vec<u8>>,
 }
 
 impl Embedder for Fake {
-    fn device(&self) -> &DeviceReport {
-        &self.report
+    fn device(&self) -> Arc<DeviceReport> {
+        Arc::clone(&self.report)
     }
 
     fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
@@ -49,7 +49,7 @@ fn start_with(options: BatchOptions) -> (Batcher, Sender<()>, Receiver<Vec<u8>>)
     let (permit, permits) = bounded(100);
     let (runs, seen) = bounded(100);
     let word = String::new;
-    let report = DeviceReport { device: word(), detail: word(), precision: word(), reason: word() };
+    let report = Arc::new(DeviceReport { device: word(), detail: word(), precision: word(), reason: word() });
     (Batcher::start(Arc::new(Fake { report, permits, runs }), options), permit, seen)
 }
 
@@ -59,6 +59,19 @@ fn image_of(recipe: Recipe, name: u8) -> Input {
 
 fn image(name: u8) -> Input {
     image_of(Recipe::Keras, name)
+}
+
+/// An asker that waits for ever.
+struct Calling<F>(F);
+
+impl<F: FnOnce(Answer) + Send> Asker for Calling<F> {
+    fn is_waiting(&self) -> bool {
+        true
+    }
+
+    fn answer(self: Box<Self>, answer: Answer) {
+        (self.0)(answer);
+    }
 }
 
 /// The simplest calls, all of one descriptor.
@@ -221,14 +234,39 @@ fn a_vector_that_means_nothing_is_an_error_of_its_own() {
 }
 
 #[test]
-fn a_panicking_callback_takes_nobody_with_it() {
+fn a_panicking_asker_takes_nobody_with_it() {
     let (batcher, permit, seen) = start(8, 8);
     let first = batcher.urgent(0).unwrap();
     seen.recv().unwrap();
-    batcher.submit_with(image(1), Pooling::Max, Box::new(|_| panic!("callback"))).unwrap();
+    batcher.submit_with(image(1), Pooling::Max, Box::new(Calling(|_| panic!("asker")))).unwrap();
     let second = batcher.urgent(2).unwrap();
     (0..2).for_each(|_| permit.send(()).unwrap());
     assert_eq!((name(first.wait().unwrap()), name(second.wait().unwrap())), (0.0, 2.0));
+}
+
+#[test]
+fn what_nobody_waits_for_is_not_run_and_takes_no_place() {
+    let (batcher, permit, seen) = start(8, 2);
+    let first = batcher.urgent(0).unwrap();
+    assert_eq!(seen.recv().unwrap(), [0]);
+    drop([1, 2].map(|name| batcher.urgent(name).unwrap()));
+    drop([3, 4].map(|name| batcher.bulk(name)));
+    // The queue is full of images that nobody waits for.
+    let [wanted, also] = [5, 6].map(|name| batcher.urgent(name).unwrap());
+    assert_eq!(batcher.urgent(7).err(), Some(EmbedError::Busy { queued: 2 }));
+    (0..2).for_each(|_| permit.send(()).unwrap());
+    first.wait().unwrap();
+    assert_eq!(seen.recv().unwrap(), [5, 6]);
+    assert_eq!([wanted, also].map(|pending| name(pending.wait().unwrap())), [5.0, 6.0]);
+    // All that is left in the queues when the thread looks is unwanted: it goes on waiting.
+    let last = batcher.urgent(8).unwrap();
+    assert_eq!(seen.recv().unwrap(), [8]);
+    drop(batcher.bulk(9));
+    (0..2).for_each(|_| permit.send(()).unwrap());
+    last.wait().unwrap();
+    let after = batcher.urgent(10).unwrap();
+    assert_eq!(seen.recv().unwrap(), [10]);
+    assert_eq!(name(after.wait().unwrap()), 10.0);
 }
 
 #[test]
@@ -238,8 +276,8 @@ fn dropping_answers_everybody() {
     seen.recv().unwrap();
     let waiting = [batcher.urgent(1).unwrap(), batcher.bulk(2)];
     let (sender, receiver) = bounded(1);
-    let callback = Box::new(move |answer| sender.send(answer).unwrap());
-    batcher.submit_with(image(3), Pooling::Max, callback).unwrap();
+    let asker = Box::new(Calling(move |answer| sender.send(answer).unwrap()));
+    batcher.submit_with(image(3), Pooling::Max, asker).unwrap();
     let queues = Arc::clone(&batcher.queues);
     let dropper = std::thread::spawn(move || drop(batcher));
     // They do not even wait for the run that goes on.

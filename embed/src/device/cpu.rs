@@ -25,7 +25,7 @@ const ROUNDS: usize = 100_000;
 struct CpuNetwork {
     kernel: &'static Kernel,
     network: CpuVgg16,
-    report: DeviceReport,
+    report: Arc<DeviceReport>,
     spent: Mutex<Spent>,
 }
 
@@ -39,12 +39,12 @@ pub(super) fn open(reason: &str) -> Result<Arc<dyn Embedder>, EmbedError> {
         reason: reason.to_string(),
     };
     tracing::debug!(bytes = network.bytes(), "the weights are packed");
-    Ok(Arc::new(CpuNetwork { kernel, network, report, spent: Mutex::default() }))
+    Ok(Arc::new(CpuNetwork { kernel, network, report: Arc::new(report), spent: Mutex::default() }))
 }
 
 impl Embedder for CpuNetwork {
-    fn device(&self) -> &DeviceReport {
-        &self.report
+    fn device(&self) -> Arc<DeviceReport> {
+        Arc::clone(&self.report)
     }
 
     fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {

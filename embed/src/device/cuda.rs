@@ -1,6 +1,7 @@
 //! NVIDIA GPUs through burn-cuda, which loads the driver and compiles its kernels (NVRTC) at run time. Everything
 //! that can be missing is asked for before burn is touched and comes back as a sentence, so that `auto` can fall
-//! back: the kernel driver, the driver and compiler libraries, a device, and that a first kernel really runs.
+//! back: the kernel driver, the driver and compiler libraries, a device, and that a first kernel really runs. (Whether the
+//! network computes what the processor does is tried by `super::spare`.)
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -8,13 +9,17 @@ use std::sync::Arc;
 
 use burn_cuda::{Cuda, CudaDevice};
 use burn_tensor::Tensor;
+use burn_tensor::backend::Backend;
 use cudarc::driver::CudaContext;
+use half::{bf16, f16};
 
-use super::{DeviceReport, Embedder, Network};
+use super::{DeviceReport, Embedder, Network, Precision};
 use crate::vgg16::Vgg16;
 
-/// Images of 224x224 in one run: enough to fill a GPU; about 2 GB of activations.
-const MAX_BATCH: usize = 32;
+/// Images of 224x224 in one run: as many as fill a large GPU, and fewer where they would take more than a quarter of its
+/// memory, at so many bytes an image: the largest maps of two layers in f32 and room for what a convolution unfolds.
+const MAX_BATCH: usize = 128;
+const IMAGE_BYTES: usize = 64 << 20;
 
 /// What a loaded kernel driver leaves in the file system (the last one under WSL).
 const DRIVER_FILES: [&str; 3] = ["/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg"];
@@ -42,8 +47,10 @@ pub(super) fn probe() -> Result<String, String> {
 }
 
 /// Opens the first GPU; the error says why it cannot be used.
-pub(super) fn open(gpu: String, reason: &str) -> Result<Arc<dyn Embedder>, String> {
+pub(super) fn open(gpu: String, reason: &str, precision: Precision) -> Result<Arc<dyn Embedder>, String> {
     guarded("the first computation on the GPU failed", || {
+        let memory = CudaContext::new(0).and_then(|context| context.mem_get_info());
+        let (free, _) = memory.map_err(|error| format!("the GPU's memory is unknown: {error}"))?;
         let device = CudaDevice::default();
         // Compiles and runs one small kernel: shows that the compiler and its headers fit the driver.
         let probe = Tensor::<Cuda, 1>::ones([4], &device).add_scalar(1.0);
@@ -51,19 +58,49 @@ pub(super) fn open(gpu: String, reason: &str) -> Result<Arc<dyn Embedder>, Strin
         if values.as_slice::<f32>().ok() != Some(&[2.0; 4]) {
             return Err("the GPU computes wrong values".to_string());
         }
-        let network = Vgg16::<Cuda>::load(device).map_err(|error| error.to_string())?;
-        let detail = format!("burn cuda, {gpu}");
-        let report = DeviceReport {
+        let report = Arc::new(DeviceReport {
             device: "cuda".to_string(),
-            detail,
-            precision: "f32".to_string(),
+            detail: format!("burn cuda, {gpu}"),
+            precision: precision.to_string(),
             reason: reason.to_string(),
-        };
-        Ok(Arc::new(Network { network, report, max_batch: MAX_BATCH }) as Arc<dyn Embedder>)
+        });
+        let max_batch = batch_for(free);
+        match precision {
+            Precision::F32 => network::<Cuda<f32>>(device, report, max_batch),
+            Precision::F16 => network::<Cuda<f16>>(device, report, max_batch),
+            Precision::Bf16 => network::<Cuda<bf16>>(device, report, max_batch),
+        }
     })
+}
+
+fn network<B: Backend<Device = CudaDevice>>(
+    device: CudaDevice,
+    report: Arc<DeviceReport>,
+    max_batch: usize,
+) -> Result<Arc<dyn Embedder>, String>
+where
+    Vgg16<B>: Send + Sync + 'static,
+{
+    let network = Vgg16::<B>::load(device).map_err(|error| error.to_string())?;
+    Ok(Arc::new(Network { network, report, max_batch }))
+}
+
+/// Images in one run on a GPU with so many bytes of free memory.
+fn batch_for(free: usize) -> usize {
+    (free / 4 / IMAGE_BYTES).clamp(1, MAX_BATCH)
 }
 
 /// Runs a step whose libraries panic when something is missing; `what` then says what failed.
 fn guarded<T>(what: &str, step: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| Err(what.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_fit_the_memory() {
+        assert_eq!([0, 8, 24, 141].map(|gib| batch_for(gib << 30)), [1, 32, 96, 128]);
+    }
 }

@@ -1,18 +1,23 @@
 //! Where the network runs. [`open`] chooses once, at start: what was asked for by name or nothing, or with
-//! [`DeviceChoice::Auto`] a GPU if one is usable and the processor otherwise; the reason is kept for people to see.
-//! Burn's backend types end here: everything above sees `Arc<dyn Embedder>`.
+//! [`DeviceChoice::Auto`] a GPU if one is usable and the processor otherwise; the reason is kept for people to see. A GPU
+//! that fails later is replaced by the processor. Burn's backend types end here: everything above sees `Arc<dyn Embedder>`.
 
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod precision;
+#[cfg_attr(not(feature = "cuda"), allow(dead_code))]
+mod spare;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "cuda")]
 use burn_tensor::backend::Backend;
+pub use precision::Precision;
 use serde::Serialize;
 
 use crate::error::{EmbedError, UnknownWord};
@@ -23,8 +28,8 @@ use crate::vgg16::{FeatureMap, Pooling};
 
 /// Turns preprocessed images into vectors: one network, whatever the [`crate::Descriptor`].
 pub trait Embedder: Send + Sync {
-    /// Where it runs, and why there.
-    fn device(&self) -> &DeviceReport;
+    /// Where it runs, and why there: elsewhere from the moment when a device has failed.
+    fn device(&self) -> Arc<DeviceReport>;
 
     /// What the network gives for each input, in order, to be pooled in any way. Any number of inputs of any recipes;
     /// those of one size that follow each other are run together.
@@ -60,6 +65,29 @@ pub trait Embedder: Send + Sync {
     fn arithmetic(&self, _side: usize) -> Option<Arithmetic> {
         None
     }
+}
+
+/// One map for each input, or an error, also where the backend panics.
+pub(crate) fn run(embedder: &dyn Embedder, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
+    let failed = |reason: String| EmbedError::Compute { reason };
+    // Embedders keep no state between calls that a panic could leave half-changed.
+    let maps = catch_unwind(AssertUnwindSafe(|| embedder.feature_maps(inputs))).unwrap_or_else(|panic| {
+        let reason = format!("the backend panicked: {}", panic_text(panic.as_ref()));
+        tracing::error!(batch = inputs.len(), "{reason}");
+        Err(failed(reason))
+    })?;
+    match maps.len() == inputs.len() {
+        true => Ok(maps),
+        false => Err(failed(format!("{} feature maps for {} images", maps.len(), inputs.len()))),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
 }
 
 /// Inputs in the parts that a device runs at once: neighbours of one size, as many as have the pixels of `most` images of
@@ -126,6 +154,21 @@ impl FromStr for DeviceChoice {
     }
 }
 
+/// What is asked of a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceOptions {
+    /// Which.
+    pub device: DeviceChoice,
+    /// What a GPU multiplies.
+    pub precision: Precision,
+}
+
+impl From<DeviceChoice> for DeviceOptions {
+    fn from(device: DeviceChoice) -> Self {
+        Self { device, ..Self::default() }
+    }
+}
+
 /// Where an embedder runs, in words for logs and pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeviceReport {
@@ -143,12 +186,13 @@ pub struct DeviceReport {
 ///
 /// # Errors
 /// [`EmbedError::Device`] when [`DeviceChoice::Cuda`] was asked for and cannot be had.
-pub fn open(device: DeviceChoice) -> Result<Arc<dyn Embedder>, EmbedError> {
+pub fn open(options: impl Into<DeviceOptions>) -> Result<Arc<dyn Embedder>, EmbedError> {
+    let DeviceOptions { device, precision } = options.into();
     match device {
         DeviceChoice::Cpu => cpu::open("the CPU was asked for"),
-        DeviceChoice::Cuda => open_cuda("CUDA was asked for")
+        DeviceChoice::Cuda => open_cuda("CUDA was asked for", precision)
             .map_err(|reason| EmbedError::Device { device: "cuda".to_string(), reason }),
-        DeviceChoice::Auto => open_cuda("a usable GPU was found").or_else(|reason| {
+        DeviceChoice::Auto => open_cuda("a usable GPU was found", precision).or_else(|reason| {
             tracing::debug!(reason, "embedding on the CPU");
             cpu::open(&reason)
         }),
@@ -170,13 +214,18 @@ fn probe_cuda() -> Result<String, String> {
 }
 
 /// Opens on the GPU, or says why that is impossible.
-fn open_cuda(reason: &str) -> Result<Arc<dyn Embedder>, String> {
+fn open_cuda(reason: &str, precision: Precision) -> Result<Arc<dyn Embedder>, String> {
     let gpu = probe_cuda()?;
     #[cfg(feature = "cuda")]
-    return cuda::open(gpu, reason);
+    {
+        let network = cuda::open(gpu, reason, precision)?;
+        let reference = cpu::open("the GPU is tried").map_err(|error| error.to_string())?;
+        spare::check(network.as_ref(), reference.as_ref(), precision.least_cosine())?;
+        Ok(Arc::new(spare::WithSpare::new(network, cpu::open)))
+    }
     #[cfg(not(feature = "cuda"))]
     {
-        let _ = reason;
+        let _ = (reason, precision);
         Err(gpu)
     }
 }
@@ -185,7 +234,7 @@ fn open_cuda(reason: &str) -> Result<Arc<dyn Embedder>, String> {
 #[cfg(feature = "cuda")]
 struct Network<B: Backend> {
     network: Vgg16<B>,
-    report: DeviceReport,
+    report: Arc<DeviceReport>,
     /// Images of 224x224 in one forward pass, see [`parts`].
     max_batch: usize,
 }
@@ -195,8 +244,8 @@ impl<B: Backend> Embedder for Network<B>
 where
     Vgg16<B>: Send + Sync,
 {
-    fn device(&self) -> &DeviceReport {
-        &self.report
+    fn device(&self) -> Arc<DeviceReport> {
+        Arc::clone(&self.report)
     }
 
     fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {

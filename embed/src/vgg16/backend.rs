@@ -66,7 +66,8 @@ impl<B: Backend> Vgg16<B> {
         }
         let failed = |reason: String| EmbedError::Compute { reason };
         let data = x.try_into_data().map_err(|error| failed(error.to_string()))?;
-        let values = data.into_vec::<f32>().map_err(|error| failed(format!("{error:?}")))?;
+        // Half precision ends here.
+        let values = data.convert::<f32>().into_vec::<f32>().map_err(|error| failed(format!("{error:?}")))?;
         let each = (values.len() / inputs.len()).max(1);
         values.chunks(each).map(|map| FeatureMap::new(map.to_vec(), DIMENSION)).collect()
     }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use elanus_embed::{
-    BatchOptions, Batcher, DecodeLimits, Descriptor, DeviceChoice, EmbedError, Embedder, Input, Pooling,
-    Recipe, decode, preprocess, sniff,
+    BatchOptions, Batcher, DecodeLimits, Descriptor, DeviceChoice, DeviceOptions, EmbedError, Embedder,
+    Input, Pooling, Precision, Recipe, decode, preprocess, sniff,
 };
 use walkdir::WalkDir;
 
@@ -27,6 +27,9 @@ pub(super) struct EmbedBenchArguments {
     /// Where to run: auto, cpu or cuda
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: DeviceChoice,
+    /// What a GPU multiplies: f32, f16 or bf16
+    #[arg(long, value_name = "PRECISION", default_value = "f32")]
+    precision: Precision,
     /// How photos are brought to the network's size: keras, torchvision or 320
     #[arg(long, value_name = "INPUT", default_value = "keras")]
     input: Recipe,
@@ -57,7 +60,8 @@ pub(super) fn run(arguments: &EmbedBenchArguments) -> ExitCode {
 
 fn measure(arguments: &EmbedBenchArguments, files: Option<&[PathBuf]>) -> Result<(), EmbedError> {
     let started = Instant::now();
-    let embedder = elanus_embed::open(arguments.device)?;
+    let options = DeviceOptions { device: arguments.device, precision: arguments.precision };
+    let embedder = elanus_embed::open(options)?;
     let opened = started.elapsed().as_secs_f64();
     let report = embedder.device();
     let descriptor = Descriptor { recipe: arguments.input, pooling: arguments.pooling };

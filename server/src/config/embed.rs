@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use elanus_embed::Descriptor;
+use elanus_embed::{Descriptor, Precision};
 use serde::Deserialize;
 
 use super::ConfigError;
@@ -13,6 +13,8 @@ use super::settings::{refuse, word};
 pub struct EmbedConfig {
     /// What new collections of images get, unless a request says otherwise. Those that are there keep theirs.
     pub descriptor: Descriptor,
+    /// What a GPU multiplies; the processor always multiplies f32.
+    pub precision: Precision,
     /// Most images in one run, 1 to 256. A search by photo waits for the run that it finds.
     pub batch: Option<usize>,
     /// How long a run with room waits for more images, at most a second.
@@ -29,6 +31,8 @@ pub struct EmbedSettings {
     pub input: Option<String>,
     /// `max`, `avg`, `gem` or `rmac`.
     pub pooling: Option<String>,
+    /// `f32`, `f16` or `bf16`.
+    pub precision: Option<String>,
     pub batch: Option<usize>,
     pub wait_ms: Option<u64>,
 }
@@ -46,6 +50,7 @@ impl EmbedSettings {
         Self {
             input: self.input.or(lower.input),
             pooling: self.pooling.or(lower.pooling),
+            precision: self.precision.or(lower.precision),
             batch: self.batch.or(lower.batch),
             wait_ms: self.wait_ms.or(lower.wait_ms),
         }
@@ -59,6 +64,7 @@ impl EmbedSettings {
             recipe: self.input.map_or(Ok(default.recipe), |v| word("embed.input", &v))?,
             pooling: self.pooling.map_or(Ok(default.pooling), |v| word("embed.pooling", &v))?,
         };
+        let precision = self.precision.map_or(Ok(Precision::default()), |v| word("embed.precision", &v))?;
         match (self.batch, self.wait_ms) {
             (Some(batch @ (0 | 257..)), _) => {
                 Err(refuse("embed.batch", &batch.to_string(), "must be 1 to 256"))
@@ -66,7 +72,9 @@ impl EmbedSettings {
             (_, Some(wait @ 1001..)) => {
                 Err(refuse("embed.wait_ms", &wait.to_string(), "must be at most 1000"))
             }
-            (batch, wait) => Ok(EmbedConfig { descriptor, batch, wait: wait.map(Duration::from_millis) }),
+            (batch, wait) => {
+                Ok(EmbedConfig { descriptor, precision, batch, wait: wait.map(Duration::from_millis) })
+            }
         }
     }
 }
@@ -84,9 +92,10 @@ mod tests {
 
     #[test]
     fn descriptors_and_batches_are_configurable() {
-        let text = "[embed]\ninput = '320'\npooling = 'gem'\nbatch = 8\nwait_ms = 3";
+        let text = "[embed]\ninput = '320'\npooling = 'gem'\nprecision = 'bf16'\nbatch = 8\nwait_ms = 3";
         let descriptor = Descriptor { recipe: Recipe::Keras320, pooling: Pooling::Gem };
-        let expected = EmbedConfig { descriptor, batch: Some(8), wait: Some(Duration::from_millis(3)) };
+        let (batch, wait) = (Some(8), Some(Duration::from_millis(3)));
+        let expected = EmbedConfig { descriptor, precision: Precision::Bf16, batch, wait };
         assert_eq!(layer(text).resolve().unwrap().embed, expected);
         assert_eq!(Settings::default().resolve().unwrap().embed, EmbedConfig::default());
     }
@@ -105,6 +114,6 @@ mod tests {
         let file = layer("[embed]\ninput = 'keras'\nbatch = 2");
         let config = flags.or(environment.unwrap()).or(file).resolve().unwrap();
         let descriptor = Descriptor { recipe: Recipe::Torchvision, pooling: Pooling::Rmac };
-        assert_eq!(config.embed, EmbedConfig { descriptor, batch: Some(2), wait: None });
+        assert_eq!(config.embed, EmbedConfig { descriptor, batch: Some(2), ..EmbedConfig::default() });
     }
 }

@@ -143,7 +143,7 @@ impl ImageService {
     /// Where the model runs, and why there; `None` while it is not ready.
     pub fn device_report(&self) -> Option<DeviceReport> {
         match self.model() {
-            ModelState::Ready(model) => Some(model.device().clone()),
+            ModelState::Ready(model) => Some(DeviceReport::clone(&model.device())),
             ModelState::Opening | ModelState::Failed(_) => None,
         }
     }
@@ -237,6 +237,14 @@ impl ImageService {
 
     fn has_original(&self, content: &Digest) -> Result<bool, ApiError> {
         Ok(self.originals.contains(content).map_err(EngineError::from)?)
+    }
+
+    /// Images that wait for the network.
+    pub(crate) fn queue_depth(&self) -> usize {
+        match self.model.now() {
+            ModelState::Ready(model) => model.queue_depth(),
+            ModelState::Opening | ModelState::Failed(_) => 0,
+        }
     }
 
     /// Largest file that is looked at, in bytes.

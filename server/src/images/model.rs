@@ -2,12 +2,12 @@
 //! Requests wait until it is there; if it can't be opened they get the reason. It is one network for every descriptor.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use elanus_embed::{
-    Arithmetic, BatchOptions, Batcher, DeviceChoice, DeviceReport, EmbedError, Embedder, FeatureMap, Input,
-    Pending, Pooling, Spent,
+    Answer, Arithmetic, Asker, BatchOptions, Batcher, DeviceChoice, DeviceOptions, DeviceReport, EmbedError,
+    Embedder, FeatureMap, Input, Pending, Pooling, Spent,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -23,8 +23,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A model that is ready to embed.
 pub struct Model {
     batcher: Batcher,
-    waiting: Arc<Waiting>,
-    device: DeviceReport,
+    embedder: Arc<dyn Embedder>,
 }
 
 /// Where the opening of the model stands.
@@ -46,23 +45,22 @@ pub(crate) struct ModelSlot {
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Model").field("device", &self.device).finish_non_exhaustive()
+        f.debug_struct("Model").field("device", &self.device()).finish_non_exhaustive()
     }
 }
 
 impl Model {
     fn open(choice: DeviceChoice, config: EmbedConfig, metrics: Arc<Metrics>) -> Result<Self, EmbedError> {
         let started = Instant::now();
-        let embedder = elanus_embed::open(choice)?;
-        let device = embedder.device().clone();
+        let embedder = elanus_embed::open(DeviceOptions { device: choice, precision: config.precision })?;
+        let device = embedder.device();
         let suiting = BatchOptions::for_embedder(embedder.as_ref());
         let options = BatchOptions {
             max_batch: config.batch.unwrap_or(suiting.max_batch),
             patience: config.wait.unwrap_or(suiting.patience),
             queue: QUEUE,
         };
-        let waiting = Arc::new(Waiting { images: AtomicUsize::new(0), metrics });
-        let measured = Measured { embedder, waiting: Arc::clone(&waiting) };
+        let measured = Measured { embedder: Arc::clone(&embedder), metrics };
         let batcher = Batcher::start(Arc::new(measured), options);
         tracing::info!(
             device = device.device,
@@ -71,12 +69,12 @@ impl Model {
             seconds = started.elapsed().as_secs_f32(),
             "the model is ready"
         );
-        Ok(Self { batcher, waiting, device })
+        Ok(Self { batcher, embedder })
     }
 
-    /// Where it runs, and why there.
-    pub fn device(&self) -> &DeviceReport {
-        &self.device
+    /// Where it runs now, and why there.
+    pub fn device(&self) -> Arc<DeviceReport> {
+        self.embedder.device()
     }
 
     /// Images that wait.
@@ -90,11 +88,7 @@ impl Model {
     /// Busy while too many wait; the embedder's error.
     pub(crate) async fn embed(&self, input: Input, pooling: Pooling) -> Result<Vec<f32>, ApiError> {
         let (reply, answer) = oneshot::channel();
-        // A client that has gone has dropped its receiver: the vector is dropped then.
-        self.waiting.come();
-        let callback = Box::new(move |vector| drop(reply.send(vector)));
-        let queued = self.batcher.submit_with(input, pooling, callback);
-        queued.inspect_err(|_| self.waiting.leave(1))?;
+        self.batcher.submit_with(input, pooling, Box::new(Task(reply)))?;
         match answer.await {
             Ok(vector) => Ok(vector?),
             Err(_) => Err(EmbedError::Stopped.into()),
@@ -106,8 +100,7 @@ impl Model {
     /// # Errors
     /// `Stopped` at the end.
     pub(crate) fn embed_in_turn(&self, input: Input, pooling: Pooling) -> Result<Pending, EmbedError> {
-        self.waiting.come();
-        self.batcher.submit_blocking(input, pooling).inspect_err(|_| self.waiting.leave(1))
+        self.batcher.submit_blocking(input, pooling)
     }
 }
 
@@ -169,30 +162,28 @@ fn failed(reason: String) -> ModelState {
     ModelState::Failed(format!("images can't be embedded: {reason}"))
 }
 
-/// How many images wait, for the metrics.
-struct Waiting {
-    images: AtomicUsize,
-    metrics: Arc<Metrics>,
-}
+/// A task that waits for a vector; with its client it goes away.
+struct Task(oneshot::Sender<Answer>);
 
-impl Waiting {
-    fn come(&self) {
-        self.metrics.embed_queue(self.images.fetch_add(1, Ordering::Relaxed) + 1);
+impl Asker for Task {
+    fn is_waiting(&self) -> bool {
+        !self.0.is_closed()
     }
 
-    fn leave(&self, images: usize) {
-        self.metrics.embed_queue(self.images.fetch_sub(images, Ordering::Relaxed).saturating_sub(images));
+    fn answer(self: Box<Self>, answer: Answer) {
+        // It may have gone just now.
+        let _ = self.0.send(answer);
     }
 }
 
 /// An embedder whose runs are measured.
 struct Measured {
     embedder: Arc<dyn Embedder>,
-    waiting: Arc<Waiting>,
+    metrics: Arc<Metrics>,
 }
 
 impl Embedder for Measured {
-    fn device(&self) -> &DeviceReport {
+    fn device(&self) -> Arc<DeviceReport> {
         self.embedder.device()
     }
 
@@ -209,14 +200,13 @@ impl Embedder for Measured {
     }
 
     fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
-        self.waiting.leave(inputs.len());
-        let started = Instant::now();
+        let (before, started) = (self.device(), Instant::now());
         let maps = self.embedder.feature_maps(inputs)?;
-        self.waiting.metrics.embed_seconds(
-            &self.device().device,
-            started.elapsed().as_secs_f64(),
-            inputs.len(),
-        );
+        let now = self.device();
+        if !Arc::ptr_eq(&before, &now) {
+            self.metrics.device_lost(&before.device);
+        }
+        self.metrics.embed_seconds(&now.device, started.elapsed().as_secs_f64(), inputs.len());
         Ok(maps)
     }
 }

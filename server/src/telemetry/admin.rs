@@ -59,6 +59,7 @@ async fn metrics(State(health): State<Health>) -> Response {
     let Some(app) = health.app.get().cloned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "loading").into_response();
     };
+    app.metrics.embed_queue(app.images.queue_depth());
     let text =
         blocking(move || app.metrics.text(Some(&app.engine)).map_err(|e| ApiError::internal(e.to_string())));
     match text.await {

@@ -32,6 +32,7 @@ pub struct Metrics {
     in_flight: IntGauge,
     embed_seconds: HistogramVec,
     embed_batch: Histogram,
+    devices_lost: IntCounterVec,
     embedded: IntCounter,
     decode_seconds: Histogram,
     embed_queue: IntGauge,
@@ -116,6 +117,11 @@ impl Metrics {
                 &SECONDS,
             )?,
             embed_batch: make.histogram("embed_batch_size", "Images in one batch", &SIZES)?,
+            devices_lost: make.counters(
+                "embed_devices_lost_total",
+                "Devices that failed while the network ran, and that the processor replaces",
+                &["device"],
+            )?,
             embedded: make.counter("images_embedded_total", "Images turned into vectors")?,
             decode_seconds: make.histogram("decode_seconds", "Time to decode one image", &SECONDS)?,
             embed_queue: make.gauge("embed_queue_depth", "Images that wait for the network")?,
@@ -244,6 +250,11 @@ impl Metrics {
         self.embed_seconds.with_label_values(&[label(device)]).observe(seconds);
         self.embed_batch.observe(batch as f64);
         self.embedded.inc_by(batch as u64);
+    }
+
+    /// A device has failed, and another has taken over.
+    pub fn device_lost(&self, device: &str) {
+        self.devices_lost.with_label_values(&[label(device)]).inc();
     }
 
     /// One image was decoded.
