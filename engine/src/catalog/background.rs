@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam::channel::{Receiver, Sender, bounded, never};
 use elanus_storage::Vfs;
 
 use super::Engine;
@@ -42,6 +42,15 @@ impl Dropped {
     }
 }
 
+/// What the threads are asked to do.
+pub(super) struct Requests {
+    /// Collections to be sealed, by number.
+    pub(super) seals: Receiver<u64>,
+    /// To look for indexes that are missing.
+    pub(super) indexes: Receiver<()>,
+    pub(super) dropped: Receiver<Dropped>,
+}
+
 /// The running threads.
 pub(super) struct Background {
     /// Dropping these ends the threads.
@@ -50,11 +59,8 @@ pub(super) struct Background {
 }
 
 impl Background {
-    pub(super) fn start(
-        engine: &Arc<Engine>,
-        seal_requests: Receiver<u64>,
-        dropped: Receiver<Dropped>,
-    ) -> Result<Self> {
+    pub(super) fn start(engine: &Arc<Engine>, requests: Requests) -> Result<Self> {
+        let Requests { seals, indexes, dropped } = requests;
         let mut background = Self { stops: Vec::new(), threads: Vec::new() };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         for number in 0..cores.min(engine.slots.len()) {
@@ -64,16 +70,17 @@ impl Background {
             background.spawn(&format!("load-{number}"), move |_| slots.load(&shared, &root))?;
         }
         let weak = Arc::downgrade(engine);
-        background.spawn("sealer", move |stop| seal_on_request(&weak, &seal_requests, &stop))?;
+        background.spawn("sealer", move |stop| seal_on_request(&weak, &seals, &stop))?;
         let weak = Arc::downgrade(engine);
         background.spawn("compactor", move |stop| {
             let mut rest = Rest::default();
-            every(TICK, &weak, &stop, |engine| rest.compact(engine));
+            every(TICK, None, &weak, &stop, |engine| rest.compact(engine));
         })?;
         let weak = Arc::downgrade(engine);
         background.spawn("indexer", move |stop| {
             let mut rest = Rest::default();
-            every(TICK, &weak, &stop, |engine| rest.index(engine));
+            let indexes = Some(&indexes);
+            every(TICK, indexes, &weak, &stop, |engine| rest.index(engine));
         })?;
         let weak = Arc::downgrade(engine);
         let interval = match engine.shared.options.durability {
@@ -83,7 +90,7 @@ impl Background {
         let tick = interval.map_or(TICK, |interval| interval.min(TICK));
         background.spawn("ticker", move |stop| {
             let (mut measured, mut synced) = (Instant::now(), Instant::now());
-            every(tick, &weak, &stop, |engine| {
+            every(tick, None, &weak, &stop, |engine| {
                 if interval.is_some_and(|interval| synced.elapsed() >= interval) {
                     synced = Instant::now();
                     sync_all(engine);
@@ -98,7 +105,7 @@ impl Background {
         background.spawn("remover", move |stop| remove_dropped(&dropped, &stop))?;
         let weak = Arc::downgrade(engine);
         // Apart from the ticker: finding expired rows in a large collection takes longer than a sync may wait.
-        background.spawn("expirer", move |stop| every(TICK, &weak, &stop, expire_rows))?;
+        background.spawn("expirer", move |stop| every(TICK, None, &weak, &stop, expire_rows))?;
         Ok(background)
     }
 
@@ -125,9 +132,21 @@ impl Background {
     }
 }
 
-/// Calls `run` at each tick until told to stop or the engine is gone.
-fn every(tick: Duration, engine: &Weak<Engine>, stop: &Receiver<()>, mut run: impl FnMut(&Engine)) {
-    while stop.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
+/// Calls `run` at each tick, and as soon as it is asked for, until told to stop or the engine is gone.
+fn every(
+    tick: Duration,
+    requests: Option<&Receiver<()>>,
+    engine: &Weak<Engine>,
+    stop: &Receiver<()>,
+    mut run: impl FnMut(&Engine),
+) {
+    let nobody = never();
+    loop {
+        crossbeam::channel::select_biased! {
+            recv(stop) -> _ => return,
+            recv(requests.unwrap_or(&nobody)) -> _ => {}
+            default(tick) => {}
+        }
         let Some(engine) = engine.upgrade() else { return };
         run(&engine);
     }

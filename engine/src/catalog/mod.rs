@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam::channel::Sender;
+use crossbeam::channel::{Sender, bounded, unbounded};
 use elanus_storage::Vfs;
 use elanus_storage::data_dir::DataDir;
 use elanus_storage::quota::{Quota, Usage};
@@ -34,7 +34,7 @@ use crate::compact::Pace;
 use crate::error::{EngineError, Result};
 use crate::exec::SearchQueue;
 use crate::limits;
-use background::{Background, Dropped};
+use background::{Background, Dropped, Requests};
 use slots::{Slot, Slots};
 
 const RESERVE: &str = "RESERVE";
@@ -74,7 +74,9 @@ impl Engine {
         let options = Arc::new(options.checked());
         let pool = thread_pool("search", options.search_threads)?;
         let index_pool = thread_pool("index", options.index_threads)?;
-        let (seal_requests, requests) = crossbeam::channel::unbounded();
+        let (seal_requests, seals) = unbounded();
+        let (index_requests, indexes) = bounded(1);
+        let (removals, dropped) = unbounded();
         let reserve = Reserve::new(Arc::clone(&vfs), root.join(RESERVE), options.reserve_bytes);
         let reserve = Arc::new(reserve);
         let shared = Shared {
@@ -87,12 +89,12 @@ impl Engine {
             pace: Arc::new(Pace::new(options.compaction_rate)),
             options,
             seal_requests,
+            index_requests,
         };
         let (generation, file) = CatalogFile::adopt(shared.vfs.as_ref(), &root)?;
         file.sweep_folders(shared.vfs.as_ref(), &root)?;
         let slots = Arc::new(Slots::new(&file));
         let names = RwLock::new(file.names());
-        let (removals, dropped) = crossbeam::channel::unbounded();
         let has_threads = shared.options.background;
         let engine = Arc::new(Self {
             root,
@@ -107,7 +109,8 @@ impl Engine {
         });
         engine.measure();
         if has_threads {
-            *engine.background.lock() = Some(Background::start(&engine, requests, dropped)?);
+            *engine.background.lock() =
+                Some(Background::start(&engine, Requests { seals, indexes, dropped })?);
         } else {
             engine.slots.load(&engine.shared, &engine.root);
         }

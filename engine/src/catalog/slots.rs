@@ -78,6 +78,7 @@ impl Slots {
                 Err(_) => failed(&name, "internal error while it was opened; the log has the details".into()),
             };
             self.put(&name, slot);
+            shared.want_index();
         }
     }
 

@@ -167,6 +167,7 @@ impl Collection {
         next.definition_mut().indexes.push(index);
         next.definition().check()?;
         self.put_definition(&mut manifest, next)?;
+        self.shared.want_index();
         Ok(())
     }
 

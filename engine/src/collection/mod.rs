@@ -87,6 +87,8 @@ pub(crate) struct Shared {
     pub(crate) pace: Arc<Pace>,
     /// Asks for a collection to be sealed in the background.
     pub(crate) seal_requests: crossbeam::channel::Sender<u64>,
+    /// Says that an index may be missing: see [`Shared::want_index`].
+    pub(crate) index_requests: crossbeam::channel::Sender<()>,
 }
 
 /// Rows under a schema, durable and searchable.
@@ -165,6 +167,12 @@ pub struct CollectionStats {
 }
 
 impl Shared {
+    /// Lets the thread that makes indexes look for missing ones now instead of at its next tick.
+    pub(crate) fn want_index(&self) {
+        // One that is not taken yet stands for all.
+        let _ = self.index_requests.try_send(());
+    }
+
     /// A place among the searches that run or wait; none for one that [`crate::Engine::run_search`] has given one already.
     pub(crate) fn enter_search(&self) -> Result<Option<Place>> {
         match self.pool.current_thread_index() {

@@ -111,6 +111,7 @@ impl Collection {
             }
         }
         self.exchange(rewrite);
+        self.shared.want_index();
         // Readers that still map them keep their bytes until they are done.
         self.remove(change.obsolete);
         Ok(())

@@ -32,6 +32,8 @@ mod space;
 pub mod sparse;
 mod stats;
 
+use std::time::Instant;
+
 use crate::error::Result;
 use crate::kernel::Metric;
 use crate::segment::VectorColumn;
@@ -88,7 +90,9 @@ impl VectorIndex {
             },
         };
         let mut index = Self { metric, family, calibration: Calibration::default() };
+        let started = Instant::now();
         index.calibration = Calibration::measure(&index, column, SEED, progress)?;
+        tracing::debug!(rows = column.rows(), seconds = started.elapsed().as_secs_f32(), "index calibrated");
         Ok(Some(index))
     }
 
