@@ -13,7 +13,7 @@ use crate::index::{Plan, check_scalar, check_type};
 use crate::limits;
 use crate::metric::MetricType;
 use crate::row::moment::Zone;
-use crate::schema::{Field, Schema, check_collection_name, check_database_name};
+use crate::schema::{DYNAMIC_FIELD, DataType, Field, Schema, check_collection_name, check_database_name};
 
 /// An index that a client asked for. Its metric decides searches on the field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,13 @@ pub struct IndexDefinition {
     /// Build parameters as sent.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
+}
+
+impl IndexDefinition {
+    /// The path within JSON that it is on.
+    pub fn json_path(&self) -> Option<&str> {
+        self.params.get("json_path").map(String::as_str)
+    }
 }
 
 /// What the index on a field says of searches.
@@ -49,7 +56,7 @@ pub struct Definition {
     pub name: String,
     /// Fields.
     pub schema: Schema,
-    /// Indexes, at most one a field.
+    /// Indexes, at most one a field, or one a path within JSON.
     #[serde(default)]
     pub indexes: Vec<IndexDefinition>,
     /// Free key-value pairs; the server keeps the embedding model's identity here.
@@ -226,6 +233,10 @@ impl Definition {
         self.time_to_live()?;
         for index in &self.indexes {
             match self.schema.field(&index.field) {
+                // Of keys that are not declared: a path in the field that holds them.
+                None if index.field == DYNAMIC_FIELD && self.schema.dynamic() => {
+                    check_index(index, &Field::new(DYNAMIC_FIELD, DataType::Json))?;
+                }
                 None => {
                     return Err(EngineError::MissingParameter(format!(
                         "`{}` hasn't defined in schema",
@@ -234,7 +245,10 @@ impl Definition {
                 }
                 Some((_, field)) => check_index(index, field)?,
             }
-            if self.indexes.iter().filter(|other| other.field == index.field).count() > 1 {
+            let same = |other: &&IndexDefinition| {
+                other.field == index.field && other.json_path() == index.json_path()
+            };
+            if self.indexes.iter().filter(same).count() > 1 {
                 return Err(EngineError::invalid(
                     "CreateIndex failed: creating multiple indexes on same field is not supported",
                 ));

@@ -160,7 +160,8 @@ impl Collection {
         if known.contains(&index) {
             return Ok(());
         }
-        if known.iter().any(|other| other.field != index.field && other.name == index.name) {
+        let on = |index: &super::IndexDefinition| (index.field.clone(), index.json_path().map(str::to_owned));
+        if known.iter().any(|other| on(other) != on(&index) && other.name == index.name) {
             return Err(EngineError::invalid("at most one distinct index is allowed per field"));
         }
         let mut next = manifest.clone();

@@ -37,7 +37,8 @@ pub(crate) fn check_type(index: &IndexDefinition, field: &Field) -> Result<()> {
             field.data_type, index.index_type
         )));
     }
-    let ours = ["recall", "mmap.enabled", "warmup"];
+    // Some clients also send all parameters, which may be none, as one JSON object.
+    let ours = ["recall", "mmap.enabled", "warmup", "params"];
     if auto && index.params.keys().any(|key| !ours.contains(&key.as_str())) {
         return Err(EngineError::invalid("only metric type can be passed when use AutoIndex"));
     }
@@ -71,6 +72,10 @@ fn check_metric(index: &IndexDefinition, field: &Field) -> Result<()> {
     Ok(())
 }
 
+/// What the values on a path in JSON can be taken for, in lower case.
+const JSON_CASTS: [&str; 7] =
+    ["bool", "double", "varchar", "array_bool", "array_double", "array_varchar", "json"];
+
 /// Checks the type of an index on a scalar field.
 ///
 /// # Errors
@@ -78,6 +83,11 @@ fn check_metric(index: &IndexDefinition, field: &Field) -> Result<()> {
 pub(crate) fn check_scalar(index: &IndexDefinition, field: &Field) -> Result<()> {
     let name = index.index_type.to_ascii_uppercase();
     let data_type = field.data_type;
+    if let Some(cast) = index.params.get("json_cast_type")
+        && !JSON_CASTS.contains(&cast.to_ascii_lowercase().as_str())
+    {
+        return Err(EngineError::invalid(format!("json_cast_type is not supported: {cast}")));
+    }
     let text = data_type == DataType::VarChar;
     let element = field.element_type.unwrap_or(data_type);
     let refuse = |words: String| Err(EngineError::invalid(words));

@@ -177,6 +177,12 @@ impl Field {
             }
             DataType::VarChar => {
                 self.check_text()?;
+                if self.params.contains_key("multi_analyzer_params") {
+                    return Err(EngineError::invalid(format!(
+                        "multi_analyzer_params of field {} is not supported: a field has one analyzer",
+                        self.name
+                    )));
+                }
                 self.analyzer()?;
             }
             DataType::Array => self.check_array()?,

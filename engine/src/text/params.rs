@@ -48,7 +48,7 @@ impl Analyzer {
     /// Reads `analyzer_params`; without any, or with `null` or `{}`, the analyzer is `standard`.
     ///
     /// Either `{"type": "standard" | "english", "stop_words": [..]}`, or `{"tokenizer": "standard" | "whitespace" |
-    /// "icu", "filter": [..]}`. Filters by name: `lowercase`, `asciifolding`, `alphanumonly`, `cnalphanumonly`,
+    /// "icu" | "jieba", "filter": [..]}`, where jieba may be an object with `mode` (`search`, `exact`) and `hmm`. Filters by name: `lowercase`, `asciifolding`, `alphanumonly`, `cnalphanumonly`,
     /// `cncharonly`, `removepunct`. Filters as objects: `{"type": "length", "min": 1, "max": 40}` (bytes),
     /// `{"type": "stop", "stop_words": ["_english_", "of"]}`, `{"type": "stemmer", "language": "english"}`,
     /// `{"type": "decompounder", "word_list": [..]}`, `{"type": "regex", "expr": ".."}` (keeps what it is found in).
@@ -99,7 +99,7 @@ fn built_in(name: &str, object: &Map<String, Value>) -> Result<Analyzer> {
         }
         "chinese" => {
             let filters = vec![TokenFilter::pattern(r"^[\p{Han}A-Za-z0-9]+$", true)?];
-            return Ok(Analyzer { tokenizer: Tokenizer::Jieba, filters });
+            return Ok(Analyzer { tokenizer: JIEBA, filters });
         }
         other => return unknown("analyzer type", other, "standard, english, chinese"),
     }
@@ -112,27 +112,52 @@ fn built_in(name: &str, object: &Map<String, Value>) -> Result<Analyzer> {
 /// A tokenizer and a list of filters.
 fn custom(object: &Map<String, Value>) -> Result<Analyzer> {
     only(object, &["tokenizer", "filter"], "a custom analyzer")?;
-    let tokenizer = match object.get("tokenizer") {
-        None => "standard",
-        Some(Value::Object(object)) => {
-            only(object, &["type"], "a tokenizer")?;
-            text(required(object, "type", "a tokenizer")?, "tokenizer type")?
+    let (name, params) = match object.get("tokenizer") {
+        None => ("standard", None),
+        Some(Value::Object(params)) => {
+            (text(required(params, "type", "a tokenizer")?, "tokenizer type")?, Some(params))
         }
-        Some(name) => text(name, "tokenizer")?,
+        Some(name) => (text(name, "tokenizer")?, None),
     };
-    let tokenizer = match tokenizer {
-        "standard" => Tokenizer::Standard,
-        "whitespace" => Tokenizer::Whitespace,
-        "icu" => Tokenizer::Icu,
-        "jieba" => Tokenizer::Jieba,
-        other => return unknown("tokenizer", other, "standard, whitespace, icu"),
+    let tokenizer = match (name, params) {
+        ("standard", _) => Tokenizer::Standard,
+        ("whitespace", _) => Tokenizer::Whitespace,
+        ("icu", _) => Tokenizer::Icu,
+        ("jieba", None) => JIEBA,
+        ("jieba", Some(params)) => jieba(params)?,
+        (other, _) => return unknown("tokenizer", other, "standard, whitespace, icu, jieba"),
     };
+    if let (Some(params), true) = (params, name != "jieba") {
+        only(params, &["type"], &format!("tokenizer {name}"))?;
+    }
     let filters = object.get("filter").map_or(Ok(&[][..]), |filters| list(filters, "filter"))?;
     if filters.len() > MAX_FILTERS {
         return refuse(format!("an analyzer has {} filters, the limit is {MAX_FILTERS}", filters.len()));
     }
     let filters = filters.iter().map(filter).collect::<Result<_>>()?;
     Ok(Analyzer { tokenizer, filters })
+}
+
+/// What jieba does without being told.
+const JIEBA: Tokenizer = Tokenizer::Jieba { parts: true, guess: true };
+
+/// `{"type": "jieba", "dict": ["_default_"], "mode": "search" | "exact", "hmm": true}`.
+fn jieba(object: &Map<String, Value>) -> Result<Tokenizer> {
+    only(object, &["type", "dict", "mode", "hmm"], "tokenizer jieba")?;
+    if let Some(dict) = object.get("dict")
+        && words(dict, "dict")? != ["_default_"]
+    {
+        return refuse("tokenizer jieba has no other dict than [\"_default_\"]");
+    }
+    let parts = match object.get("mode").map(|mode| text(mode, "mode")).transpose()? {
+        None | Some("search") => true,
+        Some("exact") => false,
+        Some(other) => return unknown("mode of tokenizer jieba", other, "search, exact"),
+    };
+    let hmm = object
+        .get("hmm")
+        .map(|hmm| hmm.as_bool().ok_or_else(|| wrong("hmm of tokenizer jieba", "true or false", hmm)));
+    Ok(Tokenizer::Jieba { parts, guess: hmm.transpose()?.unwrap_or(true) })
 }
 
 /// One filter: a name, or an object with a type.
@@ -301,7 +326,15 @@ mod tests {
             (json!({"type": 1}), "analyzer type must be a string, got a number"),
             (json!({"type": "standard", "filter": []}), "a built-in analyzer has no parameter \"filter\""),
             (json!({"tokenizer": "lindera"}), "tokenizer \"lindera\" is not supported in this version"),
-            (json!({"tokenizer": {"dict": []}}), "a tokenizer has no parameter \"dict\""),
+            (json!({"tokenizer": {"dict": []}}), "a tokenizer needs type"),
+            (json!({"tokenizer": {"type": "icu", "dict": []}}), "tokenizer icu has no parameter \"dict\""),
+            (
+                json!({"tokenizer": {"type": "lindera", "dict_kind": "ipadic"}}),
+                "tokenizer \"lindera\" is not supported in this version",
+            ),
+            (json!({"tokenizer": {"type": "jieba", "dict": ["x"]}}), "no other dict than [\"_default_\"]"),
+            (json!({"tokenizer": {"type": "jieba", "mode": "all"}}), "mode of tokenizer jieba \"all\""),
+            (json!({"tokenizer": {"type": "jieba", "hmm": 1}}), "hmm of tokenizer jieba must be"),
             (json!({"tokenizer": {}}), "a tokenizer needs type"),
             (
                 json!({"filters": []}),

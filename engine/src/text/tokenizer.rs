@@ -18,8 +18,13 @@ pub(super) enum Tokenizer {
     /// Word boundaries of Unicode (UAX #29) without white space. Punctuation is a token of its own. The rules know no
     /// dictionaries: of a script that has no spaces, each ideograph is a word.
     Icu,
-    /// Chinese words by jieba's dictionary, longer ones also in their parts (its mode for search engines).
-    Jieba,
+    /// Chinese words by jieba's dictionary.
+    Jieba {
+        /// Longer words are also told in their parts (its mode for search engines).
+        parts: bool,
+        /// Words that the dictionary lacks are guessed (by a hidden Markov model).
+        guess: bool,
+    },
 }
 
 impl Tokenizer {
@@ -28,7 +33,7 @@ impl Tokenizer {
         match self {
             Self::Standard => runs(text, char::is_alphanumeric, found),
             Self::Whitespace => runs(text, |c| !c.is_ascii_whitespace(), found),
-            Self::Jieba => jieba_words(text, found),
+            Self::Jieba { parts, guess } => jieba_words(text, parts, guess, found),
             Self::Icu => text
                 .split_word_bound_indices()
                 .filter(|(_, word)| !word.chars().all(char::is_whitespace))
@@ -38,11 +43,12 @@ impl Tokenizer {
 }
 
 /// Words that overlap are told in the order of their beginnings.
-fn jieba_words(text: &str, found: &mut Found<'_>) -> ControlFlow<()> {
+fn jieba_words(text: &str, parts: bool, guess: bool, found: &mut Found<'_>) -> ControlFlow<()> {
     static JIEBA: LazyLock<jieba_rs::Jieba> = LazyLock::new(jieba_rs::Jieba::new);
     // Places are told in characters.
     let starts: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
-    let mut tokens = JIEBA.tokenize(text, jieba_rs::TokenizeMode::Search, true);
+    let mode = if parts { jieba_rs::TokenizeMode::Search } else { jieba_rs::TokenizeMode::Default };
+    let mut tokens = JIEBA.tokenize(text, mode, guess);
     tokens.sort_by_key(|token| (token.start, token.end));
     tokens
         .into_iter()

@@ -32,6 +32,8 @@ pub(super) fn hybrid_search(
     let one = |request: messages::SearchRequest| -> Result<SearchRequest, ApiError> {
         let (mut search, input) = search::read(request)?;
         search.params.group_by = None;
+        // Clients also send the offset of the whole with each search: hits are skipped after they were fused.
+        search.offset = 0;
         search.narrowing.partitions.extend_from_slice(&partitions);
         let field = vector_field(&schema, &search.field)?;
         let Some(SearchInput::PlaceholderGroup(bytes)) = input else {

@@ -1,5 +1,5 @@
 //! What indexes a collection has. They are built in the background, and searches need not wait for them. A request names
-//! an index by its name or, as a field has one at most, by its field.
+//! an index by its name or by its field, which has one at most unless it holds JSON: then one for each path.
 
 use axum::http::StatusCode;
 use elanus_engine::Collection;
@@ -12,7 +12,7 @@ use super::params::{flat, pair, texts};
 use super::status::success;
 use crate::auth::Privilege as P;
 use crate::error::{ApiError, code};
-use crate::service::index::{Progress, definition, shown};
+use crate::service::index::{Progress, definition, field_of, shown};
 
 /// Numbers of fields are below this, so that no two indexes have one number.
 const NUMBERS_OF_FIELDS: i64 = 100_000;
@@ -20,14 +20,13 @@ const NUMBERS_OF_FIELDS: i64 = 100_000;
 /// Adds an index.
 pub(super) fn create(call: &Call<'_>, request: messages::CreateIndexRequest) -> Result<Status, ApiError> {
     let collection = call.collection(P::CreateIndex, &request.db_name, &request.collection_name)?;
-    let schema = collection.schema();
-    let Some((_, field)) = schema.field(&request.field_name) else {
+    // Type and metric are among the parameters.
+    let mut params = flat(request.extra_params);
+    let Some(field) = field_of(&collection.schema(), &request.field_name, &mut params) else {
         let message = format!("cannot create index on non-exist field: {}", request.field_name);
         return Err(ApiError::invalid(message));
     };
-    // Type and metric are among the parameters.
-    let params = flat(request.extra_params);
-    collection.create_index(definition(field, request.index_name, String::new(), String::new(), params)?)?;
+    collection.create_index(definition(&field, request.index_name, String::new(), String::new(), params)?)?;
     Ok(success())
 }
 
@@ -149,9 +148,15 @@ fn state(progress: &Progress) -> IndexState {
     }
 }
 
-/// The number of an index: that of its collection, followed by that of its field, as a field has one at most.
+/// The number of an index: that of its collection, followed by that of its field, or of one on a path by its place.
 pub(super) fn number(collection: &Collection, index: &IndexDefinition) -> i64 {
-    let field = collection.schema().field(&index.field).map_or(0, |(_, field)| field.id);
+    let field = match index.json_path() {
+        None => collection.schema().field(&index.field).map_or(0, |(_, field)| field.id),
+        Some(_) => {
+            let place = collection.definition().indexes.iter().position(|other| other == index);
+            NUMBERS_OF_FIELDS / 2 + place.unwrap_or(0) as i64
+        }
+    };
     (collection.id() as i64).saturating_mul(NUMBERS_OF_FIELDS).saturating_add(field)
 }
 

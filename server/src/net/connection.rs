@@ -18,7 +18,7 @@ use tower::Service;
 
 use super::accept::Settings;
 use super::dispatch::Dispatch;
-use super::progress::{Progress, Watched};
+use super::progress::{Answering, Progress, Watched};
 use super::shutdown::Shutdown;
 
 /// HTTP/2 streams that one connection may have open.
@@ -71,7 +71,8 @@ async fn serve_stream(
 ) {
     let service = hyper::service::service_fn({
         let progress = Arc::clone(progress);
-        move |request| answer(request, peer, dispatch.clone(), Arc::clone(&progress))
+        // Counted before the socket is asked whether the client is still there.
+        move |request| answer(request, peer, dispatch.clone(), progress.request())
     });
     let builder = builder(settings);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
@@ -97,8 +98,8 @@ async fn serve_stream(
 
 fn builder(settings: &Settings) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    // A client that has sent all it wants to may close its half, and is answered all the same.
-    builder.http1().half_close(true).timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
+    // What a client waits for ends when the client does; the socket sees to it that one half is not taken for both at once.
+    builder.http1().half_close(false).timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
     // Pings find clients that vanished.
     builder
         .http2()
@@ -114,9 +115,8 @@ async fn answer(
     mut request: hyper::Request<Incoming>,
     peer: Option<Peer>,
     mut dispatch: Dispatch,
-    progress: Arc<Progress>,
+    _answering: Answering,
 ) -> Result<Response, Infallible> {
-    let _answering = progress.request();
     if let Some(peer) = peer {
         request.extensions_mut().insert(peer);
     }

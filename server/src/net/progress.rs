@@ -1,4 +1,5 @@
-//! A socket that remembers when it last moved a byte, so that a connection that is only held open can be found.
+//! A socket that remembers when it last moved a byte, so that a connection that is only held open can be found, and that
+//! tells the end of what a client sends a little later while the client is being answered.
 
 use std::io;
 use std::pin::Pin;
@@ -9,6 +10,11 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+/// A client that ends its side may only have sent all that it wants to: it is answered if that takes no longer than this.
+/// Most have gone, and what they asked for is given up then.
+const HALF_CLOSED: Duration = Duration::from_secs(1);
 
 /// What happened last on one connection, shared between its socket, its requests and the watch over it.
 #[derive(Debug)]
@@ -27,7 +33,7 @@ impl Progress {
 
     /// How long nothing has happened; `None` while a request is being answered.
     pub(super) fn idle(&self) -> Option<Duration> {
-        if self.requests.load(Ordering::Acquire) > 0 {
+        if self.is_answering() {
             return None;
         }
         let last = Duration::from_millis(self.last.load(Ordering::Acquire));
@@ -38,6 +44,10 @@ impl Progress {
     pub(super) fn request(self: &Arc<Self>) -> Answering {
         self.requests.fetch_add(1, Ordering::AcqRel);
         Answering(Arc::clone(self))
+    }
+
+    fn is_answering(&self) -> bool {
+        self.requests.load(Ordering::Acquire) > 0
     }
 
     fn moved(&self) {
@@ -62,11 +72,13 @@ impl Drop for Answering {
 pub(super) struct Watched {
     stream: TcpStream,
     progress: Arc<Progress>,
+    /// Until the end of what the client sends is told, once it has come.
+    end: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watched {
     pub(super) fn new(stream: TcpStream, progress: Arc<Progress>) -> Self {
-        Self { stream, progress }
+        Self { stream, progress, end: None }
     }
 }
 
@@ -80,6 +92,9 @@ impl AsyncRead for Watched {
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         if buffer.filled().len() > before {
             self.progress.moved();
+        } else if self.progress.is_answering() {
+            let end = self.end.get_or_insert_with(|| Box::pin(tokio::time::sleep(HALF_CLOSED)));
+            ready!(end.as_mut().poll(cx));
         }
         Poll::Ready(Ok(()))
     }

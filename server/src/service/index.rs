@@ -3,14 +3,27 @@
 use std::collections::BTreeMap;
 
 use elanus_engine::collection::{IndexDefinition, IndexState};
-use elanus_engine::schema::{DataType, Field};
+use elanus_engine::schema::{DYNAMIC_FIELD, DataType, Field, Schema};
 use elanus_engine::{Collection, MetricType};
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 
+/// The field that an index is asked for on. A key that is not declared is a path in the field that holds such keys, where
+/// the parameters say that JSON is meant; none where there is no such field.
+pub(crate) fn field_of(schema: &Schema, name: &str, params: &mut BTreeMap<String, String>) -> Option<Field> {
+    if let Some((_, field)) = schema.field(name) {
+        return Some(field.clone());
+    }
+    let of_json = params.contains_key("json_path") || params.contains_key("json_cast_type");
+    (schema.dynamic() && of_json).then(|| {
+        params.entry("json_path".to_owned()).or_insert_with(|| name.to_owned());
+        Field::new(DYNAMIC_FIELD, DataType::Json)
+    })
+}
+
 /// An index on a field as a request asks for it. Type and metric may also be among the parameters; an index without a
-/// name is named like the field.
+/// name is named like the field, or the path in it.
 ///
 /// # Errors
 /// 1100 for a metric that is missing or does not fit.
@@ -36,7 +49,10 @@ pub(crate) fn definition(
         true => Some(metric_of(field, &metric)?),
         false => None,
     };
-    let name = if name.is_empty() { field.name.clone() } else { name };
+    let name = match name.is_empty() {
+        true => params.get("json_path").unwrap_or(&field.name).clone(),
+        false => name,
+    };
     Ok(IndexDefinition { name, field: field.name.clone(), index_type, metric, params })
 }
 

@@ -11,7 +11,7 @@ use super::field::text_of_param;
 use crate::body::Object;
 use crate::error::ApiError;
 use crate::rest::spec;
-use crate::service::index::definition;
+use crate::service::index::{definition, field_of};
 
 /// The indexes that a request asks for, one a field. `unknown` says that there is no such field.
 pub(in crate::rest) fn read_indexes(
@@ -33,9 +33,9 @@ fn read_index(
     let name: String = object.get_or_default("indexName")?;
     let metric: String = object.get_or_default("metricType")?;
     let index_type: String = object.get_or_default("indexType")?;
-    let params = texts(&object.object("params")?);
-    let Some((_, field)) = schema.field(&field) else { return Err(unknown(&field)) };
-    definition(field, name, index_type, metric, params)
+    let mut params = texts(&object.object("params")?);
+    let Some(field) = field_of(schema, &field, &mut params) else { return Err(unknown(&field)) };
+    definition(&field, name, index_type, metric, params)
 }
 
 /// All stored parameters are text: strings as they are, everything else as its JSON.

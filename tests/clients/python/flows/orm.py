@@ -103,6 +103,9 @@ def parts_of_the_older_interface(place):
             index = {"index_type": "HNSW", "metric_type": metric, "params": {"M": 8, "efConstruction": 64}}
             collection.create_index(field, index, index_name=f"on_{field}")
         assert {index.index_name for index in collection.indexes} == {"on_a", "on_b"}
+        other = Collection(place.name("automatic"), schema)
+        other.create_index("a", {"index_type": "AUTOINDEX", "metric_type": "L2", "params": {}})
+        assert other.index().params["index_type"] == "AUTOINDEX"
         assert collection.index(index_name="on_b").params["metric_type"] == "IP"
         collection.load()
         requests = [

@@ -125,6 +125,10 @@ def hybrid_by_reciprocal_ranks(place):
         assert [hit["id"] for hit in keyed(hits)] == [i for i, _ in wanted]
         assert all(hit["entity"]["label"] == f"l{hit['id'] % 4}" for hit in keyed(hits))
         place.note_hits(f"rrf {k}", [keyed(hits)], ["label"])
+        if VERSION >= (2, 5) and not place.is_lite:
+            # The client sends the offset with each search as well.
+            page = client.hybrid_search(name, requests_for(images, words, 40), RRFRanker(k), limit=5, offset=3)[0]
+            assert [hit["id"] for hit in keyed(page)] == [hit["id"] for hit in keyed(hits)[3:8]]
 
 
 @flow()

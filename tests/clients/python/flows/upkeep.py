@@ -89,6 +89,34 @@ def indexes(place):
     assert client.search(name, data=[base[3]], limit=1)[0][0]["id"] == 3
 
 
+@flow(since=(2, 5), lite="has one index a field")
+def indexes_on_paths_in_json(place):
+    client, name = place.client, place.name("paths")
+    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=True)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
+    schema.add_field("metadata", DataType.JSON)
+    index = MilvusClient.prepare_index_params()
+    index.add_index("vector", index_type="AUTOINDEX", metric_type="L2")
+    index.add_index("metadata", index_name="category", index_type="INVERTED", params={"json_path": 'metadata["category"]', "json_cast_type": "varchar"})
+    index.add_index("metadata", index_name="price", index_type="AUTOINDEX", params={"json_path": 'metadata["price"]', "json_cast_type": "double"})
+    index.add_index("colour", index_name="colour", index_type="AUTOINDEX", params={"json_path": "colour", "json_cast_type": "varchar"})
+    client.create_collection(name, schema=schema, index_params=index)
+    assert sorted(client.list_indexes(name)) == ["category", "colour", "price", "vector"]
+    assert client.describe_index(name, "price")["json_path"] == 'metadata["price"]'
+    rows = [{"id": i, "vector": [i, 0, 0, 1.0], "metadata": {"category": f"c{i % 3}", "price": i / 2}, "colour": "red" if i % 2 else "blue"} for i in range(60)]
+    client.insert(name, rows)
+    found = client.query(name, filter='metadata["category"] == "c1" and metadata["price"] < 10 and colour == "red"', output_fields=["id"])
+    assert sorted(row["id"] for row in found) == [i for i in range(20) if i % 3 == 1 and i % 2]
+    with pytest.raises(pymilvus.MilvusException):
+        again = MilvusClient.prepare_index_params()
+        again.add_index("metadata", index_name="other", index_type="INVERTED", params={"json_path": 'metadata["price"]', "json_cast_type": "double"})
+        client.create_index(name, again)
+    client.drop_index(name, "price")
+    client.drop_index(name, "colour")
+    assert sorted(client.list_indexes(name)) == ["category", "vector"]
+
+
 @flow(lite="answers in parts")
 def properties_and_names(place):
     client = place.client
