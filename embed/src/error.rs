@@ -133,6 +133,56 @@ pub enum EmbedError {
     },
 }
 
+/// Why a reduction can't be learned, read or applied.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReductionError {
+    /// A vector of another dimension.
+    #[error("a vector has {got} values, not {expected}")]
+    Length {
+        /// Values that it should have.
+        expected: usize,
+        /// Values that it has.
+        got: usize,
+    },
+    /// A vector to learn on holds NaN or infinity.
+    #[error("a vector holds values that are not finite")]
+    NotFinite,
+    /// There is no such dimension to reduce to.
+    #[error("{rows} vectors can be reduced to 1 to {most} dimensions, not to {dimension}")]
+    Dimension {
+        /// What was asked for.
+        dimension: usize,
+        /// What can be had.
+        most: usize,
+        /// Rows that were learned on.
+        rows: usize,
+    },
+    /// The identity does not belong to the rows that were learned on.
+    #[error("vectors of {dimension} values are not those of {source_identity}, or were reduced already")]
+    Source {
+        /// The identity.
+        source_identity: String,
+        /// Values of the rows.
+        dimension: usize,
+    },
+    /// Fewer than two different vectors.
+    #[error("there are not two different vectors to learn from")]
+    NothingToLearn,
+    /// The decomposition found no end.
+    #[error("the principal components could not be computed")]
+    NotConverged,
+    /// A file that is no reduction, or not what it was.
+    #[error("this is no whole file of a reduction: {reason}")]
+    Damaged {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A vector that has no direction from the mean.
+    #[error("a vector lies at the mean of those that the reduction was learned on")]
+    NoDirection,
+}
+
 /// A stored identity that cannot be read, see [`crate::ModelIdentity`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("\"{text}\" is no model identity: {reason}")]

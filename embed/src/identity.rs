@@ -16,7 +16,8 @@ use crate::vgg16::{DIMENSION, Pooling};
 /// The model, its weights, and everything else that decides what a vector means.
 ///
 /// Its canonical text, by [`Display`](fmt::Display) and back by [`FromStr`], is
-/// `vgg16-imagenet-notop;sha256=<64 hex digits>;keras-bilinear-224-v1;max;512`.
+/// `vgg16-imagenet-notop;sha256=<64 hex digits>;keras-bilinear-224-v1;max;512`, and for vectors that were reduced
+/// `...;max;512;pca128=<64 hex digits>`, or `pcaw128` with whitening.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct ModelIdentity {
     /// Name of the network, `vgg16-imagenet-notop`.
@@ -27,8 +28,22 @@ pub struct ModelIdentity {
     pub preprocessing: String,
     /// How feature maps become a vector.
     pub pooling: Pooling,
-    /// Number of values in a vector.
+    /// Number of values in a vector as the network makes it; see [`ModelIdentity::vector_dimension`].
     pub dimension: usize,
+    /// What has made it shorter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reduction: Option<ReductionIdentity>,
+}
+
+/// Which reduction made vectors shorter: one that was learned, so its file is part of what they mean.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct ReductionIdentity {
+    /// Number of values in a reduced vector.
+    pub dimension: usize,
+    /// Whether the values have equal variance.
+    pub whitened: bool,
+    /// SHA-256 of the file, 64 lower-case hex digits: see [`crate::Reduction::to_bytes`].
+    pub sha256: String,
 }
 
 impl ModelIdentity {
@@ -40,10 +55,23 @@ impl ModelIdentity {
             preprocessing: descriptor.recipe.identity().to_string(),
             pooling: descriptor.pooling,
             dimension: DIMENSION,
+            reduction: None,
         }
     }
 
-    /// The descriptor whose vectors have this identity; `None` when the carried VGG16 does not make them.
+    /// Number of values in a vector of this identity.
+    pub fn vector_dimension(&self) -> usize {
+        self.reduction.as_ref().map_or(self.dimension, |reduction| reduction.dimension)
+    }
+
+    /// That of the vectors before they were reduced.
+    #[must_use]
+    pub fn unreduced(&self) -> Self {
+        Self { reduction: None, ..self.clone() }
+    }
+
+    /// The descriptor whose vectors have this identity; `None` when the carried VGG16 does not make them, or they were
+    /// reduced.
     pub fn descriptor(&self) -> Option<Descriptor> {
         let recipe = Recipe::ALL.into_iter().find(|recipe| recipe.identity() == self.preprocessing)?;
         let descriptor = Descriptor { recipe, pooling: self.pooling };
@@ -53,8 +81,15 @@ impl ModelIdentity {
 
 impl fmt::Display for ModelIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { model, weights_sha256, preprocessing, pooling, dimension } = self;
-        write!(f, "{model};sha256={weights_sha256};{preprocessing};{pooling};{dimension}")
+        let Self { model, weights_sha256, preprocessing, pooling, dimension, reduction } = self;
+        write!(f, "{model};sha256={weights_sha256};{preprocessing};{pooling};{dimension}")?;
+        reduction.as_ref().map_or(Ok(()), |reduction| write!(f, ";{reduction}"))
+    }
+}
+
+impl fmt::Display for ReductionIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}={}", if self.whitened { "pcaw" } else { "pca" }, self.dimension, self.sha256)
     }
 }
 
@@ -64,13 +99,17 @@ impl FromStr for ModelIdentity {
     fn from_str(text: &str) -> Result<Self, IdentityError> {
         let bad = |reason: &str| IdentityError { text: text.to_string(), reason: reason.to_string() };
         let parts: Vec<&str> = text.split(';').collect();
-        let [model, hash, preprocessing, pooling, dimension] = parts[..] else {
-            return Err(bad("it does not have five parts"));
+        let ([model, hash, preprocessing, pooling, dimension], reduction) = match parts[..] {
+            [a, b, c, d, e] => ([a, b, c, d, e], None),
+            [a, b, c, d, e, reduction] => ([a, b, c, d, e], Some(reduction)),
+            _ => return Err(bad("it has neither five nor six parts")),
         };
         let hash = hash.strip_prefix("sha256=").ok_or_else(|| bad("the second part is not a sha256"))?;
-        if hash.len() != 64 || !hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        if !is_sha256(hash) {
             return Err(bad("the hash is not 64 lower-case hex digits"));
         }
+        let reduction = reduction
+            .map(|part| ReductionIdentity::parse(part).ok_or_else(|| bad("the last part is no reduction")));
         if model.is_empty() || preprocessing.is_empty() {
             return Err(bad("a name is empty"));
         }
@@ -80,8 +119,24 @@ impl FromStr for ModelIdentity {
             preprocessing: preprocessing.to_string(),
             pooling: pooling.parse().map_err(|_| bad("the pooling is unknown"))?,
             dimension: dimension.parse().map_err(|_| bad("the dimension is not a number"))?,
+            reduction: reduction.transpose()?,
         })
     }
+}
+
+impl ReductionIdentity {
+    fn parse(part: &str) -> Option<Self> {
+        let (kind, sha256) = part.split_once('=')?;
+        let kind = kind.strip_prefix("pca")?;
+        let (whitened, digits) = kind.strip_prefix('w').map_or((false, kind), |digits| (true, digits));
+        let identity = Self { dimension: digits.parse().ok()?, whitened, sha256: sha256.to_string() };
+        // One identity has one text: no sign and no zeros before the number.
+        (is_sha256(sha256) && identity.to_string() == part).then_some(identity)
+    }
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -106,6 +161,15 @@ mod tests {
         ] {
             let identity = ModelIdentity::vgg16(Descriptor { recipe, pooling });
             assert_eq!(identity.to_string(), format!("{weights};{rest}"));
+        }
+        let sha256 = "0123456789abcdef".repeat(4);
+        for (dimension, whitened, part) in [(128, false, "pca128="), (64, true, "pcaw64=")] {
+            let reduction = Some(ReductionIdentity { dimension, whitened, sha256: sha256.clone() });
+            let identity = ModelIdentity { reduction, ..ModelIdentity::vgg16(Descriptor::default()) };
+            let text = format!("{weights};keras-bilinear-224-v1;max;512;{part}{sha256}");
+            assert_eq!((identity.to_string(), text.parse().unwrap()), (text, identity.clone()));
+            assert_eq!((identity.vector_dimension(), identity.descriptor()), (dimension, None));
+            assert_eq!(identity.unreduced().descriptor(), Some(Descriptor::default()));
         }
     }
 
@@ -138,6 +202,13 @@ mod tests {
             wrong("sha256=7", "sha256=G"),
             wrong("max", "median"),
             format!("{good};"),
+            format!("{good};pca128"),
+            format!("{good};pca128={}", "0".repeat(63)),
+            format!("{good};pca0128={}", "0".repeat(64)),
+            format!("{good};pca+8={}", "0".repeat(64)),
+            format!("{good};pcaw={}", "0".repeat(64)),
+            format!("{good};lda8={}", "0".repeat(64)),
+            format!("{good};pca8={};", "0".repeat(64)),
         ];
         for text in bad {
             assert!(text.parse::<ModelIdentity>().is_err(), "{text}");

@@ -19,6 +19,9 @@
 //!      | vgg16/pool    a Pooling over the positions, L2 norm
 //!      v
 //!   512 floats of length 1, and the ModelIdentity that says what they mean
+//!      | reduction     where a collection has one: a PCA that was learned on its vectors
+//!      v
+//!   64 to 256 floats of length 1
 //!
 //!   Descriptor = Recipe + Pooling: one network serves all of them
 //! ```
@@ -52,6 +55,7 @@ pub mod error;
 pub mod identity;
 mod kernel;
 pub mod preprocess;
+pub mod reduction;
 pub mod thumbnail;
 pub mod vgg16;
 
@@ -61,8 +65,9 @@ pub use descriptor::Descriptor;
 pub use device::{
     Arithmetic, DeviceChoice, DeviceOptions, DeviceReport, Embedder, Precision, Spent, device_choices, open,
 };
-pub use error::{EmbedError, IdentityError, ImageError, UnknownWord};
-pub use identity::ModelIdentity;
+pub use error::{EmbedError, IdentityError, ImageError, ReductionError, UnknownWord};
+pub use identity::{ModelIdentity, ReductionIdentity};
 pub use preprocess::{Input, Recipe, preprocess};
+pub use reduction::{Covariance, PrincipalComponents, Reduction};
 pub use thumbnail::thumbnail;
 pub use vgg16::{FeatureMap, Pooling};

@@ -1,8 +1,8 @@
-//! Examining a data directory that no server uses: the engine's part, and the originals of images with the rows that
-//! refer to them.
+//! Examining a data directory that no server uses: the engine's part, the originals of images with the rows that refer to
+//! them, and the reductions with the collections that name them.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use elanus_engine::Result;
@@ -11,6 +11,7 @@ use elanus_engine::row::Projection;
 use elanus_storage::{Digest, DiskVfs, Vfs, data_dir};
 
 use crate::images::layout::{Layout, SHA256};
+use crate::images::reductions;
 
 /// Most missing originals that are told one by one.
 const MOST_TOLD: usize = 10;
@@ -22,19 +23,29 @@ const MOST_TOLD: usize = 10;
 pub(crate) fn examine(root: &Path, repair: bool) -> Result<Report> {
     let vfs: Arc<dyn Vfs> = Arc::new(DiskVfs);
     let data = data_dir::open_to_examine(Arc::clone(&vfs), root)?;
-    let mut wanted = Vec::new();
+    let (mut wanted, mut reduced) = (Vec::new(), Vec::new());
     let mut report = check(&data, repair, &mut |examined| {
-        wanted.push((examined.definition.name.clone(), contents(examined)?));
+        let name = &examined.definition.name;
+        wanted.push((name.clone(), contents(examined)?));
+        let identity = reductions::of_properties(&examined.definition.properties);
+        reduced.extend(identity.as_ref().and_then(reductions::digest).map(|digest| (name.clone(), digest)));
         Ok(())
     })?;
     if let Err(error) = crate::auth::examine(vfs.as_ref(), root) {
         report.add(Severity::Damage, &root.join("auth"), error.to_string(), None);
     }
-    let stored = originals(vfs.as_ref(), root, repair, &mut report)?;
+    let learned = named_by_content(vfs.as_ref(), root, reductions::FOLDER, repair, &mut report)?;
+    for (name, digest) in reduced.iter().filter(|(_, digest)| !learned.contains(digest)) {
+        let path = path_of(root, reductions::FOLDER, digest);
+        let what =
+            format!("missing; the vectors of {name} were reduced with it, and no photo can become one");
+        report.add(Severity::Damage, &path, what, None);
+    }
+    let stored = named_by_content(vfs.as_ref(), root, "images", repair, &mut report)?;
     for (name, contents) in &wanted {
         let missing: Vec<&Digest> = contents.difference(&stored).collect();
         for digest in missing.iter().take(MOST_TOLD) {
-            let path = original_path(root, digest);
+            let path = path_of(root, "images", digest);
             report.add(Severity::Damage, &path, format!("missing; a row of {name} refers to it"), None);
         }
         if missing.len() > MOST_TOLD {
@@ -46,6 +57,11 @@ pub(crate) fn examine(root: &Path, repair: bool) -> Result<Report> {
     if unused > 0 {
         let what = format!("{unused} originals that no row refers to; the server removes them");
         report.add(Severity::Note, &root.join("images"), what, None);
+    }
+    let unused = learned.iter().filter(|digest| !reduced.iter().any(|(_, other)| other == *digest)).count();
+    if unused > 0 {
+        let what = format!("{unused} reductions that no collection names; the server removes them");
+        report.add(Severity::Note, &root.join(reductions::FOLDER), what, None);
     }
     Ok(report)
 }
@@ -65,19 +81,25 @@ fn contents(examined: &Examined<'_>) -> Result<HashSet<Digest>> {
     Ok(contents)
 }
 
-/// Every original whose content is what its name says.
-fn originals(vfs: &dyn Vfs, root: &Path, repair: bool, report: &mut Report) -> Result<HashSet<Digest>> {
+/// Every file of a folder whose content is what its name says.
+fn named_by_content(
+    vfs: &dyn Vfs,
+    root: &Path,
+    folder: &str,
+    repair: bool,
+    report: &mut Report,
+) -> Result<HashSet<Digest>> {
     let mut sound = HashSet::new();
-    let images = root.join("images");
-    if !vfs.exists(&images)? {
+    let files = root.join(folder);
+    if !vfs.exists(&files)? {
         return Ok(sound);
     }
     let quarantine = Quarantine::new(vfs, root, repair);
-    for folder in vfs.list(&images)?.iter().filter(|entry| entry.is_dir) {
-        for entry in vfs.list(&images.join(&folder.name))? {
-            let path = images.join(&folder.name).join(&entry.name);
+    for below in vfs.list(&files)?.iter().filter(|entry| entry.is_dir) {
+        for entry in vfs.list(&files.join(&below.name))? {
+            let path = files.join(&below.name).join(&entry.name);
             let Ok(digest) = entry.name.parse::<Digest>() else {
-                report.add(Severity::Note, &path, "no original; a left-over", None);
+                report.add(Severity::Note, &path, "no file named by its content; a left-over", None);
                 continue;
             };
             report.bytes += entry.len;
@@ -93,7 +115,7 @@ fn originals(vfs: &dyn Vfs, root: &Path, repair: bool, report: &mut Report) -> R
     Ok(sound)
 }
 
-fn original_path(root: &Path, digest: &Digest) -> std::path::PathBuf {
+fn path_of(root: &Path, folder: &str, digest: &Digest) -> PathBuf {
     let name = digest.to_string();
-    root.join("images").join(&name[..2]).join(name)
+    root.join(folder).join(&name[..2]).join(name)
 }

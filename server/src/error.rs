@@ -3,7 +3,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use elanus_embed::{EmbedError, ImageError};
+use elanus_embed::{EmbedError, ImageError, ReductionError};
 use elanus_engine::{EngineError, ErrorClass};
 use elanus_storage::{Resource, StorageError};
 
@@ -225,6 +225,18 @@ impl From<EmbedError> for ApiError {
             _ => (code::UNEXPECTED, StatusCode::INTERNAL_SERVER_ERROR),
         };
         Self::new(code, status, error.to_string())
+    }
+}
+
+impl From<ReductionError> for ApiError {
+    fn from(error: ReductionError) -> Self {
+        match &error {
+            ReductionError::Dimension { .. } | ReductionError::NothingToLearn => {
+                Self::invalid(error.to_string())
+            }
+            ReductionError::Damaged { .. } => Self::unavailable(error.to_string()),
+            _ => Self::internal(error.to_string()),
+        }
     }
 }
 

@@ -16,7 +16,7 @@
 //!        ├── /v2/openapi.json /v2/docs  rest::spec  what those calls take           │
 //!        ├── /v1/images /v1/embed  images    files in, vectors and links out  │
 //!        ├── /v1/imports      imports   files with rows into collections       │
-//!        ├── /v1/jobs         jobs      import folders, survive restarts      ├─► App ─► Engine
+//!        ├── /v1/jobs         jobs      import folders, reduce vectors        ├─► App ─► Engine
 //!        ├── /api/v1 /img …   classic   old names of the same calls           │      └► ImageService ─► embed
 //!        └── / /ui/…          ui        the page                              ┘
 //! ```

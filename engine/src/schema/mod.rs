@@ -199,6 +199,15 @@ impl Schema {
         Ok(next)
     }
 
+    /// The same for vectors of another length: rows that are there do not fit it.
+    ///
+    /// # Errors
+    /// `FieldNotFound`; `InvalidParameter` for a dimension that the field can't have.
+    pub fn with_dimension(&self, name: &str, dimension: usize) -> Result<Self> {
+        let found = self.field(name).ok_or_else(|| EngineError::FieldNotFound { name: name.to_owned() })?;
+        self.with_changed(Field { dim: Some(dimension), ..found.1.clone() })
+    }
+
     /// The same with rows that say which partition they are in.
     pub(crate) fn with_partitions(&self) -> Self {
         Self { partitioned: true, ..self.clone() }

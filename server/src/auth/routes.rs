@@ -35,8 +35,10 @@ const OPEN: [&str; 8] = [
     "/v2/docs",
 ];
 /// Routes that only look, though they are asked with POST.
-const LOOKS: [&str; 6] = [
+const LOOKS: [&str; 7] = [
     "/v1/images/{collection}/search",
+    // What it makes is another collection, for which it asks itself.
+    "/v1/images/{collection}/reduce",
     "/api/v1/process",
     "/api/v1/count",
     "/api/v1/search",
@@ -94,6 +96,7 @@ mod tests {
             (&get, "/v1/images/{collection}", "/v1/images/a", on(P::Search, "a")),
             (&post, "/v1/images/{collection}", "/v1/images/a", on(P::Insert, "a")),
             (&post, "/v1/images/{collection}/search", "/v1/images/a%5Fb/search", on(P::Search, "a_b")),
+            (&post, "/v1/images/{collection}/reduce", "/v1/images/a/reduce", on(P::Search, "a")),
             (&Method::HEAD, image, "/v1/images/a/7", on(P::Search, "a")),
             (&delete, image, "/v1/images/a/7", on(P::Delete, "a")),
             (&get, "/data/{collection}/{id}", "/data/a/7", on(P::Search, "a")),

@@ -32,7 +32,7 @@ pub(crate) fn make(
     let staging = Staging::new(root)?;
     // Rows of the copy refer to originals: none may be swept until it has them.
     let kept = images.keep_originals();
-    let info = engine.backup(&staging.path, &mut |dir| images.link_originals(&dir.join("images")))?;
+    let info = engine.backup(&staging.path, &mut |dir| images.link_originals(dir))?;
     drop(kept);
     if is_archive(target) {
         archive::pack(&staging.path, target)?;

@@ -124,7 +124,7 @@ pub(crate) fn restore_collection(
     }
     // From before the originals are there until their rows are.
     let kept = images.keep_originals();
-    images.take_originals(&folder.join("images"))?;
+    images.take_originals(folder)?;
     let restored = engine.restore(&DiskVfs, folder, name, new_name);
     drop(kept);
     // What the collection does not refer to goes again, also when it could not be restored.

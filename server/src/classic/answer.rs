@@ -26,7 +26,8 @@ fn old_distance(metric: MetricType, distance: f32) -> f64 {
 
 /// `current: N, total: M` of the import that runs, or of the last one.
 pub(super) fn progress(jobs: &Jobs) -> String {
-    let all = jobs.list();
+    let mut all = jobs.list();
+    all.retain(|job| job.is_import());
     let running = all.iter().find(|job| job.state() == JobState::Running);
     let (current, total) = running.or(all.first()).map_or((0, 0), |job| job.progress());
     format!("current: {current}, total: {total}")

@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use elanus_embed::Descriptor;
 use elanus_embed::vgg16::DIMENSION;
+use elanus_embed::{Descriptor, ModelIdentity, Reduction};
 use elanus_engine::collection::{Collection, DEFAULT_DATABASE};
 use elanus_engine::row::{Key, Keys, Projection, Rows};
 use elanus_engine::schema::{DataType, Schema, check_collection_name};
@@ -44,6 +44,10 @@ pub(crate) struct ImageCollection {
     pub(crate) layout: Layout,
     /// How its images become vectors; `None` where another model made them.
     descriptor: Option<Descriptor>,
+    /// Their identity if they were reduced.
+    pub(super) reduced: Option<ModelIdentity>,
+    /// What reduces them, once it was read.
+    pub(super) reduction: Mutex<Option<Arc<Reduction>>>,
     /// The same for as long as the collection is, whatever becomes of its name and fields.
     known: Arc<Mutex<Option<Arc<KnownImages>>>>,
 }
@@ -112,7 +116,8 @@ impl ImageCollections {
         purpose: Purpose,
         asked: AskedDescriptor,
     ) -> Result<Arc<ImageCollection>, ApiError> {
-        let dimension = (purpose != Purpose::Read).then_some(DIMENSION);
+        let reduced = reduced(&rows);
+        let dimension = (purpose != Purpose::Read).then(|| dimension(reduced.as_ref()));
         let layout = Layout::of(&rows.schema(), dimension).map_err(|reason| {
             ApiError::invalid(format!("the collection {name} can't hold images: {reason}"))
         })?;
@@ -134,13 +139,16 @@ impl ImageCollections {
             Arc::ptr_eq(&known.rows, &rows)
                 && Arc::ptr_eq(&known.schema, &schema)
                 && known.descriptor == descriptor
+                && known.reduced == reduced
         };
         if let Some(known) = open.get(&rows.id()).filter(|known| current(known)) {
             return Ok(Arc::clone(known));
         }
         let id = rows.id();
         let known = open.get(&id).map(|before| Arc::clone(&before.known)).unwrap_or_default();
-        let collection = Arc::new(ImageCollection { rows, schema, layout, descriptor, known });
+        let reduction = Mutex::default();
+        let collection =
+            Arc::new(ImageCollection { rows, schema, layout, descriptor, reduced, reduction, known });
         open.insert(id, Arc::clone(&collection));
         Ok(collection)
     }
@@ -175,7 +183,7 @@ impl ImageCollections {
 
     /// Whether this server's model can search the collection.
     pub(crate) fn is_searchable(&self, rows: &Collection) -> bool {
-        Layout::of(&rows.schema(), Some(DIMENSION)).is_ok()
+        Layout::of(&rows.schema(), Some(dimension(reduced(rows).as_ref()))).is_ok()
             && self.descriptor(rows, AskedDescriptor::default()).is_ok()
     }
 
@@ -248,6 +256,11 @@ impl ImageCollection {
         self.descriptor.ok_or_else(foreign)
     }
 
+    /// Values of its vectors.
+    pub(crate) fn dimension(&self) -> usize {
+        self.schema.field(self.layout.vector_name()).and_then(|(_, field)| field.dim).unwrap_or(0)
+    }
+
     /// The contents it has; read from its rows when first asked for.
     ///
     /// # Errors
@@ -312,6 +325,16 @@ impl ImageCollection {
     pub(crate) fn no_such_image(&self, key: &Key) -> ApiError {
         ApiError::not_found(format!("there is no image {key} in the collection {}", self.rows.name()))
     }
+}
+
+/// The identity of a collection's vectors if they were reduced.
+fn reduced(rows: &Collection) -> Option<ModelIdentity> {
+    descriptor::reduced(rows.properties().get(MODEL_PROPERTY)?)
+}
+
+/// Values of a vector: of the network's, unless they were reduced.
+fn dimension(reduced: Option<&ModelIdentity>) -> usize {
+    reduced.map_or(DIMENSION, ModelIdentity::vector_dimension)
 }
 
 /// Visits the content and the key of every row that has one.

@@ -62,9 +62,15 @@ pub(crate) fn identity(descriptor: Descriptor) -> String {
     ModelIdentity::vgg16(descriptor).to_string()
 }
 
-/// The descriptor that a collection's stamp means; `None` for vectors that this program can't make.
+/// The descriptor that a collection's stamp means, before its vectors were reduced; `None` for vectors that this program
+/// can't make.
 pub(crate) fn of_stamp(stamp: &str) -> Option<Descriptor> {
-    stamp.parse::<ModelIdentity>().ok()?.descriptor()
+    stamp.parse::<ModelIdentity>().ok()?.unreduced().descriptor()
+}
+
+/// The identity that a collection's stamp means if its vectors were reduced.
+pub(crate) fn reduced(stamp: &str) -> Option<ModelIdentity> {
+    stamp.parse::<ModelIdentity>().ok().filter(|identity| identity.reduction.is_some())
 }
 
 #[cfg(test)]
@@ -105,8 +111,11 @@ mod tests {
         for descriptor in Descriptor::all() {
             assert_eq!(of_stamp(&identity(descriptor)), Some(descriptor));
         }
+        let reduced = format!("{};pcaw64={}", identity(Descriptor::default()), "0".repeat(64));
+        assert_eq!(of_stamp(&reduced), Some(Descriptor::default()));
+        assert_eq!(super::reduced(&reduced).unwrap().vector_dimension(), 64);
         for stamp in ["", "vgg19", &identity(Descriptor::default()).replace("vgg16", "vgg19")] {
-            assert_eq!(of_stamp(stamp), None, "{stamp}");
+            assert_eq!((of_stamp(stamp), super::reduced(stamp)), (None, None), "{stamp}");
         }
     }
 }

@@ -81,14 +81,16 @@ impl Fields {
         row: usize,
     ) -> Result<BatchBuilder, EngineError> {
         let mut batch = BatchBuilder::new(schema, KeySource::Given);
-        for (index, field) in schema.fields().iter().enumerate() {
-            match self.declared.iter().find(|(position, _)| *position == index) {
-                Some((_, value)) => set_json(&mut batch, index, value)?,
-                None => copy_value(&mut batch, index, field, rows, row)?,
-            }
+        let given: Vec<&str> = self
+            .declared
+            .iter()
+            .filter_map(|(at, _)| Some(schema.fields().get(*at)?.name.as_str()))
+            .collect();
+        copy_declared(&mut batch, rows, row, &|field| !given.contains(&field.name.as_str()))?;
+        for (index, value) in &self.declared {
+            set_json(&mut batch, *index, value)?;
         }
-        let stored = rows.dynamic_json(row).map(serde_json::from_str::<Map<String, Json>>);
-        let mut dynamic = stored.and_then(Result::ok).unwrap_or_default();
+        let mut dynamic = dynamic(rows, row);
         dynamic.extend(self.dynamic.iter().map(|(name, value)| (name.clone(), value.clone())));
         for (name, value) in &dynamic {
             batch.set_dynamic(name, &value.to_string())?;
@@ -144,6 +146,30 @@ fn set_json(batch: &mut BatchBuilder, index: usize, value: &Json) -> Result<(), 
         }
     };
     batch.set(index, value)
+}
+
+/// Sets those of the declared fields that are wanted to what a stored row has, which `rows` holds with every field.
+///
+/// # Errors
+/// `Internal` when `rows` is not complete.
+pub(super) fn copy_declared(
+    batch: &mut BatchBuilder,
+    rows: &Rows,
+    row: usize,
+    wanted: &dyn Fn(&Field) -> bool,
+) -> Result<(), EngineError> {
+    let schema = Arc::clone(batch.schema());
+    // What functions fill they fill again.
+    let fields = schema.fields().iter().enumerate().filter(|(_, field)| !field.function_output);
+    fields
+        .filter(|(_, field)| wanted(field))
+        .try_for_each(|(index, field)| copy_value(batch, index, field, rows, row))
+}
+
+/// The undeclared keys of a stored row with their values.
+pub(super) fn dynamic(rows: &Rows, row: usize) -> Map<String, Json> {
+    let stored = rows.dynamic_json(row).map(serde_json::from_str);
+    stored.and_then(Result::ok).unwrap_or_default()
 }
 
 fn copy_value(

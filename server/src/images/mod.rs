@@ -7,6 +7,9 @@
 //!              └─ thumbnail                                │
 //!                                            KnownImages: one row for one content
 //! ```
+//!
+//! A collection can be made of another one with shorter vectors ([`reduce`]); from then on what the model makes for it is
+//! reduced before it is stored or compared.
 
 mod api;
 mod collection;
@@ -19,6 +22,8 @@ mod listing;
 mod model;
 pub(crate) mod name;
 mod originals;
+mod reduce;
+pub(crate) mod reductions;
 mod search;
 mod store;
 mod sweep;
@@ -43,6 +48,7 @@ pub(crate) use collection::{ImageCollection, Permission, Purpose};
 pub(crate) use descriptor::AskedDescriptor;
 pub(crate) use fields::Fields;
 pub use model::{Model, ModelState};
+pub(crate) use reduce::{ReduceJob, ReduceRequest};
 pub(crate) use search::{Query, Similar, SimilarRequest};
 pub(crate) use store::EmbeddedImage;
 pub(crate) use upload::Added;
@@ -61,6 +67,8 @@ pub struct ImageService {
     /// The files as they were sent, named by content.
     originals: BlobStore,
     thumbs: Thumbnails,
+    /// What makes vectors shorter, named by content too.
+    reductions: BlobStore,
     model: ModelSlot,
     /// One permit for each image that is being decoded.
     decodes: Arc<Semaphore>,
@@ -104,12 +112,15 @@ impl ImageService {
         metrics: &Arc<Metrics>,
     ) -> Result<Arc<Self>, ApiError> {
         let vfs: Arc<dyn Vfs> = Arc::new(DiskVfs);
-        let originals =
-            BlobStore::open(Arc::clone(&vfs), &config.data.join("images")).map_err(EngineError::from)?;
+        let blobs = |folder: &str| {
+            BlobStore::open(Arc::clone(&vfs), &config.data.join(folder)).map_err(EngineError::from)
+        };
+        let (originals, reductions) = (blobs("images")?, blobs(reductions::FOLDER)?);
         let service = Arc::new(Self {
             collections: ImageCollections::new(Arc::clone(engine), config.embed.descriptor),
             originals,
-            thumbs: Thumbnails::new(vfs, config.data.join("thumbs")),
+            reductions,
+            thumbs: Thumbnails::new(Arc::clone(&vfs), config.data.join("thumbs")),
             model: ModelSlot::open(config.device, config.embed, Arc::clone(metrics)),
             decodes: Arc::new(Semaphore::new(config.limits.max_decodes.max(1))),
             decode_limits: DecodeLimits {

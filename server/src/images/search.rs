@@ -54,20 +54,30 @@ impl ImageService {
     /// Searches a collection.
     ///
     /// # Errors
-    /// 404 for an unknown collection or id, 409 for another model's vectors, 400 for a bad filter, field or window, and
-    /// why a file gives no image.
+    /// 404 for an unknown collection or id, 409 for another model's vectors, 400 for a bad filter, field or window, 503 for
+    /// a file when the collection's reduction is lost, and why a file gives no image.
     pub(crate) async fn similar(
         self: &Arc<Self>,
         name: &str,
         request: SimilarRequest,
     ) -> Result<Similar, ApiError> {
         let (service, name) = (Arc::clone(self), name.to_owned());
-        let open = move || service.open(&name, Purpose::Search);
+        let by_file = matches!(request.query, Query::File(_));
+        let open = move || {
+            let collection = service.open(&name, Purpose::Search)?;
+            // Stored vectors need none.
+            let reduction = if by_file { service.reduction(&collection)? } else { None };
+            Ok((collection, reduction))
+        };
         // Whatever is wrong with the collection is said before the work of embedding.
-        let collection = blocking(open).await?;
+        let (collection, reduction) = blocking(open).await?;
         let vector = match &request.query {
             Query::File(bytes) => Some(self.vector(bytes.clone(), collection.descriptor()?).await?),
             Query::Id(_) => None,
+        };
+        let vector = match (reduction, vector) {
+            (Some(reduction), Some(vector)) => Some(reduction.apply(&vector)?),
+            (_, vector) => vector,
         };
         blocking(move || search(collection, request, vector)).await
     }

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
+use elanus_embed::Reduction;
 use elanus_engine::EngineError;
 use elanus_engine::row::{BatchBuilder, Key, KeySource};
 use elanus_engine::schema::DYNAMIC_FIELD;
@@ -30,7 +31,7 @@ pub(crate) struct EmbeddedImage {
     pub(crate) width: u32,
     /// Height in pixels, upright.
     pub(crate) height: u32,
-    /// Its vector.
+    /// Its vector, as the network made it.
     pub(crate) vector: Vec<f32>,
     /// JPEG for lists.
     pub(crate) thumbnail: Vec<u8>,
@@ -49,13 +50,14 @@ impl ImageService {
     /// Stores a group of images; durable when it returns. Blocking. Either all of the new ones are stored or none.
     ///
     /// # Errors
-    /// Fields that do not fit a row; engine and storage errors.
+    /// Fields that do not fit a row; 503 when the collection's reduction is lost; engine and storage errors.
     pub(crate) fn store(
         &self,
         collection: &ImageCollection,
         images: &[EmbeddedImage],
         fields: &Fields,
     ) -> Result<Vec<StoredImage>, ApiError> {
+        let reduction = self.reduction(collection)?;
         let known = collection.known()?;
         let contents: Vec<Digest> = images.iter().map(|image| image.content).collect();
         // Until the rows are there nothing refers to the originals: no sweep may take them.
@@ -66,7 +68,7 @@ impl ImageService {
         let mut is_new =
             |image: &EmbeddedImage| !before.contains_key(&image.content) && seen.insert(image.content);
         let fresh: Vec<&EmbeddedImage> = images.iter().filter(|image| is_new(image)).collect();
-        let batch = new_rows(collection, &fresh, fields)?;
+        let batch = new_rows(collection, reduction.as_deref(), &fresh, fields)?;
         self.put_originals(images)?;
         if let Some(batch) = batch {
             let keys = owned_keys(&collection.rows.insert(batch.finish()?)?);
@@ -102,6 +104,7 @@ impl ImageService {
 /// Rows for new images; `None` when there is none.
 fn new_rows(
     collection: &ImageCollection,
+    reduction: Option<&Reduction>,
     images: &[&EmbeddedImage],
     fields: &Fields,
 ) -> Result<Option<BatchBuilder>, ApiError> {
@@ -111,12 +114,13 @@ fn new_rows(
     let layout = &collection.layout;
     let mut batch = BatchBuilder::new(&collection.rows.schema(), KeySource::Generated);
     for image in images {
+        let reduced = reduction.map(|reduction| reduction.apply(&image.vector)).transpose()?;
         let values = ImageValues {
             name: &name::clean(&image.name, layout.name_bytes()),
             sha256: &image.content.to_string(),
             width: image.width,
             height: image.height,
-            vector: &image.vector,
+            vector: reduced.as_ref().unwrap_or(&image.vector),
         };
         layout.fill(&mut batch, values)?;
         fields.fill(&mut batch)?;

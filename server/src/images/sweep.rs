@@ -1,4 +1,4 @@
-//! Removing originals that no row refers to any more: after rows or collections were removed, and at the start for what
+//! Removing originals that no row refers to any more, and reductions that no collection names: after rows or collections were removed, and at the start for what
 //! a crash left behind. Rows decide, never bookkeeping: every sweep reads all of them. What is stored while a sweep
 //! runs is safe from it; while a collection is out of service nothing is removed, because its rows can't be read.
 
@@ -72,6 +72,7 @@ fn run(inbox: &Receiver<()>, service: &Weak<ImageService>) {
         let Some(service) = service.upgrade() else { return };
         let engine = service.collections.engine();
         engine.set_other_bytes("images", service.originals.bytes());
+        engine.set_other_bytes(super::reductions::FOLDER, service.reductions.bytes());
         asked |= inbox_asked;
         // While collections are being opened their rows can't be read: later.
         if engine.loading().is_some() {
@@ -159,6 +160,11 @@ impl SweepGate {
         KeepAll(self)
     }
 
+    /// Whether somebody wants every original to stay.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept.lock().now > 0
+    }
+
     /// Begins a sweep: what is being stored now is finished when this returns, what comes later is announced.
     fn begin(&self) -> Sweep<'_> {
         let _stores_are_done = self.storing.write();
@@ -194,11 +200,13 @@ impl Drop for Sweep<'_> {
 }
 
 impl ImageService {
-    /// Removes originals and thumbnails that no row of any collection refers to; returns how many. Blocking.
+    /// Removes originals and thumbnails that no row of any collection refers to, and reductions that no collection names;
+    /// returns how many originals. Blocking.
     ///
     /// # Errors
     /// Engine and storage errors; what is left is found by the next sweep.
     pub(super) fn sweep(&self) -> Result<usize, ApiError> {
+        self.drop_drafts()?;
         if !self.collections.engine().failed().is_empty() {
             tracing::info!("a collection is out of service: unused originals stay");
             return Ok(0);
@@ -209,9 +217,12 @@ impl ImageService {
         }
         let sweep = self.sweep_gate.begin();
         let mut unused: Vec<Digest> = self.originals.list().map_err(EngineError::from)?;
-        let referred = self.referred()?;
+        let mut reductions: Vec<Digest> = self.reductions.list().map_err(EngineError::from)?;
+        let (referred, named) = (self.referred()?, self.named_reductions()?);
         unused.retain(|content| !referred.contains(content));
+        reductions.retain(|content| !named.contains(content));
         let mut removed = 0;
+        sweep.remove(&reductions, |content| self.reductions.remove(content)).map_err(EngineError::from)?;
         for group in unused.chunks(REMOVED_AT_ONCE) {
             sweep
                 .remove(group, |content| {

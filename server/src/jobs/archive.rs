@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use elanus_storage::{StorageError, Vfs, sweep_temporary, write_atomic};
 
-use super::state::Record;
+use super::record::Record;
 
 /// The folder of job files.
 #[derive(Debug)]
@@ -79,15 +79,19 @@ impl Archive {
 mod tests {
     use elanus_storage::DiskVfs;
 
-    use super::super::state::{FailedFile, Job, JobState};
+    use super::super::record::{FailedFile, ImportTask, JobState, Task};
+    use super::super::state::Job;
     use super::*;
 
     #[test]
     fn what_was_saved_is_loaded_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let archive = Archive::open(Arc::new(DiskVfs), folder.path().join("jobs")).unwrap();
-        let mut records: Vec<Record> =
-            [10, 9, 2].map(|id| Record::new(id, "images".into(), format!("/photos/{id}"))).into();
+        let mut records: Vec<Record> = [10, 9, 2]
+            .map(|id| {
+                Record::new(id, "images".into(), Task::Import(ImportTask::new(format!("/photos/{id}"))))
+            })
+            .into();
         let job = Job::new(records[0].clone());
         job.begin();
         job.count_failed("图.jpg".into(), "cut off".into());

@@ -20,6 +20,7 @@ use elanus_storage::Digest;
 use parking_lot::Mutex;
 
 use super::folder::{Candidate, Unreadable, candidates};
+use super::record::ImportTask;
 use super::room::{Room, Share};
 use super::state::Job;
 use crate::error::ApiError;
@@ -41,11 +42,11 @@ const MAX_WORKERS: usize = 16;
 /// How the work of a job ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// Every file was handled.
+    /// Every file was handled, every row copied.
     Done,
     /// The job was asked to stop.
     Stopped,
-    /// Something that no file is to blame for.
+    /// Something that no single file is to blame for.
     Failed(String),
 }
 
@@ -71,18 +72,18 @@ struct Import<'a> {
 }
 
 /// Imports a folder, which must be canonical. Blocking; returns soon after the job is stopped.
-pub(super) fn import(job: &Job, images: &Arc<ImageService>, folder: &Path) -> End {
+pub(super) fn import(job: &Job, task: &ImportTask, images: &Arc<ImageService>, folder: &Path) -> End {
     let model = match images.wait_model_blocking(job.stop()) {
         None => return End::Stopped,
         Some(Err(reason)) => return End::Failed(reason),
         Some(Ok(model)) => model,
     };
-    let record = job.record();
-    let may_create = match record.may_create {
+    let collection = job.record().collection;
+    let may_create = match task.may_create {
         true => Ok(()),
-        false => Err(ApiError::forbidden(format!("the collection {} is gone", record.collection))),
+        false => Err(ApiError::forbidden(format!("the collection {collection} is gone"))),
     };
-    let opened = images.open_or_create(&record.collection, record.descriptor, &may_create);
+    let opened = images.open_or_create(&collection, task.descriptor, &may_create);
     let (collection, descriptor) = match opened.and_then(|it| Ok((Arc::clone(&it), it.descriptor()?))) {
         Ok(opened) => opened,
         Err(error) => return End::Failed(error.message),

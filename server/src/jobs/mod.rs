@@ -1,4 +1,4 @@
-//! Jobs: imports of folders, which take longer than a request and survive a restart. A job is a small file and a thread.
+//! Jobs: imports of folders and reductions of collections, which take longer than a request and survive a restart. A job is a small file and a thread.
 //! The file says what to do and how it ended; what was done is in the collection, so a job that was interrupted begins
 //! again and passes over what is stored. One job for each collection runs at a time, the others wait their turn.
 //!
@@ -6,6 +6,7 @@
 //!   POST /v1/jobs, --images ─► Jobs ─ queued ─► running ─► done | cancelled | failed
 //!                               │                  │
 //!                            archive            import: folder ─► workers ─► Model ─► groups ─► ImageService
+//!                                               reduce: collection ─► PCA ─► another collection
 //! ```
 
 mod api;
@@ -13,6 +14,8 @@ mod archive;
 mod folder;
 mod import;
 mod progress;
+mod record;
+mod reduce;
 mod room;
 mod state;
 
@@ -27,15 +30,16 @@ use elanus_storage::DiskVfs;
 use parking_lot::Mutex;
 
 pub use api::routes;
-pub(crate) use state::{Job, JobState};
+pub(crate) use record::JobState;
+pub(crate) use state::Job;
 
 use crate::config::Config;
 use crate::error::ApiError;
-use crate::images::{AskedDescriptor, ImageService, Permission};
+use crate::images::{AskedDescriptor, ImageService, Permission, ReduceRequest};
 use crate::telemetry::Metrics;
 use archive::Archive;
 use import::End;
-use state::Record;
+use record::{ImportTask, Record, Task};
 
 /// The collection that `--images` and requests without a name fill.
 pub(crate) const DEFAULT_COLLECTION: &str = "images";
@@ -105,7 +109,7 @@ impl Jobs {
         };
         for thread in running {
             if thread.join().is_err() {
-                tracing::error!("the thread of an import had panicked");
+                tracing::error!("the thread of a job had panicked");
             }
         }
     }
@@ -126,7 +130,25 @@ impl Jobs {
     ) -> Result<Arc<Job>, ApiError> {
         let folder = folder::resolve(folder, &self.config.roots())?;
         self.images.check_target(collection, asked, may_create)?;
-        let job = self.enqueue(collection, folder, asked, may_create.is_ok())?;
+        let task = ImportTask { folder: in_utf8(folder)?, may_create: may_create.is_ok(), descriptor: asked };
+        self.enqueue_and_schedule(collection, Task::Import(task))
+    }
+
+    /// Begins to make a collection of another one, with shorter vectors. The job is durable when this returns. Blocking.
+    ///
+    /// # Errors
+    /// As [`ImageService::check_reduction`]; 503 when too many jobs wait.
+    pub(crate) fn create_reduction(
+        self: &Arc<Self>,
+        collection: &str,
+        request: ReduceRequest,
+    ) -> Result<Arc<Job>, ApiError> {
+        self.images.check_reduction(collection, &request)?;
+        self.enqueue_and_schedule(collection, Task::Reduce(request))
+    }
+
+    fn enqueue_and_schedule(self: &Arc<Self>, collection: &str, task: Task) -> Result<Arc<Job>, ApiError> {
+        let job = self.enqueue(collection, task)?;
         self.schedule();
         Ok(job)
     }
@@ -176,13 +198,14 @@ impl Jobs {
             let record = job.record();
             record.state.is_active()
                 && record.collection == DEFAULT_COLLECTION
-                && Path::new(&record.folder) == path
+                && matches!(&record.task, Task::Import(task) if Path::new(&task.folder) == path)
         };
         let interrupted = self.table.lock().jobs.values().find(same).cloned();
         if interrupted.is_some() {
             return interrupted;
         }
-        match self.enqueue(DEFAULT_COLLECTION, path, AskedDescriptor::default(), true) {
+        let task = in_utf8(path).map(|folder| Task::Import(ImportTask::new(folder)));
+        match task.and_then(|task| self.enqueue(DEFAULT_COLLECTION, task)) {
             Ok(job) => Some(job),
             Err(error) => {
                 tracing::error!(folder = %folder.display(), %error, "this folder can't be imported");
@@ -191,25 +214,16 @@ impl Jobs {
         }
     }
 
-    fn enqueue(
-        &self,
-        collection: &str,
-        folder: PathBuf,
-        descriptor: AskedDescriptor,
-        may_create: bool,
-    ) -> Result<Arc<Job>, ApiError> {
+    fn enqueue(&self, collection: &str, task: Task) -> Result<Arc<Job>, ApiError> {
         check_collection_name(collection)?;
-        let folder = folder.into_os_string().into_string();
-        let folder = folder.map_err(|_| ApiError::invalid("the name of the folder is not UTF-8"))?;
         let mut table = self.table.lock();
         if table.closing {
             return Err(ApiError::unavailable("the server is stopping"));
         }
         if table.jobs.values().filter(|job| job.state() == JobState::Queued).count() >= MAX_QUEUED {
-            return Err(ApiError::unavailable(format!("{MAX_QUEUED} imports are waiting already")));
+            return Err(ApiError::unavailable(format!("{MAX_QUEUED} jobs are waiting already")));
         }
-        let new = Record::new(table.next_id, collection.to_owned(), folder);
-        let record = Record { may_create, descriptor, ..new };
+        let record = Record::new(table.next_id, collection.to_owned(), task);
         self.archive.save(&record).map_err(EngineError::from)?;
         table.next_id += 1;
         let job = Arc::new(Job::new(record));
@@ -234,7 +248,7 @@ impl Jobs {
             match thread.spawn(move || jobs.run(&worker)) {
                 Ok(thread) => drop(table.running.insert(job.id(), (collection, thread))),
                 Err(error) => {
-                    job.end(JobState::Failed, Some(format!("no thread for the import: {error}")));
+                    job.end(JobState::Failed, Some(format!("no thread for the job: {error}")));
                 }
             }
         }
@@ -244,15 +258,24 @@ impl Jobs {
     /// The life of a job's thread.
     fn run(self: &Arc<Self>, job: &Arc<Job>) {
         self.remember(job);
-        let work = || match folder::resolve(&job.record().folder, &self.config.roots()) {
-            Ok(folder) => import::import(job, &self.images, &folder),
-            Err(error) => End::Failed(error.message),
+        let work = || match job.record().task {
+            Task::Reduce(request) => reduce::reduce(job, &request, &self.images),
+            Task::Import(task) => match folder::resolve(&task.folder, &self.config.roots()) {
+                Ok(folder) => import::import(job, &task, &self.images, &folder),
+                Err(error) => End::Failed(error.message),
+            },
         };
         let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
         let ended = match end
             .unwrap_or_else(|_| End::Failed("internal error; the server's log has the details".into()))
         {
-            End::Done => job.end(JobState::Done, None),
+            End::Done => {
+                let ended = job.end(JobState::Done, None);
+                if !ended {
+                    reduce::discard(job, &self.images);
+                }
+                ended
+            }
             End::Failed(reason) => job.end(JobState::Failed, Some(reason)),
             // Cancelled, which has been noted; or the server stops, and the file says that there is work left.
             End::Stopped => false,
@@ -273,7 +296,7 @@ impl Jobs {
     fn remember(&self, job: &Job) {
         let _one_at_a_time = self.saving.lock();
         if let Err(error) = self.archive.save(&job.record()) {
-            tracing::warn!(job = job.id(), %error, "the state of an import could not be stored");
+            tracing::warn!(job = job.id(), %error, "the state of a job could not be stored");
         }
     }
 
@@ -288,18 +311,23 @@ impl Jobs {
     }
 }
 
+fn in_utf8(folder: PathBuf) -> Result<String, ApiError> {
+    let folder = folder.into_os_string().into_string();
+    folder.map_err(|_| ApiError::invalid("the name of the folder is not UTF-8"))
+}
+
 fn log_end(job: &Job) {
     let record = job.record();
     tracing::info!(
         job = record.id,
         collection = record.collection,
-        folder = record.folder,
+        what = record.what(),
         state = record.state.name(),
         done = record.done,
         total = record.total,
         skipped = record.skipped,
         failed = record.failed_count,
         reason = record.message.as_deref().unwrap_or_default(),
-        "import ended"
+        "job ended"
     );
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::state::{Job, Record};
+use super::record::{Record, Task};
+use super::state::Job;
 
 /// How often bars move.
 const TICK: Duration = Duration::from_millis(200);
@@ -57,7 +58,7 @@ fn bars(jobs: &[Arc<Job>]) {
 }
 
 fn bar(job: &Job) -> ProgressBar {
-    let bar = ProgressBar::new(0).with_prefix(label(&job.record().folder));
+    let bar = ProgressBar::new(0).with_prefix(label(folder(&job.record())));
     // The template is a constant: if it were wrong, the plain style would do.
     match ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {msg}") {
         Ok(style) => bar.with_style(style.progress_chars("=> ")),
@@ -77,7 +78,7 @@ fn lines(jobs: &[Arc<Job>]) {
                 outcome(&record).iter().for_each(|line| tracing::info!("{line}"));
             } else if due {
                 let words = in_words(&job.pace(), &record);
-                tracing::info!(folder = record.folder, "imported {}/{} {words}", record.done, record.total);
+                tracing::info!(folder = folder(&record), "imported {}/{} {words}", record.done, record.total);
             }
             !is_over(job)
         });
@@ -107,12 +108,20 @@ fn duration(seconds: u64) -> String {
     }
 }
 
+/// The folder that an import reads: no other job begins with the server.
+fn folder(record: &Record) -> &str {
+    match &record.task {
+        Task::Import(task) => &task.folder,
+        Task::Reduce(_) => &record.collection,
+    }
+}
+
 /// How an import ended, and which files were refused.
 fn outcome(record: &Record) -> Vec<String> {
     let stored = record.done - record.skipped.min(record.done) - record.failed_count.min(record.done);
     let mut lines = vec![format!(
         "{}: {} ({} new, {} already there, {} refused)",
-        record.folder,
+        folder(record),
         if record.state.is_active() { "interrupted, goes on at the next start" } else { record.state.name() },
         stored,
         record.skipped,
@@ -139,12 +148,12 @@ fn label(folder: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::{FailedFile, JobState};
+    use super::super::record::{FailedFile, ImportTask, JobState};
     use super::*;
 
     #[test]
     fn the_outcome_adds_up_and_is_bounded() {
-        let mut record = Record::new(3, "images".into(), "/photos".into());
+        let mut record = Record::new(3, "images".into(), Task::Import(ImportTask::new("/photos")));
         (record.state, record.done, record.skipped, record.failed_count) = (JobState::Done, 100, 30, 25);
         record.failed = (0..25)
             .map(|i| FailedFile { name: format!("{i}.jpg"), reason: "the file is empty".into() })

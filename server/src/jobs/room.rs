@@ -62,11 +62,11 @@ impl Drop for Share {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use super::super::state::Record;
+    use super::super::record::{ImportTask, Record, Task};
     use super::*;
 
     fn job() -> Job {
-        Job::new(Record::new(1, "images".into(), "/".into()))
+        Job::new(Record::new(1, "images".into(), Task::Import(ImportTask::new("/"))))
     }
 
     #[test]

@@ -1,14 +1,15 @@
-//! One job: what it shall do, how far it is, how it ended. States move in one direction; an end is final. The record is
-//! what the file holds and what survives; the pace is for people who watch.
+//! One job in memory: how far it is, and how fast it goes, for people who watch. States move in one direction; an end is
+//! final.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::images::AskedDescriptor;
+use super::record::{FailedFile, ImportTask, JobState, Record, Task};
+use crate::images::ReduceRequest;
 
 /// Refused files that a job lists; all are counted.
 const MAX_LISTED: usize = 1000;
@@ -19,78 +20,12 @@ const PACE_WINDOW: Duration = Duration::from_secs(15);
 /// Moments remembered for the rate are at least this far apart.
 const PACE_STEP: Duration = Duration::from_millis(250);
 
-/// Where a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum JobState {
-    /// Waits for its turn.
-    Queued,
-    /// At work.
-    Running,
-    /// Every file was looked at.
-    Done,
-    /// Stopped by a request.
-    Cancelled,
-    /// Stopped by a fault that no single file is to blame for.
-    Failed,
-}
-
-impl JobState {
-    /// Whether there is work left.
-    pub(crate) fn is_active(self) -> bool {
-        matches!(self, Self::Queued | Self::Running)
-    }
-
-    /// As in JSON.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Cancelled => "cancelled",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// A file that was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FailedFile {
-    /// Its name below the folder.
-    pub(crate) name: String,
-    /// Why.
-    pub(crate) reason: String,
-}
-
-/// What the job's file holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Record {
-    pub(crate) id: u64,
-    pub(crate) state: JobState,
-    pub(crate) collection: String,
-    /// Absolute path.
-    pub(crate) folder: String,
-    /// Whether who began it may make the collection, should it not be there when the job runs.
-    #[serde(default)]
-    pub(crate) may_create: bool,
-    /// How the images of the collection shall become vectors, as far as that was said.
-    #[serde(default)]
-    pub(crate) descriptor: AskedDescriptor,
-    /// Milliseconds since 1970.
-    pub(crate) created_ms: u64,
-    /// Files found that may be images.
-    pub(crate) total: u64,
-    /// Files handled: stored, found stored already, or refused.
-    pub(crate) done: u64,
-    /// Of those, found stored already.
-    pub(crate) skipped: u64,
-    /// Of those, refused.
-    pub(crate) failed_count: u64,
-    /// The first refused ones.
-    pub(crate) failed: Vec<FailedFile>,
-    /// Why the job failed.
-    #[serde(default)]
-    pub(crate) message: Option<String>,
+/// What a job does, as the API shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+enum TaskView {
+    Import { folder: String },
+    Reduce(ReduceRequest),
 }
 
 /// A job as the API shows it.
@@ -108,7 +43,8 @@ pub(crate) struct JobView {
     #[serde(rename = "eta_s")]
     eta_s: Option<u64>,
     collection: String,
-    folder: String,
+    #[serde(flatten)]
+    task: TaskView,
     failed_count: u64,
     skipped: u64,
     /// Milliseconds since 1970.
@@ -126,37 +62,6 @@ pub(crate) struct Job {
     stop: AtomicBool,
 }
 
-impl Record {
-    /// A job that waits.
-    pub(crate) fn new(id: u64, collection: String, folder: String) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            id,
-            state: JobState::Queued,
-            collection,
-            folder,
-            may_create: true,
-            descriptor: AskedDescriptor::default(),
-            created_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-            total: 0,
-            done: 0,
-            skipped: 0,
-            failed_count: 0,
-            failed: Vec::new(),
-            message: None,
-        }
-    }
-
-    /// As it starts after a restart: what was under way begins again.
-    pub(crate) fn resumed(self) -> Self {
-        if !self.state.is_active() {
-            return self;
-        }
-        let Self { created_ms, may_create, descriptor, .. } = self;
-        Self { created_ms, may_create, descriptor, ..Self::new(self.id, self.collection, self.folder) }
-    }
-}
-
 impl Job {
     /// A job with this record.
     pub(crate) fn new(record: Record) -> Self {
@@ -171,6 +76,11 @@ impl Job {
     /// Where it stands.
     pub(crate) fn state(&self) -> JobState {
         self.record.lock().state
+    }
+
+    /// Whether it imports a folder.
+    pub(crate) fn is_import(&self) -> bool {
+        matches!(self.record.lock().task, Task::Import(_))
     }
 
     /// Files handled, and files found.
@@ -277,6 +187,10 @@ impl Job {
     pub(crate) fn view(&self) -> JobView {
         let (rate, eta) = self.pace();
         let record = self.record();
+        let task = match record.task {
+            Task::Import(ImportTask { folder, .. }) => TaskView::Import { folder },
+            Task::Reduce(request) => TaskView::Reduce(request),
+        };
         JobView {
             id: record.id.to_string(),
             state: record.state,
@@ -286,7 +200,7 @@ impl Job {
             rate: (rate * 100.0).round() / 100.0,
             eta_s: eta,
             collection: record.collection,
-            folder: record.folder,
+            task,
             failed_count: record.failed_count,
             skipped: record.skipped,
             created_at: record.created_ms,
@@ -342,7 +256,7 @@ mod tests {
     use super::*;
 
     fn job() -> Job {
-        Job::new(Record::new(7, "images".into(), "/photos".into()))
+        Job::new(Record::new(7, "images".into(), Task::Import(ImportTask::new("/photos"))))
     }
 
     #[test]
@@ -380,12 +294,13 @@ mod tests {
     #[test]
     fn a_restart_begins_active_jobs_again_and_keeps_ended_ones() {
         let asked = serde_json::from_str(r#"{"pooling": "gem"}"#).unwrap();
-        let record = Record { may_create: false, descriptor: asked, ..job().record() };
-        let running = Job::new(record);
+        let task =
+            Task::Import(ImportTask { folder: "/photos".into(), may_create: false, descriptor: asked });
+        let running = Job::new(Record { task: task.clone(), ..job().record() });
         running.begin();
         running.count_done(5, 1);
         let resumed = running.record().resumed();
-        assert_eq!((resumed.may_create, resumed.descriptor), (false, asked), "what was asked for stays");
+        assert_eq!(resumed.task, task, "what was asked for stays");
         assert_eq!((resumed.state, resumed.done, resumed.id), (JobState::Queued, 0, 7));
         assert_eq!(resumed.created_ms, running.record().created_ms);
         running.end(JobState::Failed, Some("disk full".into()));
@@ -412,6 +327,30 @@ mod tests {
         ];
         assert_eq!(names, promised);
         assert_eq!((json["id"].as_str(), json["state"].as_str()), (Some("7"), Some("queued")));
+    }
+
+    #[test]
+    fn the_file_says_what_the_job_does() {
+        let stored = |record: &Record| serde_json::to_value(record).unwrap();
+        let import = stored(&job().record());
+        assert_eq!(
+            (import["folder"].as_str(), import["may_create"].as_bool()),
+            (Some("/photos"), Some(true))
+        );
+        let request = ReduceRequest { to: "small".into(), dimension: 64, whiten: true };
+        let record = Record { task: Task::Reduce(request), ..job().record() };
+        assert_eq!(serde_json::from_value::<Record>(stored(&record)).unwrap(), record);
+        let view = serde_json::to_value(Job::new(record).view()).unwrap();
+        assert_eq!(
+            (view["to"].as_str(), view["dimension"].as_u64(), view["whiten"].as_bool()),
+            (Some("small"), Some(64), Some(true))
+        );
+        assert!(view.get("folder").is_none());
+        // As files were before there were other jobs than imports.
+        let old = serde_json::json!({"id": 1, "state": "done", "collection": "a", "folder": "/b", "created_ms": 1,
+            "total": 0, "done": 0, "skipped": 0, "failed_count": 0, "failed": []});
+        let old: Record = serde_json::from_value(old).unwrap();
+        assert!(matches!(old.task, Task::Import(ImportTask { may_create: false, .. })));
     }
 
     #[test]

@@ -8,10 +8,10 @@ use elanus_engine::limits::MAX_ARRAY_ELEMENTS;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::folder::Labels;
 use crate::photos::Rows;
 use crate::server::Server;
 use crate::setting::Setting;
+use elanus_benches::folder::Labels;
 
 /// Rows of one insert.
 const BATCH: usize = 500;

@@ -16,7 +16,6 @@
 mod by_photo;
 mod collection;
 mod filtered;
-mod folder;
 mod machine;
 mod measure;
 mod options;

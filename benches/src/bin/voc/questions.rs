@@ -1,8 +1,8 @@
 //! What is asked of every index, and the right answers: searches with photos of the set, alone and for rows that show one
 //! class.
 
-use crate::folder::Labels;
 use crate::photos::Rows;
+use elanus_benches::folder::Labels;
 
 /// Recall is measured on so many nearest rows.
 pub(crate) const DEPTHS: [usize; 2] = [10, 100];

@@ -6,7 +6,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::by_photo::{Stored, Uploaded};
-use crate::folder::{Folder, Origin, Source};
 use crate::machine::Machine;
 use crate::measure::IndexFigures;
 use crate::retrieval::Retrieval;
@@ -14,6 +13,7 @@ use crate::server::{Import, Server};
 use crate::stages::Stage;
 use crate::steady::Steady;
 use crate::usage::Usage;
+use elanus_benches::folder::{Folder, Origin, Source};
 
 /// The photos.
 #[derive(Debug, Clone, Serialize)]
@@ -97,7 +97,7 @@ impl Set {
             jpegs: folder.ids.len(),
             jpeg_bytes: folder.bytes,
             labels_from: labels.source,
-            labelled: labels.len(),
+            labelled: labels.photos(),
             annotations: folder.annotations,
             classes: labels.names().into_iter().map(count).collect(),
         }

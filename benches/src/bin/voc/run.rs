@@ -8,7 +8,6 @@ use elanus_benches::Result;
 
 use crate::by_photo;
 use crate::collection::{Collection, compact};
-use crate::folder::{Folder, Labels};
 use crate::machine::Machine;
 use crate::measure::{self, IndexFigures};
 use crate::options::Options;
@@ -22,6 +21,7 @@ use crate::setting::{Family, Setting};
 use crate::stages;
 use crate::steady;
 use crate::usage::Usage;
+use elanus_benches::folder::{Folder, Labels};
 
 /// Measures everything that the options ask for.
 pub(crate) fn run(options: &Options) -> Result<(Report, Vec<Strip>)> {

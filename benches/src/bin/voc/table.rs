@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use elanus_benches::retrieval::Means;
+
 use crate::measure::{IndexFigures, Seen};
 use crate::report::Report;
-use crate::retrieval::{Means, Retrieval};
+use crate::retrieval::Retrieval;
 
 /// All tables.
 pub(crate) fn text(report: &Report) -> String {

@@ -4,6 +4,7 @@
 mod browse;
 mod embed;
 mod original;
+mod reduce;
 mod search;
 mod upload;
 
@@ -31,6 +32,7 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/v1/images", get(browse::collections))
         .route("/v1/images/{collection}", get(browse::images).post(upload::upload))
         .route("/v1/images/{collection}/search", post(search::search))
+        .route("/v1/images/{collection}/reduce", post(reduce::reduce))
         .route("/v1/images/{collection}/{id}", get(original::original).delete(browse::delete))
         .route("/v1/images/{collection}/{id}/thumb", get(original::thumb))
 }

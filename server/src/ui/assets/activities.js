@@ -1,7 +1,7 @@
 // The list of things that add photos: uploads from this device and imports by the server. Both have one
 // shape, so one view shows them and one rule says what "running" means. uploads.js and imports.js feed it.
 //
-// An activity: {id, kind: 'upload' | 'import', collection, source, state, total, done, skipped, failed,
+// An activity: {id, kind: 'upload' | 'import' | 'reduction', collection, source, state, total, done, skipped, failed,
 // failedCount, rate, eta, note, cancel(), resume()}; skipped counts photos that were there already; state is queued, running, paused, done, cancelled or failed; rate is
 // in photos per second, eta in seconds or null; failed is [{name, reason}] and may be shorter than failedCount.
 

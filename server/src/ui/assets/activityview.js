@@ -8,6 +8,7 @@ import { dismissActivity, isActive, outcome } from './activities.js';
 import { folderName } from './imports.js';
 
 const MOST_FAILURES = 200;
+const WHENCE = { upload: 'upload', import: 'server folder', reduction: 'shorter vectors' };
 const STATES = { queued: 'Waiting to start', running: 'Adding photos', paused: 'Paused', done: 'Done', cancelled: 'Cancelled', failed: 'Stopped' };
 
 export function mountActivities(store, { onShowAdd, onShowPhotos }) {
@@ -68,7 +69,7 @@ function createCard(store, id, onShowPhotos) {
       node.dataset.kind = activity.kind;
       setText(title, activity.kind === 'import' ? folderName(activity.source) : activity.source);
       title.title = activity.source;
-      setText(state, `${STATES[activity.state] ?? activity.state}, ${activity.kind === 'import' ? 'server folder' : 'upload'} into ${activity.collection}`);
+      setText(state, `${STATES[activity.state] ?? activity.state}, ${WHENCE[activity.kind]} into ${activity.collection}`);
       setProgress(bar, activity.state === 'done' && activity.total === 0 ? 1 : activity.done, activity.total || (active ? 0 : 1));
       setText(numbers, active ? progressInWords(activity) : `${outcome(activity)}.`);
       setText(note, activity.note);

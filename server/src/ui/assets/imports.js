@@ -1,6 +1,6 @@
-// Imports of folders by the server itself. The server does the work and keeps the state; this module starts
-// jobs, asks every half second how far they are, and finds the ones that were started elsewhere or before
-// this page was opened.
+// Imports of folders by the server itself, and copies of collections with shorter vectors. The server does the
+// work and keeps the state; this module starts jobs, asks every half second how far they are, and finds the ones
+// that were started elsewhere or before this page was opened.
 
 import * as api from './api.js';
 import { complain } from './messages.js';
@@ -18,9 +18,9 @@ export function createImports(store, { onProgress, onEnd }) {
   function put(job, note = '') {
     putActivity(store, {
       id: activityId(job),
-      kind: 'import',
-      collection: job.collection,
-      source: job.folder,
+      kind: job.to ? 'reduction' : 'import',
+      collection: target(job),
+      source: job.to ? job.collection : job.folder,
       state: job.state,
       total: job.total ?? 0,
       done: job.done ?? 0,
@@ -52,9 +52,9 @@ export function createImports(store, { onProgress, onEnd }) {
       await sleep(store.get().online === false ? AWAY_MILLIS : POLL_MILLIS);
       job = await ask(job);
       put(job, job.trouble);
-      onProgress(job.collection);
+      onProgress(target(job));
     }
-    onEnd(job.collection);
+    onEnd(target(job));
   }
 
   /** The job's present state; a server that is away keeps the job as it was last seen. */
@@ -79,6 +79,9 @@ export function createImports(store, { onProgress, onEnd }) {
     },
   };
 }
+
+/** The collection that a job fills: its own, or the copy that it makes. */
+const target = (job) => job.to ?? job.collection;
 
 /** A short name for a folder: its last part. */
 export const folderName = (folder) => baseName(folder) || folder;

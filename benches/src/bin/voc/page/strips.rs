@@ -8,9 +8,9 @@ use elanus_benches::Result;
 use elanus_embed::{DecodeLimits, decode, thumbnail};
 use serde::Serialize;
 
-use crate::folder::Labels;
 use crate::photos::{Photo, Photos};
 use crate::retrieval::{Query, Retrieval};
+use elanus_benches::folder::Labels;
 
 /// Longest side of a picture in pixels.
 const SIDE: u32 = 160;

@@ -35,7 +35,7 @@ const VOC_MINI: (usize, [(&str, usize); 3]) = (850, [("person", 220), ("dog", 10
 /// Whose photos they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Origin {
+pub enum Origin {
     /// PASCAL VOC 2012: 17,125 photos with its names, 11,540 labelled ones, its 20 classes.
     Voc2012,
     /// The project's own set of 850 photos.
@@ -61,7 +61,7 @@ impl Origin {
     }
 
     /// In words, for the head of a report.
-    pub(crate) fn title(self) -> &'static str {
+    pub fn title(self) -> &'static str {
         match self {
             Self::Voc2012 => "PASCAL VOC 2012 (by its names and counts)",
             Self::VocMini => "VOC-layout stand-in (voc-mini), not PASCAL VOC",
@@ -70,7 +70,7 @@ impl Origin {
     }
 
     /// Whether the photos are not VOC's.
-    pub(crate) fn is_stand_in(self) -> bool {
+    pub fn is_stand_in(self) -> bool {
         self != Self::Voc2012
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use elanus_benches::Result;
+use crate::Result;
 use serde::Serialize;
 
 use super::{annotation, lists};
@@ -12,7 +12,7 @@ use super::{annotation, lists};
 /// Where labels come from.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Source {
+pub enum Source {
     /// `ImageSets/Main/<class>_trainval.txt`, or `_train` and `_val`.
     ClassLists,
     /// `Annotations/<id>.xml`: there are no lists.
@@ -24,9 +24,9 @@ pub(crate) enum Source {
 
 /// Photos with the classes they show. A photo that nobody labelled is not in it.
 #[derive(Debug, Default)]
-pub(crate) struct Labels {
+pub struct Labels {
     /// Where they come from.
-    pub(crate) source: Source,
+    pub source: Source,
     photos: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -55,34 +55,48 @@ impl Labels {
     }
 
     /// The classes that a photo shows; none when nobody labelled it.
-    pub(crate) fn of(&self, id: &str) -> Option<&BTreeSet<String>> {
+    pub fn of(&self, id: &str) -> Option<&BTreeSet<String>> {
         self.photos.get(id)
     }
 
     /// Whether a photo shows a class.
-    pub(crate) fn shows(&self, id: &str, class: &str) -> bool {
+    pub fn shows(&self, id: &str, class: &str) -> bool {
         self.of(id).is_some_and(|classes| classes.contains(class))
     }
 
     /// All classes that a photo shows, in order.
-    pub(crate) fn names(&self) -> Vec<&str> {
+    pub fn names(&self) -> Vec<&str> {
         let names: BTreeSet<&str> = self.photos.values().flatten().map(String::as_str).collect();
         names.into_iter().collect()
     }
 
     /// How many photos show a class.
-    pub(crate) fn count(&self, class: &str) -> usize {
+    pub fn count(&self, class: &str) -> usize {
         self.photos.values().filter(|classes| classes.contains(class)).count()
     }
 
+    /// For each photo one bit for each class that it shows.
+    ///
+    /// # Errors
+    /// When there are more than 64 classes.
+    pub fn bits(&self, ids: &[String]) -> Result<Vec<u64>> {
+        let names = self.names();
+        if names.len() > 64 {
+            return Err(format!("{} classes, and at most 64 can be compared", names.len()).into());
+        }
+        let bit = |id: &str, place: usize, class: &str| u64::from(self.shows(id, class)) << place;
+        let of_one = |id: &String| names.iter().enumerate().map(|(place, class)| bit(id, place, class)).sum();
+        Ok(ids.iter().map(of_one).collect())
+    }
+
     /// How many photos are labelled.
-    pub(crate) fn len(&self) -> usize {
+    pub fn photos(&self) -> usize {
         self.photos.len()
     }
 }
 
 /// Whether two photos with these classes are relevant to each other: they share one.
-pub(crate) fn relevant(a: Option<&BTreeSet<String>>, b: Option<&BTreeSet<String>>) -> bool {
+pub fn relevant(a: Option<&BTreeSet<String>>, b: Option<&BTreeSet<String>>) -> bool {
     matches!((a, b), (Some(a), Some(b)) if !a.is_disjoint(b))
 }
 
@@ -99,6 +113,7 @@ mod tests {
         assert!(relevant("a", "d") && relevant("b", "d"));
         assert!(!relevant("a", "b") && !relevant("a", "c") && !relevant("a", "unknown"));
         assert!(labels.of("c").is_some_and(BTreeSet::is_empty) && labels.of("unknown").is_none());
-        assert_eq!((labels.len(), labels.count("dog"), labels.names()), (4, 2, vec!["cat", "dog"]));
+        assert_eq!((labels.photos(), labels.count("dog"), labels.names()), (4, 2, vec!["cat", "dog"]));
+        assert_eq!(labels.bits(&["a", "b", "c", "d"].map(str::to_owned)).unwrap(), [1, 2, 0, 3]);
     }
 }

@@ -2,18 +2,15 @@
 //! compared with the labels. Two photos are relevant to each other when they share a class; objects marked difficult
 //! count for nobody, queries without any relevant photo are skipped, photos that nobody labelled are in no ranking.
 
-mod means;
-
 use std::collections::BTreeSet;
 
 use elanus_benches::Result;
+use elanus_benches::folder::{Labels, Origin, relevant};
+use elanus_benches::retrieval::Means;
 use elanus_embed::{Descriptor, Pooling, Recipe};
 use serde::Serialize;
 
-pub(crate) use means::Means;
-
 use crate::collection::{Collection, LABELLED, WINDOW};
-use crate::folder::{Labels, Origin, relevant};
 use crate::photos::Photos;
 use crate::questions::spread;
 

@@ -8,29 +8,29 @@ mod origin;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use labels::{Labels, Source, relevant};
-pub(crate) use origin::Origin;
+pub use labels::{Labels, Source, relevant};
+pub use origin::Origin;
 
-use elanus_benches::Result;
+use crate::Result;
 
 /// The folder that holds the photos.
 const IMAGES: &str = "JPEGImages";
 
 /// A folder, read.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub struct Folder {
     /// Where it is.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     /// Ids of the photos, in order: names of the `.jpg` files without that ending.
-    pub(crate) ids: Vec<String>,
+    pub ids: Vec<String>,
     /// Bytes of these files.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// What they show.
-    pub(crate) labels: Labels,
+    pub labels: Labels,
     /// Files in `Annotations`.
-    pub(crate) annotations: usize,
+    pub annotations: usize,
     /// Whose photos they are.
-    pub(crate) origin: Origin,
+    pub origin: Origin,
 }
 
 impl Folder {
@@ -38,7 +38,7 @@ impl Folder {
     ///
     /// # Errors
     /// When the folder is not there, has no `JPEGImages`, no photo in it, or label files that are damaged: with the path.
-    pub(crate) fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: &Path) -> Result<Self> {
         // The server needs an absolute path, and messages are clearer with one.
         let path = path.canonicalize().map_err(|e| format!("{}: {e}", path.display()))?;
         let images = path.join(IMAGES);
@@ -62,8 +62,13 @@ impl Folder {
         Ok(Self { ids, bytes, labels, annotations: annotations.len(), origin, path })
     }
 
+    /// Those of the photos that somebody labelled, at most so many.
+    pub fn labelled(&self, most: usize) -> Vec<String> {
+        self.ids.iter().filter(|id| self.labels.of(id).is_some()).take(most).cloned().collect()
+    }
+
     /// The folder of the photos.
-    pub(crate) fn images(&self) -> PathBuf {
+    pub fn images(&self) -> PathBuf {
         self.path.join(IMAGES)
     }
 }

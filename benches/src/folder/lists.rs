@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use elanus_benches::Result;
+use crate::Result;
 
 use super::labels::Labels;
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use elanus_benches::Result;
+use crate::Result;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::labels::Labels;

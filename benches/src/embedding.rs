@@ -1,0 +1,71 @@
+//! Photos of a folder as vectors, in process: each is decoded once, goes through the network once for each input, and is
+//! pooled in every way that is asked for.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use elanus_embed::{DecodeLimits, Descriptor, Embedder, Input, Photo, Recipe, decode, preprocess};
+
+use crate::Result;
+
+/// Photos that are decoded, and go through the network, together.
+const TOGETHER: usize = 16;
+
+/// What a descriptor made of the photos.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// How.
+    pub descriptor: Descriptor,
+    /// One for each photo, in their order.
+    pub vectors: Vec<Vec<f32>>,
+    /// How long the network took, which is shared by all descriptors of one input.
+    pub network: Duration,
+}
+
+/// Embeds the photos `ids` of a folder of `.jpg` files with each descriptor; tells the terminal how far it is.
+///
+/// # Errors
+/// For a photo that can't be read or decoded, with its path; the embedder's.
+pub fn embed(
+    images: &Path,
+    ids: &[String],
+    descriptors: impl IntoIterator<Item = Descriptor>,
+    embedder: &dyn Embedder,
+) -> Result<Vec<Row>> {
+    let row = |descriptor| Row { descriptor, vectors: Vec::new(), network: Duration::ZERO };
+    let mut rows: Vec<Row> = descriptors.into_iter().map(row).collect();
+    for (part, names) in ids.chunks(TOGETHER).enumerate() {
+        let photos = names.iter().map(|name| read(images, name)).collect::<Result<Vec<Photo>>>()?;
+        for recipe in Recipe::ALL {
+            let of_recipe: Vec<&mut Row> =
+                rows.iter_mut().filter(|row| row.descriptor.recipe == recipe).collect();
+            if !of_recipe.is_empty() {
+                let inputs: Vec<Input> = photos.iter().map(|photo| preprocess(photo, recipe)).collect();
+                pool(embedder, &inputs, of_recipe)?;
+            }
+        }
+        eprint!("\r{} of {} photos", part * TOGETHER + names.len(), ids.len());
+    }
+    eprintln!();
+    Ok(rows)
+}
+
+fn read(images: &Path, name: &str) -> Result<Photo> {
+    let path = images.join(name).with_extension("jpg");
+    let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(decode(&bytes, &DecodeLimits::default()).map_err(|error| format!("{}: {error}", path.display()))?)
+}
+
+/// Runs the network once and pools in every way.
+fn pool(embedder: &dyn Embedder, inputs: &[Input], rows: Vec<&mut Row>) -> Result<()> {
+    let started = Instant::now();
+    let maps = embedder.feature_maps(inputs)?;
+    let took = started.elapsed();
+    for row in rows {
+        row.network += took;
+        for map in &maps {
+            row.vectors.push(map.pool(row.descriptor.pooling)?);
+        }
+    }
+    Ok(())
+}
