@@ -2,16 +2,24 @@
 //! that can be missing is asked for before burn is touched and comes back as a sentence, so that `auto` can fall
 //! back: the kernel driver, the driver and compiler libraries, a device, and that a first kernel really runs.
 
+use std::io::{Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use burn_cuda::{Cuda, CudaDevice};
 use burn_tensor::Tensor;
+use burn_tensor::backend::Backend;
 use cudarc::driver::CudaContext;
 
-use super::{DeviceReport, Embedder, Network};
-use crate::vgg16::Vgg16;
+use super::{DeviceReport, Embedder, parts};
+use crate::error::EmbedError;
+use crate::network::Network;
+use crate::pool::FeatureMap;
+use crate::preprocess::Input;
+use crate::vgg::{Layers, Vgg};
+use crate::weights::WeightsFile;
 
 /// Images of 224x224 in one run: enough to fill a GPU; about 2 GB of activations.
 const MAX_BATCH: usize = 32;
@@ -42,7 +50,13 @@ pub(super) fn probe() -> Result<String, String> {
 }
 
 /// Opens the first GPU; the error says why it cannot be used.
-pub(super) fn open(gpu: String, reason: &str) -> Result<Arc<dyn Embedder>, String> {
+pub(super) fn open<R: Read + Seek>(
+    network: Network,
+    file: &mut WeightsFile<R>,
+    gpu: String,
+    reason: &str,
+) -> Result<Arc<dyn Embedder>, String> {
+    let layers = Layers::of(network).ok_or_else(|| format!("{network} runs on the CPU only"))?;
     guarded("the first computation on the GPU failed", || {
         let device = CudaDevice::default();
         // Compiles and runs one small kernel: shows that the compiler and its headers fit the driver.
@@ -51,7 +65,8 @@ pub(super) fn open(gpu: String, reason: &str) -> Result<Arc<dyn Embedder>, Strin
         if values.as_slice::<f32>().ok() != Some(&[2.0; 4]) {
             return Err("the GPU computes wrong values".to_string());
         }
-        let network = Vgg16::<Cuda>::load(device).map_err(|error| error.to_string())?;
+        let network = Vgg::<Cuda>::load(device, file, layers, network.normalisation())
+            .map_err(|error| error.to_string())?;
         let detail = format!("burn cuda, {gpu}");
         let report = DeviceReport {
             device: "cuda".to_string(),
@@ -59,11 +74,45 @@ pub(super) fn open(gpu: String, reason: &str) -> Result<Arc<dyn Embedder>, Strin
             precision: "f32".to_string(),
             reason: reason.to_string(),
         };
-        Ok(Arc::new(Network { network, report, max_batch: MAX_BATCH }) as Arc<dyn Embedder>)
+        Ok(Arc::new(Gpu { network, report, max_batch: MAX_BATCH }) as Arc<dyn Embedder>)
     })
 }
 
 /// Runs a step whose libraries panic when something is missing; `what` then says what failed.
 fn guarded<T>(what: &str, step: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| Err(what.to_string()))
+}
+
+/// An [`Embedder`] on a burn backend.
+struct Gpu<B: Backend> {
+    network: Vgg<B>,
+    report: DeviceReport,
+    /// Images of 224x224 in one forward pass, see [`parts`].
+    max_batch: usize,
+}
+
+impl<B: Backend> Embedder for Gpu<B>
+where
+    Vgg<B>: Send + Sync,
+{
+    fn device(&self) -> &DeviceReport {
+        &self.report
+    }
+
+    fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
+        let mut maps = Vec::with_capacity(inputs.len());
+        for part in parts(inputs, self.max_batch) {
+            maps.extend(self.network.feature_maps(part)?);
+        }
+        Ok(maps)
+    }
+
+    fn preferred_batch(&self) -> usize {
+        self.max_batch
+    }
+
+    fn patience(&self) -> Duration {
+        // Far less than a run of a full batch takes.
+        Duration::from_millis(2)
+    }
 }

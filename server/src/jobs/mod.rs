@@ -125,7 +125,7 @@ impl Jobs {
         may_create: &Permission,
     ) -> Result<Arc<Job>, ApiError> {
         let folder = folder::resolve(folder, &self.config.roots())?;
-        self.images.check_target(collection, asked, may_create)?;
+        let _ = self.images.check_target(collection, asked, may_create)?;
         let job = self.enqueue(collection, folder, asked, may_create.is_ok())?;
         self.schedule();
         Ok(job)

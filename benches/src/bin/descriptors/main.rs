@@ -101,7 +101,7 @@ fn embed<'a>(
 fn print(rows: &[Row], labels: &Labels, network: [Duration; Recipe::ALL.len()]) {
     println!("| input | pooling | P@1 | P@10 | mAP@100 | mAP | images/s |");
     println!("|---|---|---|---|---|---|---|");
-    for Row { descriptor: Descriptor { recipe, pooling }, vectors } in rows {
+    for Row { descriptor: Descriptor { recipe, pooling, .. }, vectors } in rows {
         let Retrieval { p1, p10, map100, map, .. } = retrieval(vectors, &labels.classes);
         let speed = Recipe::ALL
             .iter()
