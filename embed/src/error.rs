@@ -5,6 +5,8 @@
 use thiserror::Error;
 
 use crate::decode::ImageFormat;
+use crate::digest::Sha256;
+use crate::network::Network;
 
 /// Why a file gives no photo. [`ImageError::code`] is stable and made for programs, the sentence for people.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -100,14 +102,9 @@ impl ImageError {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EmbedError {
-    /// The carried weights do not fit the network: the program was built wrongly.
-    #[error("the model weights are unusable: {what}: {reason}")]
-    Weights {
-        /// The tensor or part of the file.
-        what: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// The weights cannot be used.
+    #[error("the model's weights are unusable: {0}")]
+    Weights(#[from] WeightsError),
     /// The device that was asked for by name cannot be used.
     #[error("the device {device} cannot be used: {reason}")]
     Device {
@@ -181,6 +178,90 @@ pub enum ReductionError {
     /// A vector that has no direction from the mean.
     #[error("a vector lies at the mean of those that the reduction was learned on")]
     NoDirection,
+}
+
+/// Why a weights file cannot be used.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WeightsError {
+    /// The file is larger than any network here needs.
+    #[error("the file has {bytes} bytes, and no weights file that is understood has more than {limit}")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// It is neither safetensors nor a state dict of PyTorch.
+    #[error("this is no weights file: {reason}")]
+    NotWeights {
+        /// Why not, as a sentence fragment.
+        reason: String,
+    },
+    /// The network needs a tensor that is not there.
+    #[error("the tensor {tensor} is missing")]
+    Missing {
+        /// Its name.
+        tensor: String,
+    },
+    /// A tensor has another shape than the network needs.
+    #[error("the tensor {tensor} has the shape {found:?}, not {expected:?}")]
+    Shape {
+        /// Its name.
+        tensor: String,
+        /// The file's shape.
+        found: Vec<usize>,
+        /// The network's.
+        expected: Vec<usize>,
+    },
+    /// A tensor cannot be read.
+    #[error("the tensor {tensor} can't be used: {reason}")]
+    Tensor {
+        /// Its name.
+        tensor: String,
+        /// Why not, as a sentence fragment.
+        reason: String,
+    },
+    /// A tensor has a value that is infinite or no number.
+    #[error("the tensor {tensor} has values that are not finite")]
+    NotFinite {
+        /// Its name.
+        tensor: String,
+    },
+    /// The file is not the one it is said to be.
+    #[error("the file is damaged or another one: its SHA-256 is {found}, not {expected}")]
+    WrongHash {
+        /// Of the file.
+        found: Sha256,
+        /// What was expected.
+        expected: Sha256,
+    },
+    /// The file cannot be read.
+    #[error("the file can't be read: {reason}")]
+    Io {
+        /// The system's words.
+        reason: String,
+    },
+}
+
+impl From<std::io::Error> for WeightsError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io { reason: error.to_string() }
+    }
+}
+
+/// A recipe or pooling that a network does not have, see [`crate::Descriptor::new`].
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{network} has no {what} {word}: expected {expected}")]
+pub struct UnfitDescriptor {
+    /// The network.
+    pub network: Network,
+    /// `input` or `pooling`.
+    pub what: &'static str,
+    /// The word that was given.
+    pub word: String,
+    /// The words that fit, separated by commas.
+    pub expected: String,
 }
 
 /// A stored identity that cannot be read, see [`crate::ModelIdentity`].

@@ -8,10 +8,11 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::descriptor::Descriptor;
+use crate::digest::Sha256;
 use crate::error::IdentityError;
+use crate::network::ModelKey;
+use crate::pool::Pooling;
 use crate::preprocess::Recipe;
-use crate::vgg16::weights::{MODEL_NAME, WEIGHTS_SHA256};
-use crate::vgg16::{DIMENSION, Pooling};
 
 /// The model, its weights, and everything else that decides what a vector means.
 ///
@@ -20,7 +21,7 @@ use crate::vgg16::{DIMENSION, Pooling};
 /// `...;max;512;pca128=<64 hex digits>`, or `pcaw128` with whitening.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct ModelIdentity {
-    /// Name of the network, `vgg16-imagenet-notop`.
+    /// Name of the network, `vgg16-imagenet-notop`: see [`crate::Network::name`].
     pub model: String,
     /// SHA-256 of the weights file, 64 lower-case hex digits.
     pub weights_sha256: String,
@@ -47,14 +48,15 @@ pub struct ReductionIdentity {
 }
 
 impl ModelIdentity {
-    /// The identity of this descriptor's vectors, from the carried VGG16.
-    pub fn vgg16(descriptor: Descriptor) -> Self {
+    /// The identity of this descriptor's vectors.
+    pub fn of(descriptor: Descriptor) -> Self {
+        let Descriptor { model: ModelKey { network, sha256 }, recipe, pooling } = descriptor;
         Self {
-            model: MODEL_NAME.to_string(),
-            weights_sha256: WEIGHTS_SHA256.to_string(),
-            preprocessing: descriptor.recipe.identity().to_string(),
-            pooling: descriptor.pooling,
-            dimension: DIMENSION,
+            model: network.name().to_string(),
+            weights_sha256: sha256.to_string(),
+            preprocessing: recipe.identity().to_string(),
+            pooling,
+            dimension: network.dimension(),
             reduction: None,
         }
     }
@@ -70,12 +72,14 @@ impl ModelIdentity {
         Self { reduction: None, ..self.clone() }
     }
 
-    /// The descriptor whose vectors have this identity; `None` when the carried VGG16 does not make them, or they were
-    /// reduced.
+    /// The descriptor whose vectors have this identity; `None` when no network of this program makes them, or they were
+    /// reduced. The weights of other networks than the carried one may be anywhere: whoever opens them has to look.
     pub fn descriptor(&self) -> Option<Descriptor> {
+        let model = ModelKey { network: self.model.parse().ok()?, sha256: self.weights_sha256.parse().ok()? };
         let recipe = Recipe::ALL.into_iter().find(|recipe| recipe.identity() == self.preprocessing)?;
-        let descriptor = Descriptor { recipe, pooling: self.pooling };
-        (*self == Self::vgg16(descriptor)).then_some(descriptor)
+        let descriptor = Descriptor::new(model, Some(recipe), Some(self.pooling)).ok()?;
+        let foreign = model.network == ModelKey::CARRIED.network && model != ModelKey::CARRIED;
+        (*self == Self::of(descriptor) && !foreign).then_some(descriptor)
     }
 }
 
@@ -105,7 +109,7 @@ impl FromStr for ModelIdentity {
             _ => return Err(bad("it has neither five nor six parts")),
         };
         let hash = hash.strip_prefix("sha256=").ok_or_else(|| bad("the second part is not a sha256"))?;
-        if !is_sha256(hash) {
+        if Sha256::from_hex(hash).is_none() {
             return Err(bad("the hash is not 64 lower-case hex digits"));
         }
         let reduction = reduction
@@ -131,22 +135,19 @@ impl ReductionIdentity {
         let (whitened, digits) = kind.strip_prefix('w').map_or((false, kind), |digits| (true, digits));
         let identity = Self { dimension: digits.parse().ok()?, whitened, sha256: sha256.to_string() };
         // One identity has one text: no sign and no zeros before the number.
-        (is_sha256(sha256) && identity.to_string() == part).then_some(identity)
+        (Sha256::from_hex(sha256).is_some() && identity.to_string() == part).then_some(identity)
     }
-}
-
-fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Network;
 
     #[test]
     fn the_canonical_text_round_trips_and_never_changes() {
         for descriptor in Descriptor::all() {
-            let identity = ModelIdentity::vgg16(descriptor);
+            let identity = ModelIdentity::of(descriptor);
             assert_eq!(identity.to_string().parse::<ModelIdentity>().unwrap(), identity);
             assert_eq!(identity.descriptor(), Some(descriptor));
         }
@@ -159,13 +160,13 @@ mod tests {
             (Recipe::Torchvision, Pooling::Gem, "torchvision-bilinear-224-v1;gem;512"),
             (Recipe::Keras320, Pooling::Rmac, "keras-bilinear-320-v1;rmac;512"),
         ] {
-            let identity = ModelIdentity::vgg16(Descriptor { recipe, pooling });
+            let identity = ModelIdentity::of(Descriptor::carried(recipe, pooling));
             assert_eq!(identity.to_string(), format!("{weights};{rest}"));
         }
         let sha256 = "0123456789abcdef".repeat(4);
         for (dimension, whitened, part) in [(128, false, "pca128="), (64, true, "pcaw64=")] {
             let reduction = Some(ReductionIdentity { dimension, whitened, sha256: sha256.clone() });
-            let identity = ModelIdentity { reduction, ..ModelIdentity::vgg16(Descriptor::default()) };
+            let identity = ModelIdentity { reduction, ..ModelIdentity::of(Descriptor::default()) };
             let text = format!("{weights};keras-bilinear-224-v1;max;512;{part}{sha256}");
             assert_eq!((identity.to_string(), text.parse().unwrap()), (text, identity.clone()));
             assert_eq!((identity.vector_dimension(), identity.descriptor()), (dimension, None));
@@ -174,11 +175,35 @@ mod tests {
     }
 
     #[test]
+    fn other_networks_have_identities_of_their_own() {
+        let sha256 = Sha256::new([0xab; 32]);
+        let hash = "ab".repeat(32);
+        for (network, rest) in [
+            (Network::Vgg16, "torchvision-bilinear-224-v1;max;512"),
+            (Network::Vgg16Fc6, "torchvision-bilinear-224-v1;none;4096"),
+            (Network::Vgg16Fc7, "torchvision-bilinear-224-v1;none;4096"),
+            (Network::Vgg19, "torchvision-bilinear-224-v1;max;512"),
+            (Network::Resnet50, "torchvision-bilinear-224-v1;avg;2048"),
+        ] {
+            let descriptor = Descriptor::new(ModelKey { network, sha256 }, None, None).unwrap();
+            let identity = ModelIdentity::of(descriptor);
+            assert_eq!(identity.to_string(), format!("{network};sha256={hash};{rest}"));
+            assert_eq!(identity.descriptor(), Some(descriptor));
+            let rmac = ModelIdentity { pooling: Pooling::Rmac, ..identity };
+            assert_eq!(
+                rmac.descriptor().is_some(),
+                !matches!(network, Network::Vgg16Fc6 | Network::Vgg16Fc7)
+            );
+        }
+    }
+
+    #[test]
     fn every_part_decides() {
-        let standard = ModelIdentity::vgg16(Descriptor::default());
+        let standard = ModelIdentity::of(Descriptor::default());
         let text = standard.to_string();
         for (from, to, ours) in [
-            ("vgg16", "vgg19", false),
+            ("vgg16-imagenet-notop", "vgg19", true),
+            ("vgg16", "vgg11", false),
             ("=7", "=8", false),
             ("-v1", "-v2", false),
             ("max", "avg", true),
@@ -192,7 +217,7 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        let good = ModelIdentity::vgg16(Descriptor::default()).to_string();
+        let good = ModelIdentity::of(Descriptor::default()).to_string();
         let wrong = |from: &str, to: &str| good.replace(from, to);
         let bad = [
             String::new(),

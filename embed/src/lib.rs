@@ -1,4 +1,4 @@
-//! Photos to vectors: decoding, preprocessing, and VGG16.
+//! Photos to vectors: decoding, preprocessing, and the networks.
 //!
 //! ```text
 //!   bytes of a file
@@ -11,19 +11,20 @@
 //!      | batch         two bounded queues (people first, imports after) and one thread
 //!      v
 //!   Embedder           device: the processor, or an NVIDIA GPU where there is one, until it fails
-//!      | vgg16         13 convolutions; weights carried inside the program
+//!      | network       which ones there are; vgg (the carried one, 16 and 19 from files) and resnet
+//!      |                  weights: carried inside the program, or read from a safetensors or PyTorch file
 //!      |                  on the processor: conv (Winograd, cut into items for threads) on kernel (SIMD,
 //!      |                  chosen at start); on a GPU: burn
 //!      v
 //!  FeatureMap
-//!      | vgg16/pool    a Pooling over the positions, L2 norm
+//!      | pool          a Pooling over the positions, L2 norm
 //!      v
-//!   512 floats of length 1, and the ModelIdentity that says what they mean
+//!   512, 2048 or 4096 floats of length 1, and the ModelIdentity that says what they mean
 //!      | reduction     where a collection has one: a PCA that was learned on its vectors
 //!      v
 //!   64 to 256 floats of length 1
 //!
-//!   Descriptor = Recipe + Pooling: one network serves all of them
+//!   Descriptor = ModelKey (network and weights) + Recipe + Pooling: one model serves all recipes and poolings
 //! ```
 //!
 //! Knows pixels and nothing else: no collections, no files on disk, no async. Everything may be called from any
@@ -39,7 +40,7 @@
 //! let batcher = Batcher::start(embedder, options);
 //! # let file = include_bytes!("../tests/data/small.png");
 //! let photo = decode(file, &DecodeLimits::default())?;
-//! let Descriptor { recipe, pooling } = Descriptor::default();
+//! let Descriptor { recipe, pooling, .. } = Descriptor::default();
 //! let vector = batcher.submit(preprocess(&photo, recipe), pooling)?.wait()?;
 //! assert_eq!(vector.len(), 512);
 //! # Ok(())
@@ -51,23 +52,34 @@ mod conv;
 pub mod decode;
 pub mod descriptor;
 pub mod device;
+pub mod digest;
 pub mod error;
 pub mod identity;
 mod kernel;
+pub mod network;
+pub mod pool;
 pub mod preprocess;
 pub mod reduction;
+mod resnet;
 pub mod thumbnail;
-pub mod vgg16;
+mod vgg;
+mod weights;
 
 pub use batch::{Answer, Asker, BatchOptions, Batcher, Pending};
 pub use decode::{DecodeLimits, ImageFormat, Orientation, Photo, decode, sniff};
 pub use descriptor::Descriptor;
 pub use device::{
-    Arithmetic, DeviceChoice, DeviceOptions, DeviceReport, Embedder, Precision, Spent, device_choices, open,
+    Arithmetic, DeviceChoice, DeviceOptions, DeviceReport, Embedder, Precision, Spent, check_model,
+    device_choices, open, open_model,
 };
-pub use error::{EmbedError, IdentityError, ImageError, ReductionError, UnknownWord};
+pub use digest::Sha256;
+pub use error::{
+    EmbedError, IdentityError, ImageError, ReductionError, UnfitDescriptor, UnknownWord, WeightsError,
+};
 pub use identity::{ModelIdentity, ReductionIdentity};
+pub use network::{Architecture, ModelKey, ModelName, Network};
+pub use pool::{FeatureMap, Pooling};
 pub use preprocess::{Input, Recipe, preprocess};
 pub use reduction::{Covariance, PrincipalComponents, Reduction};
 pub use thumbnail::thumbnail;
-pub use vgg16::{FeatureMap, Pooling};
+pub use weights::{MAX_FILE_BYTES, file_sha256};

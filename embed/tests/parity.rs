@@ -49,7 +49,7 @@ fn vectors_equal_the_reference() {
         // One odd call: more than one batch, and the last one smaller.
         let vectors = embedder.embed(&inputs, pooling).unwrap();
         for ((file, golden), found) in goldens.iter().zip(&vectors) {
-            assert_eq!(found.len(), elanus_embed::vgg16::DIMENSION);
+            assert_eq!(found.len(), elanus_embed::Network::Carried.dimension());
             let length = found.iter().map(|value| value * value).sum::<f32>().sqrt();
             assert!((length - 1.0).abs() < 1e-5, "{file}: length {length}");
             let cosine = cosine(found, &vector(&golden[pooling.to_string()]));

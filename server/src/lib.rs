@@ -22,6 +22,7 @@
 //! ```
 //!
 //! Read [`start`] for what runs, [`app`] for what handlers share, [`error`] for the one table from errors to codes,
+//! `models` for weights files on the disk,
 //! [`rest`] and `grpc` for the Milvus APIs over their common `service`, [`auth`] for who may do what. Handlers never block the async threads: engine calls go through [`app::blocking`].
 
 pub mod app;
@@ -38,6 +39,7 @@ pub mod images;
 pub mod imports;
 pub mod jobs;
 mod memory;
+mod models;
 pub mod net;
 pub mod reply;
 pub mod rest;

@@ -6,10 +6,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
-use elanus_embed::{DeviceChoice, DeviceReport};
+use elanus_embed::{DeviceChoice, DeviceReport, ModelKey, Sha256};
 use serde::Serialize;
 
 use crate::app::{App, blocking};
+use crate::images::ModelState;
 use crate::jobs::DEFAULT_COLLECTION;
 use crate::reply;
 use crate::version::{COMMIT, VERSION};
@@ -27,6 +28,8 @@ struct Status {
     kernel: &'static str,
     /// The identity of the vectors of new collections; those that are there say theirs in `GET /v1/images`.
     model: String,
+    /// Those that were asked for since the start.
+    models: Vec<ModelStatus>,
     #[serde(rename = "dataDir")]
     data_dir: String,
     uptime_s: u64,
@@ -35,6 +38,18 @@ struct Status {
     #[serde(rename = "defaultCollection")]
     default_collection: &'static str,
     storage: StorageStatus,
+}
+
+#[derive(Serialize)]
+struct ModelStatus {
+    /// The network.
+    name: &'static str,
+    /// Of its weights file.
+    sha256: Sha256,
+    /// `opening`, `ready`, or why it can't be opened.
+    state: String,
+    /// Images that wait for it.
+    queue: usize,
 }
 
 #[derive(Serialize)]
@@ -99,12 +114,22 @@ async fn status(State(app): State<Arc<App>>) -> Response {
         device: report.unwrap_or_else(loading),
         kernel: elanus_engine::kernel::active().name(),
         model: app.images.identity_text(),
+        models: app.images.models().into_iter().map(model_status).collect(),
         data_dir: app.config.data.display().to_string(),
         uptime_s: app.started.elapsed().as_secs(),
         image_roots: app.config.roots().iter().map(|p| p.display().to_string()).collect(),
         default_collection: DEFAULT_COLLECTION,
         storage,
     })
+}
+
+fn model_status((ModelKey { network, sha256 }, state): (ModelKey, ModelState)) -> ModelStatus {
+    let (state, queue) = match state {
+        ModelState::Opening => ("opening".to_owned(), 0),
+        ModelState::Ready(model) => ("ready".to_owned(), model.queue_depth()),
+        ModelState::Failed(reason) => (reason, 0),
+    };
+    ModelStatus { name: network.name(), sha256, state, queue }
 }
 
 /// Which device embeds and why, also while the model is still loading.

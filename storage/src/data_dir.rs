@@ -9,6 +9,8 @@ use crate::vfs::{DiskVfs, LockGuard, Vfs, sweep_temporary, write_atomic};
 
 const LOCK: &str = "LOCK";
 const FORMAT: &str = "FORMAT";
+/// Folder that may be there before anything else: weights files are put there by hand.
+const MODELS: &str = "models";
 const FORMAT_PREFIX: &str = "elanus data format ";
 /// Version of the directory's layout.
 pub const FORMAT_VERSION: u32 = 1;
@@ -90,7 +92,7 @@ pub fn open_to_examine(vfs: Arc<dyn Vfs>, root: &Path) -> Result<DataDir> {
 
 /// A folder without our stamp is only taken when it is empty: it may hold somebody's files.
 fn refuse_foreign(vfs: &dyn Vfs, root: &Path) -> Result<()> {
-    let ours = [LOCK, FORMAT, "FORMAT.tmp"];
+    let ours = [LOCK, FORMAT, "FORMAT.tmp", MODELS];
     match vfs.list(root)?.iter().find(|entry| !ours.contains(&entry.name.as_str())) {
         Some(foreign) => {
             let reason = format!("no Elanus data directory, and not empty: it holds {:?}", foreign.name);

@@ -18,8 +18,8 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::device::{Embedder, run};
 use crate::error::EmbedError;
+use crate::pool::{FeatureMap, Pooling};
 use crate::preprocess::Input;
-use crate::vgg16::{FeatureMap, Pooling};
 use queues::{Job, Queues};
 
 /// What a caller gets for one image.

@@ -9,8 +9,8 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Asker;
 use crate::error::EmbedError;
+use crate::pool::Pooling;
 use crate::preprocess::Input;
-use crate::vgg16::Pooling;
 
 /// One image and what is wanted of it.
 pub(super) struct Job {

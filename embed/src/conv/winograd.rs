@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Kernel3x3;
+use super::Kernel2d;
 use super::item::{Cut, Item, cut};
 use super::map::{Map, Shape};
 use super::scratch::{Buffer, Scratch};
@@ -40,7 +40,7 @@ pub(crate) struct WinogradConv {
 
 impl WinogradConv {
     /// Transforms and packs the weights on all threads. Inputs are a multiple of 16, outputs of 32.
-    pub(crate) fn new(kernel: &'static Kernel, conv: &Kernel3x3<'_>, pool: bool) -> Self {
+    pub(crate) fn new(kernel: &'static Kernel, conv: &Kernel2d<'_>, pool: bool) -> Self {
         let width = kernel.width();
         let panel = VALUES * conv.inputs * width;
         let mut panels = vec![Line::ZERO; conv.outputs / (LINE * width) * panel];
@@ -278,7 +278,7 @@ fn stride_of(tiles: usize) -> usize {
 }
 
 /// The kernels from one input to 16 outputs, transformed: G·g·Gᵀ for each.
-fn transform_kernels(conv: &Kernel3x3<'_>, output: usize, input: usize) -> [Line; VALUES] {
+fn transform_kernels(conv: &Kernel2d<'_>, output: usize, input: usize) -> [Line; VALUES] {
     let transform = kernel_transform().map(|row| row.map(|value| value as f32));
     let mut places = [Line::ZERO; 9];
     for lane in 0..LINE {

@@ -1,37 +1,66 @@
 //! The processor, through our own convolutions (`crate::conv`) on the best instruction set that it has, spread over
 //! rayon's global pool. Always available.
 
+use std::io::{Read, Seek};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use super::{Arithmetic, DeviceReport, Embedder, Spent, parts};
-use crate::error::EmbedError;
+use crate::error::{EmbedError, WeightsError};
 use crate::kernel::{self, Kernel};
+use crate::network::Network;
+use crate::pool::FeatureMap;
 use crate::preprocess::Input;
-use crate::vgg16::{CpuVgg16, FeatureMap};
+use crate::resnet::CpuResnet;
+use crate::vgg::{CpuVgg, Layers};
+use crate::weights::WeightsFile;
 
 /// Images of a batch unless the operator says otherwise. Larger batches gain little, because only the last layers wait for
 /// their weights, and a person's search waits for the batch of an import that runs.
 const PREFERRED_BATCH: usize = 4;
-/// Images of 224x224 in one run of the network, see [`parts`].
-const MAX_BATCH: usize = 16;
 /// How long the peak is measured, and in pieces of how many rounds.
 const PEAK: Duration = Duration::from_millis(200);
 const ROUNDS: usize = 100_000;
 
+/// A network with its weights packed for the processor.
+pub(crate) trait CpuNetwork: Send + Sync {
+    /// Bytes that the packed weights take.
+    fn bytes(&self) -> usize;
+
+    /// Images of 224x224 in one run, see [`parts`].
+    fn max_batch(&self) -> usize;
+
+    /// Floating-point operations for one image of this side: with convolutions as they are defined, and as they are
+    /// multiplied here.
+    fn operations(&self, side: usize) -> (f64, f64);
+
+    /// What the network leaves of each input, in order. All inputs are of one size. Adds to `spent`.
+    ///
+    /// # Errors
+    /// [`EmbedError::Compute`] for a size that the network does not take.
+    fn feature_maps(&self, inputs: &[Input], spent: &mut Spent) -> Result<Vec<FeatureMap>, EmbedError>;
+}
+
 /// The network and what it says about itself.
-struct CpuNetwork {
+struct Cpu {
     kernel: &'static Kernel,
-    network: CpuVgg16,
+    network: Box<dyn CpuNetwork>,
     report: Arc<DeviceReport>,
     spent: Mutex<Spent>,
 }
 
-pub(super) fn open(reason: &str) -> Result<Arc<dyn Embedder>, EmbedError> {
+pub(super) fn open<R: Read + Seek>(
+    network: Network,
+    file: &mut WeightsFile<R>,
+    reason: &str,
+) -> Result<Arc<dyn Embedder>, WeightsError> {
     let kernel = kernel::active();
-    let network = CpuVgg16::load(kernel)?;
+    let network: Box<dyn CpuNetwork> = match Layers::of(network) {
+        Some(layers) => Box::new(CpuVgg::load(kernel, file, layers, network.normalisation())?),
+        None => Box::new(CpuResnet::load(kernel, file)?),
+    };
     let report = DeviceReport {
         device: "cpu".to_string(),
         detail: format!("own convolutions ({}), {} threads", kernel.name(), rayon::current_num_threads()),
@@ -39,17 +68,17 @@ pub(super) fn open(reason: &str) -> Result<Arc<dyn Embedder>, EmbedError> {
         reason: reason.to_string(),
     };
     tracing::debug!(bytes = network.bytes(), "the weights are packed");
-    Ok(Arc::new(CpuNetwork { kernel, network, report: Arc::new(report), spent: Mutex::default() }))
+    Ok(Arc::new(Cpu { kernel, network, report: Arc::new(report), spent: Mutex::default() }))
 }
 
-impl Embedder for CpuNetwork {
+impl Embedder for Cpu {
     fn device(&self) -> Arc<DeviceReport> {
         Arc::clone(&self.report)
     }
 
     fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
         let mut maps = Vec::with_capacity(inputs.len());
-        for part in parts(inputs, MAX_BATCH) {
+        for part in parts(inputs, self.network.max_batch()) {
             let mut spent = Spent::default();
             maps.extend(self.network.feature_maps(part, &mut spent)?);
             let mut total = self.spent.lock();
@@ -88,16 +117,20 @@ fn peak(kernel: &Kernel) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::DeviceChoice;
+    use crate::pool::Pooling;
     use crate::preprocess::Recipe;
-    use crate::vgg16::Pooling;
+
+    /// More images than one run takes.
+    const IMAGES: usize = 17;
 
     #[test]
     fn it_knows_what_it_did_and_what_it_could_do() {
-        let embedder = open("a test").unwrap();
+        let embedder = crate::open(DeviceChoice::Cpu).unwrap();
         assert_eq!(embedder.spent(), Spent::default());
         let input = Input::from_rgb(Recipe::Keras, vec![7; 224 * 224 * 3]).unwrap();
-        let vectors = embedder.embed(&vec![input; MAX_BATCH + 1], Pooling::Max).unwrap();
-        assert_eq!(vectors.len(), MAX_BATCH + 1);
+        let vectors = embedder.embed(&vec![input; IMAGES], Pooling::Max).unwrap();
+        assert_eq!(vectors.len(), IMAGES);
         assert!(vectors.iter().all(|vector| *vector == vectors[0]), "the batch does not matter");
         let spent = embedder.spent();
         assert!(spent.copy > Duration::ZERO && spent.compute > spent.copy, "{spent:?}");
@@ -111,7 +144,7 @@ mod tests {
 
     #[test]
     fn sizes_in_one_call_do_not_touch_each_other() {
-        let embedder = open("a test").unwrap();
+        let embedder = crate::open(DeviceChoice::Cpu).unwrap();
         let input = |recipe: Recipe, seed: usize| {
             let bytes = recipe.side().pow(2) * 3;
             Input::from_rgb(recipe, (0..bytes).map(|at| (at * seed / 7 % 251) as u8).collect()).unwrap()

@@ -3,9 +3,11 @@
 //! back: the kernel driver, the driver and compiler libraries, a device, and that a first kernel really runs. (Whether the
 //! network computes what the processor does is tried by `super::spare`.)
 
+use std::io::{Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use burn_cuda::{Cuda, CudaDevice};
 use burn_tensor::Tensor;
@@ -13,8 +15,13 @@ use burn_tensor::backend::Backend;
 use cudarc::driver::CudaContext;
 use half::{bf16, f16};
 
-use super::{DeviceReport, Embedder, Network, Precision};
-use crate::vgg16::Vgg16;
+use super::{DeviceReport, Embedder, Precision, parts};
+use crate::error::EmbedError;
+use crate::network::Network;
+use crate::pool::FeatureMap;
+use crate::preprocess::Input;
+use crate::vgg::{Layers, Vgg};
+use crate::weights::WeightsFile;
 
 /// Images of 224x224 in one run: as many as fill a large GPU, and fewer where they would take more than a quarter of its
 /// memory, at so many bytes an image: the largest maps of two layers in f32 and room for what a convolution unfolds.
@@ -47,7 +54,14 @@ pub(super) fn probe() -> Result<String, String> {
 }
 
 /// Opens the first GPU; the error says why it cannot be used.
-pub(super) fn open(gpu: String, reason: &str, precision: Precision) -> Result<Arc<dyn Embedder>, String> {
+pub(super) fn open<R: Read + Seek>(
+    network: Network,
+    file: &mut WeightsFile<R>,
+    gpu: String,
+    reason: &str,
+    precision: Precision,
+) -> Result<Arc<dyn Embedder>, String> {
+    let layers = Layers::of(network).ok_or_else(|| format!("{network} runs on the CPU only"))?;
     guarded("the first computation on the GPU failed", || {
         let memory = CudaContext::new(0).and_then(|context| context.mem_get_info());
         let (free, _) = memory.map_err(|error| format!("the GPU's memory is unknown: {error}"))?;
@@ -64,25 +78,37 @@ pub(super) fn open(gpu: String, reason: &str, precision: Precision) -> Result<Ar
             precision: precision.to_string(),
             reason: reason.to_string(),
         });
-        let max_batch = batch_for(free);
+        let wanted = Wanted { network, layers, report, max_batch: batch_for(free) };
         match precision {
-            Precision::F32 => network::<Cuda<f32>>(device, report, max_batch),
-            Precision::F16 => network::<Cuda<f16>>(device, report, max_batch),
-            Precision::Bf16 => network::<Cuda<bf16>>(device, report, max_batch),
+            Precision::F32 => wanted.on::<Cuda<f32>, R>(device, file),
+            Precision::F16 => wanted.on::<Cuda<f16>, R>(device, file),
+            Precision::Bf16 => wanted.on::<Cuda<bf16>, R>(device, file),
         }
     })
 }
 
-fn network<B: Backend<Device = CudaDevice>>(
-    device: CudaDevice,
+/// What is to be opened on the GPU, in whatever precision.
+struct Wanted {
+    network: Network,
+    layers: Layers,
     report: Arc<DeviceReport>,
     max_batch: usize,
-) -> Result<Arc<dyn Embedder>, String>
-where
-    Vgg16<B>: Send + Sync + 'static,
-{
-    let network = Vgg16::<B>::load(device).map_err(|error| error.to_string())?;
-    Ok(Arc::new(Network { network, report, max_batch }))
+}
+
+impl Wanted {
+    fn on<B: Backend<Device = CudaDevice>, R: Read + Seek>(
+        self,
+        device: CudaDevice,
+        file: &mut WeightsFile<R>,
+    ) -> Result<Arc<dyn Embedder>, String>
+    where
+        Vgg<B>: Send + Sync + 'static,
+    {
+        let Self { network, layers, report, max_batch } = self;
+        let network = Vgg::<B>::load(device, file, layers, network.normalisation());
+        let network = network.map_err(|error| error.to_string())?;
+        Ok(Arc::new(Gpu { network, report, max_batch }))
+    }
 }
 
 /// Images in one run on a GPU with so many bytes of free memory.
@@ -93,6 +119,40 @@ fn batch_for(free: usize) -> usize {
 /// Runs a step whose libraries panic when something is missing; `what` then says what failed.
 fn guarded<T>(what: &str, step: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| Err(what.to_string()))
+}
+
+/// An [`Embedder`] on a burn backend.
+struct Gpu<B: Backend> {
+    network: Vgg<B>,
+    report: Arc<DeviceReport>,
+    /// Images of 224x224 in one forward pass, see [`parts`].
+    max_batch: usize,
+}
+
+impl<B: Backend> Embedder for Gpu<B>
+where
+    Vgg<B>: Send + Sync,
+{
+    fn device(&self) -> Arc<DeviceReport> {
+        Arc::clone(&self.report)
+    }
+
+    fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
+        let mut maps = Vec::with_capacity(inputs.len());
+        for part in parts(inputs, self.max_batch) {
+            maps.extend(self.network.feature_maps(part)?);
+        }
+        Ok(maps)
+    }
+
+    fn preferred_batch(&self) -> usize {
+        self.max_batch
+    }
+
+    fn patience(&self) -> Duration {
+        // Far less than a run of a full batch takes.
+        Duration::from_millis(2)
+    }
 }
 
 #[cfg(test)]

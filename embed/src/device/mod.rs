@@ -1,6 +1,7 @@
-//! Where the network runs. [`open`] chooses once, at start: what was asked for by name or nothing, or with
+//! Where a network runs. [`open`] and [`open_model`] choose once: what was asked for by name or nothing, or with
 //! [`DeviceChoice::Auto`] a GPU if one is usable and the processor otherwise; the reason is kept for people to see. A GPU
-//! that fails later is replaced by the processor. Burn's backend types end here: everything above sees `Arc<dyn Embedder>`.
+//! that fails later is replaced by the processor. ResNet-50 and fully connected layers are there for the processor only.
+//! Burn's backend types end here: everything above sees `Arc<dyn Embedder>`.
 
 mod cpu;
 #[cfg(feature = "cuda")]
@@ -10,23 +11,25 @@ mod precision;
 mod spare;
 
 use std::fmt;
+use std::io::{Cursor, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "cuda")]
-use burn_tensor::backend::Backend;
 pub use precision::Precision;
 use serde::Serialize;
 
-use crate::error::{EmbedError, UnknownWord};
+use crate::error::{EmbedError, UnknownWord, WeightsError};
+use crate::network::{ModelKey, Network};
+use crate::pool::{FeatureMap, Pooling};
 use crate::preprocess::{Input, Recipe};
-#[cfg(feature = "cuda")]
-use crate::vgg16::Vgg16;
-use crate::vgg16::{FeatureMap, Pooling};
+use crate::vgg::Layers;
+use crate::vgg::carried::WEIGHTS;
+use crate::weights::{self, WeightsFile};
+pub(crate) use cpu::CpuNetwork;
 
-/// Turns preprocessed images into vectors: one network, whatever the [`crate::Descriptor`].
+/// Turns preprocessed images into vectors: one network, whatever the recipe and pooling.
 pub trait Embedder: Send + Sync {
     /// Where it runs, and why there: elsewhere from the moment when a device has failed.
     fn device(&self) -> Arc<DeviceReport>;
@@ -38,7 +41,7 @@ pub trait Embedder: Send + Sync {
     /// [`EmbedError::Compute`] when the device fails.
     fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError>;
 
-    /// One vector of length 1 and [`crate::vgg16::DIMENSION`] values per input, in order.
+    /// One vector of length 1 and [`Network::dimension`] values per input, in order.
     ///
     /// # Errors
     /// As [`Embedder::feature_maps`] and [`FeatureMap::pool`].
@@ -182,21 +185,63 @@ pub struct DeviceReport {
     pub reason: String,
 }
 
-/// Opens the embedder: chooses the device and puts the weights there.
+/// Opens the carried network: chooses the device and puts the weights there.
 ///
 /// # Errors
 /// [`EmbedError::Device`] when [`DeviceChoice::Cuda`] was asked for and cannot be had.
 pub fn open(options: impl Into<DeviceOptions>) -> Result<Arc<dyn Embedder>, EmbedError> {
-    let DeviceOptions { device, precision } = options.into();
-    match device {
-        DeviceChoice::Cpu => cpu::open("the CPU was asked for"),
-        DeviceChoice::Cuda => open_cuda("CUDA was asked for", precision)
-            .map_err(|reason| EmbedError::Device { device: "cuda".to_string(), reason }),
-        DeviceChoice::Auto => open_cuda("a usable GPU was found", precision).or_else(|reason| {
-            tracing::debug!(reason, "embedding on the CPU");
-            cpu::open(&reason)
-        }),
+    start(options.into(), Network::Carried, &mut WeightsFile::open(Cursor::new(WEIGHTS))?)
+}
+
+/// Opens a network with its weights file (safetensors, or a state dict of PyTorch), of which it makes sure that it is the
+/// one meant. The carried network needs no file: see [`open`].
+///
+/// # Errors
+/// [`EmbedError::Weights`] when the file is another one or does not fit the network, else as [`open`].
+pub fn open_model<R: Read + Seek>(
+    options: impl Into<DeviceOptions>,
+    model: ModelKey,
+    mut file: R,
+) -> Result<Arc<dyn Embedder>, EmbedError> {
+    let (found, expected) = (weights::file_sha256(&mut file)?, model.sha256);
+    if found != expected {
+        return Err(WeightsError::WrongHash { found, expected }.into());
     }
+    start(options.into(), model.network, &mut WeightsFile::open(file)?)
+}
+
+/// Whether a weights file fits a network; if so, the model that the two are. Takes as long as [`open_model`].
+///
+/// # Errors
+/// Why it does not fit.
+pub fn check_model<R: Read + Seek>(network: Network, mut file: R) -> Result<ModelKey, WeightsError> {
+    let sha256 = weights::file_sha256(&mut file)?;
+    cpu::open(network, &mut WeightsFile::open(file)?, "a file is checked")?;
+    Ok(ModelKey { network, sha256 })
+}
+
+fn start<R: Read + Seek>(
+    DeviceOptions { device, precision }: DeviceOptions,
+    network: Network,
+    file: &mut WeightsFile<R>,
+) -> Result<Arc<dyn Embedder>, EmbedError> {
+    let on_gpu = Layers::of(network).is_some_and(Layers::is_convolutional);
+    let reason = match device {
+        DeviceChoice::Cpu => "the CPU was asked for".to_string(),
+        _ if !on_gpu => format!("{network} runs on the CPU only"),
+        DeviceChoice::Cuda => {
+            let unusable = |reason| EmbedError::Device { device: "cuda".to_string(), reason };
+            return open_cuda(network, file, "CUDA was asked for", precision).map_err(unusable);
+        }
+        DeviceChoice::Auto => match open_cuda(network, file, "a usable GPU was found", precision) {
+            Ok(embedder) => return Ok(embedder),
+            Err(reason) => {
+                tracing::debug!(reason, "embedding on the CPU");
+                reason
+            }
+        },
+    };
+    Ok(cpu::open(network, file, &reason)?)
 }
 
 /// Every device by name with `available` or the reason why not. Cheap: loads no weights and touches no backend.
@@ -214,55 +259,24 @@ fn probe_cuda() -> Result<String, String> {
 }
 
 /// Opens on the GPU, or says why that is impossible.
-fn open_cuda(reason: &str, precision: Precision) -> Result<Arc<dyn Embedder>, String> {
+fn open_cuda<R: Read + Seek>(
+    network: Network,
+    file: &mut WeightsFile<R>,
+    reason: &str,
+    precision: Precision,
+) -> Result<Arc<dyn Embedder>, String> {
     let gpu = probe_cuda()?;
     #[cfg(feature = "cuda")]
     {
-        let network = cuda::open(gpu, reason, precision)?;
-        let reference = cpu::open("the GPU is tried").map_err(|error| error.to_string())?;
-        spare::check(network.as_ref(), reference.as_ref(), precision.least_cosine())?;
-        Ok(Arc::new(spare::WithSpare::new(network, cpu::open)))
+        let device = cuda::open(network, file, gpu, reason, precision)?;
+        let spare = cpu::open(network, file, "the GPU is tried").map_err(|error| error.to_string())?;
+        spare::check(device.as_ref(), spare.as_ref(), precision.least_cosine())?;
+        Ok(Arc::new(spare::WithSpare::new(device, spare)))
     }
     #[cfg(not(feature = "cuda"))]
     {
-        let _ = (reason, precision);
+        let _ = (network, file, reason, precision);
         Err(gpu)
-    }
-}
-
-/// An [`Embedder`] on a burn backend.
-#[cfg(feature = "cuda")]
-struct Network<B: Backend> {
-    network: Vgg16<B>,
-    report: Arc<DeviceReport>,
-    /// Images of 224x224 in one forward pass, see [`parts`].
-    max_batch: usize,
-}
-
-#[cfg(feature = "cuda")]
-impl<B: Backend> Embedder for Network<B>
-where
-    Vgg16<B>: Send + Sync,
-{
-    fn device(&self) -> Arc<DeviceReport> {
-        Arc::clone(&self.report)
-    }
-
-    fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
-        let mut maps = Vec::with_capacity(inputs.len());
-        for part in parts(inputs, self.max_batch) {
-            maps.extend(self.network.feature_maps(part)?);
-        }
-        Ok(maps)
-    }
-
-    fn preferred_batch(&self) -> usize {
-        self.max_batch
-    }
-
-    fn patience(&self) -> Duration {
-        // Far less than a run of a full batch takes.
-        Duration::from_millis(2)
     }
 }
 

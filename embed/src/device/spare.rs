@@ -2,73 +2,54 @@
 //! everything after, the processor computes. It is not gone back to before the next start: a device that fails now and
 //! then is worse than one that is slow.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use super::{Arithmetic, DeviceReport, Embedder, Spent, run};
 use crate::error::EmbedError;
+use crate::pool::{FeatureMap, Pooling};
 use crate::preprocess::{Input, Recipe};
-use crate::vgg16::{FeatureMap, Pooling};
-
-/// Opens what takes over, which is told why.
-type Open = fn(reason: &str) -> Result<Arc<dyn Embedder>, EmbedError>;
 
 /// An embedder with another that takes over when it fails.
 pub(super) struct WithSpare {
-    current: Mutex<Arc<dyn Embedder>>,
-    /// None once it has taken over.
-    spare: Mutex<Option<Open>>,
+    first: Arc<dyn Embedder>,
+    spare: Arc<dyn Embedder>,
+    /// The spare's report from the moment when it has taken over.
+    lost: OnceLock<Arc<DeviceReport>>,
 }
 
 impl WithSpare {
-    pub(super) fn new(first: Arc<dyn Embedder>, spare: Open) -> Self {
-        Self { current: Mutex::new(first), spare: Mutex::new(Some(spare)) }
+    pub(super) fn new(first: Arc<dyn Embedder>, spare: Arc<dyn Embedder>) -> Self {
+        Self { first, spare, lost: OnceLock::new() }
     }
 
-    fn current(&self) -> Arc<dyn Embedder> {
-        Arc::clone(&self.current.lock())
+    fn current(&self) -> &dyn Embedder {
+        if self.lost.get().is_some() { self.spare.as_ref() } else { self.first.as_ref() }
     }
 
-    /// What has taken over from `failed`; none when nothing can.
-    fn take_over(&self, failed: &Arc<dyn Embedder>, reason: &str) -> Option<Arc<dyn Embedder>> {
-        let mut spare = self.spare.lock();
-        let Some(open) = *spare else {
-            // Another call has seen it fail before this one.
-            return Some(self.current()).filter(|current| !Arc::ptr_eq(current, failed));
-        };
-        let device = failed.device().device.clone();
-        tracing::error!(
-            device,
-            reason,
-            "the device has failed: images are embedded on the processor from now on"
-        );
-        match open(&format!("{device} has failed: {reason}")) {
-            Ok(opened) => {
-                *spare = None;
-                *self.current.lock() = Arc::clone(&opened);
-                Some(opened)
-            }
-            Err(error) => {
-                tracing::error!(%error, "nor can the processor embed them");
-                None
-            }
-        }
+    fn take_over(&self, error: &EmbedError) {
+        self.lost.get_or_init(|| {
+            let device = self.first.device().device.clone();
+            tracing::error!(device, %error, "the device has failed: the processor embeds from now on");
+            let reason = format!("{device} has failed: {error}");
+            Arc::new(DeviceReport { reason, ..DeviceReport::clone(&self.spare.device()) })
+        });
     }
 }
 
 impl Embedder for WithSpare {
     fn device(&self) -> Arc<DeviceReport> {
-        self.current().device()
+        self.lost.get().map_or_else(|| self.first.device(), Arc::clone)
     }
 
     fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
-        let current = self.current();
-        run(current.as_ref(), inputs).or_else(|error| {
-            let spare = self.take_over(&current, &error.to_string()).ok_or(error)?;
-            run(spare.as_ref(), inputs)
-        })
+        if self.lost.get().is_none() {
+            match run(self.first.as_ref(), inputs) {
+                Ok(maps) => return Ok(maps),
+                Err(error) => self.take_over(&error),
+            }
+        }
+        run(self.spare.as_ref(), inputs)
     }
 
     fn preferred_batch(&self) -> usize {
@@ -139,42 +120,35 @@ mod tests {
         (0..count).map(|_| image()).collect()
     }
 
-    fn spare(reason: &str) -> Result<Arc<dyn Embedder>, EmbedError> {
-        assert!(reason.starts_with("gpu has failed: ") && reason.len() > 30, "{reason}");
-        Ok(Arc::new(Fake("spare", vec![3.0, 4.0])))
-    }
-
-    fn no_spare(_: &str) -> Result<Arc<dyn Embedder>, EmbedError> {
-        Err(EmbedError::Stopped)
+    fn with_spare(first: &[f32], spare: &[f32]) -> WithSpare {
+        WithSpare::new(Arc::new(Fake("gpu", first.to_vec())), Arc::new(Fake("cpu", spare.to_vec())))
     }
 
     #[test]
     fn a_device_that_works_is_kept() {
-        let embedder = WithSpare::new(Arc::new(Fake("gpu", vec![1.0, 0.0])), spare);
+        let embedder = with_spare(&[1.0, 0.0], &[3.0, 4.0]);
         assert_eq!(embedder.embed(&inputs(2), Pooling::Max).unwrap(), [[1.0, 0.0], [1.0, 0.0]]);
         assert_eq!(embedder.device().device, "gpu");
     }
 
     #[test]
     fn what_is_lost_in_the_middle_is_computed_by_the_spare() {
-        for broken in [vec![], vec![-1.0, 0.0]] {
-            let embedder = WithSpare::new(Arc::new(Fake("gpu", broken)), spare);
+        for broken in [&[][..], &[-1.0, 0.0]] {
+            let embedder = with_spare(broken, &[3.0, 4.0]);
             assert_eq!(embedder.device().device, "gpu");
             for _ in 0..2 {
                 assert_eq!(embedder.embed(&inputs(1), Pooling::Max).unwrap(), [[0.6, 0.8]]);
-                assert_eq!(embedder.device().device, "spare");
+                let report = embedder.device();
+                assert_eq!(report.device, "cpu");
+                assert!(report.reason.starts_with("gpu has failed: "), "{}", report.reason);
             }
         }
     }
 
     #[test]
-    fn without_a_spare_the_error_is_told() {
-        let embedder = WithSpare::new(Arc::new(Fake("gpu", vec![])), no_spare);
-        for _ in 0..2 {
-            let error = embedder.embed(&inputs(1), Pooling::Max).unwrap_err();
-            assert_eq!(error, EmbedError::Compute { reason: "lost".to_string() });
-            assert_eq!(embedder.device().device, "gpu");
-        }
+    fn an_error_of_the_spare_is_told() {
+        let error = with_spare(&[], &[]).embed(&inputs(1), Pooling::Max).unwrap_err();
+        assert_eq!(error, EmbedError::Compute { reason: "lost".to_string() });
     }
 
     #[test]

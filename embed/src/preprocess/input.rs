@@ -1,9 +1,6 @@
 //! What the network takes: a square of RGB bytes, and the floats it becomes inside a batch.
 
-use super::Recipe;
-
-/// What Keras subtracts from B, G and R (on a scale of 0 to 255): the means of ImageNet.
-const MEAN_BGR: [f32; 3] = [103.939, 116.779, 123.68];
+use super::{Normalisation, Recipe};
 
 /// One preprocessed image: the RGB bytes of a square of [`Recipe::side`] pixels. It becomes floats only inside a batch,
 /// so that a waiting image of 224x224 costs 150 kB and not 600 (of 320x320: 307 kB).
@@ -35,33 +32,33 @@ impl Input {
         self.recipe.side()
     }
 
-    /// The RGB pixels, row-major: what the network sees before the means are subtracted.
+    /// The RGB pixels, row-major: what the network sees before they are normalised.
     pub fn rgb(&self) -> &[u8] {
         &self.pixels
     }
 
-    /// Writes the pixels as B, G, R minus their means with a border of one pixel of zeros:
-    /// `[side + 2, side + 2, 3]` row-major.
-    pub(crate) fn write_padded(&self, pixels: &mut Vec<f32>) {
-        let side = self.side();
-        let row = (side + 2) * 3;
+    /// Writes the pixels as floats with so many pixels of zeros around them:
+    /// `[side + 2 * border, side + 2 * border, 3]` row-major.
+    pub(crate) fn write_padded(&self, normalisation: Normalisation, border: usize, pixels: &mut Vec<f32>) {
+        let (side, channels) = (self.side(), normalisation.channels());
+        let row = (side + 2 * border) * 3;
         pixels.clear();
-        pixels.resize((side + 2) * row, 0.0);
-        let rows = pixels.chunks_exact_mut(row).skip(1);
+        pixels.resize((side + 2 * border) * row, 0.0);
+        let rows = pixels.chunks_exact_mut(row).skip(border);
         for (row, from) in rows.zip(self.pixels.chunks_exact(side * 3)) {
-            for (to, from) in row[3..].chunks_exact_mut(3).zip(from.chunks_exact(3)) {
-                for ((to, channel), mean) in to.iter_mut().zip([2, 1, 0]).zip(MEAN_BGR) {
-                    *to = f32::from(from[channel]) - mean;
+            for (to, from) in row[border * 3..].chunks_exact_mut(3).zip(from.chunks_exact(3)) {
+                for (to, (at, table)) in to.iter_mut().zip(&channels) {
+                    *to = table[usize::from(from[*at])];
                 }
             }
         }
     }
 
-    /// Appends the `[3, side, side]` planes B, G, R minus their means.
+    /// Appends the `[3, side, side]` planes of floats.
     #[cfg(any(test, feature = "cuda"))]
-    pub(crate) fn write_planes(&self, planes: &mut Vec<f32>) {
-        for (channel, mean) in [2, 1, 0].into_iter().zip(MEAN_BGR) {
-            planes.extend(self.pixels.iter().skip(channel).step_by(3).map(|&value| f32::from(value) - mean));
+    pub(crate) fn write_planes(&self, normalisation: Normalisation, planes: &mut Vec<f32>) {
+        for (at, table) in normalisation.channels() {
+            planes.extend(self.pixels.iter().skip(at).step_by(3).map(|&byte| table[usize::from(byte)]));
         }
     }
 }

@@ -1,13 +1,15 @@
 //! From a decoded photo to the network's input, by one of three [`Recipe`]s. What is true of all of them: the photo is
 //! upright; it is resized with a triangle filter whose support grows with the reduction (Pillow's `BILINEAR`, which is
-//! antialiased) and kept as 8-bit integers; as floats it is in B, G, R order minus the ImageNet means. Any change here
-//! changes every vector of a recipe and needs a new name in [`Recipe::identity`].
+//! antialiased) and kept as 8-bit integers. How these become floats is up to the network. Any change here changes every
+//! vector of a recipe and needs a new name in [`Recipe::identity`].
 
 mod input;
+mod normalisation;
 mod recipe;
 mod resize;
 
 pub use input::Input;
+pub(crate) use normalisation::Normalisation;
 pub use recipe::Recipe;
 pub(crate) use resize::{orient, resize};
 

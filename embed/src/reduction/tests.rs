@@ -2,7 +2,7 @@ use super::*;
 use crate::descriptor::Descriptor;
 
 fn source(dimension: usize) -> ModelIdentity {
-    ModelIdentity { dimension, ..ModelIdentity::vgg16(Descriptor::default()) }
+    ModelIdentity { dimension, ..ModelIdentity::of(Descriptor::default()) }
 }
 
 fn learned(rows: &[Vec<f32>]) -> PrincipalComponents {

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::backup::{BackupArguments, RestoreArguments};
 use super::check::CheckArguments;
 use super::embed_bench::EmbedBenchArguments;
+use super::model::ModelArguments;
 use crate::config::{AuthSettings, EmbedSettings, Settings, TlsSettings};
 
 /// Vector database, image embedder and image search in one program
@@ -21,11 +22,12 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Start the server: the page, the Milvus API and the image API
-    Serve(ServeArguments),
+    Serve(Box<ServeArguments>),
     Check(CheckArguments),
     EmbedBench(EmbedBenchArguments),
     Backup(BackupArguments),
     Restore(RestoreArguments),
+    Model(ModelArguments),
 }
 
 /// Every flag can also be given in the environment and in the file; a flag wins over the environment, and that over
@@ -54,11 +56,19 @@ pub(super) struct ServeArguments {
     /// What embeds: auto, cpu or cuda [env: ELANUS_DEVICE] [default: auto]
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
+    /// Folder of weights files of further models [env: ELANUS_MODELS] [default: models in the data directory]
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+    /// Which model embeds the photos of new collections: vgg16-imagenet-notop, or one of "elanus model list" [env:
+    /// ELANUS_MODEL] [default: vgg16-imagenet-notop]
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
     /// How photos of new collections are brought to the network's size: keras, torchvision or 320 [env: ELANUS_INPUT]
-    /// [default: keras]
+    /// [default: the model's, keras]
     #[arg(long, value_name = "INPUT")]
     input: Option<String>,
-    /// How features become a vector in new collections: max, avg, gem or rmac [env: ELANUS_POOLING] [default: max]
+    /// How features become a vector in new collections: max, avg, gem, rmac, or none for fully connected layers [env:
+    /// ELANUS_POOLING] [default: the model's, max]
     #[arg(long, value_name = "POOLING")]
     pooling: Option<String>,
     /// When a write is acknowledged: every-write (synced, the default) or interval:<ms> (a loss of power may lose the
@@ -94,7 +104,13 @@ impl ServeArguments {
             image_root: list(self.image_root),
             import_root: list(self.import_root),
             device: self.device,
-            embed: EmbedSettings { input: self.input, pooling: self.pooling, ..EmbedSettings::default() },
+            embed: EmbedSettings {
+                models: self.models,
+                model: self.model,
+                input: self.input,
+                pooling: self.pooling,
+                ..EmbedSettings::default()
+            },
             sync: self.sync,
             auth: AuthSettings { enabled: self.auth.then_some(true), root_password: None },
             tls: TlsSettings { certificate: self.tls_certificate, key: self.tls_key, client_ca: None },

@@ -1,5 +1,6 @@
 //! `elanus embed-bench`: how fast this machine turns photos into vectors, and where the time goes.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use elanus_embed::{
     BatchOptions, Batcher, DecodeLimits, Descriptor, DeviceChoice, DeviceOptions, EmbedError, Embedder,
-    Input, Pooling, Precision, Recipe, decode, preprocess, sniff,
+    Input, ModelKey, Network, Pooling, Precision, Recipe, decode, preprocess, sniff,
 };
 use walkdir::WalkDir;
 
@@ -30,12 +31,18 @@ pub(super) struct EmbedBenchArguments {
     /// What a GPU multiplies: f32, f16 or bf16
     #[arg(long, value_name = "PRECISION", default_value = "f32")]
     precision: Precision,
-    /// How photos are brought to the network's size: keras, torchvision or 320
-    #[arg(long, value_name = "INPUT", default_value = "keras")]
-    input: Recipe,
-    /// How features become a vector: max, avg, gem or rmac
-    #[arg(long, value_name = "POOLING", default_value = "max")]
-    pooling: Pooling,
+    /// Which network: vgg16-imagenet-notop, vgg16, vgg16-fc6, vgg16-fc7, vgg19 or resnet50
+    #[arg(long, value_name = "NETWORK", default_value_t)]
+    model: Network,
+    /// The weights file of a network that is not carried inside the program
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// How photos are brought to the network's size: keras, torchvision or 320 [default: the network's]
+    #[arg(long, value_name = "INPUT")]
+    input: Option<Recipe>,
+    /// How features become a vector: max, avg, gem, rmac or none [default: the network's]
+    #[arg(long, value_name = "POOLING")]
+    pooling: Option<Pooling>,
     /// Images in one call of the network, 1 to 256 [default: what the device prefers]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     batch: Option<u16>,
@@ -54,17 +61,39 @@ pub(super) fn run(arguments: &EmbedBenchArguments) -> ExitCode {
     match measure(arguments, files.as_deref()) {
         // A closed standard output is no reason for another exit code.
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&error.to_string(), FAILED),
+        Err(reason) => complain(&reason, FAILED),
     }
 }
 
-fn measure(arguments: &EmbedBenchArguments, files: Option<&[PathBuf]>) -> Result<(), EmbedError> {
+/// Opens the network with its weights; says which they are.
+fn open(
+    options: DeviceOptions,
+    network: Network,
+    weights: Option<&Path>,
+) -> Result<(ModelKey, Arc<dyn Embedder>), String> {
+    let (model, embedder) = match (network, weights) {
+        (Network::Carried, None) => (ModelKey::CARRIED, elanus_embed::open(options)),
+        (Network::Carried, Some(_)) => return Err(format!("{network} takes no --weights")),
+        (network, None) => return Err(format!("{network} needs its --weights")),
+        (network, Some(path)) => {
+            let bad = |reason: String| format!("{}: {reason}", path.display());
+            let mut file = File::open(path).map_err(|error| bad(error.to_string()))?;
+            let sha256 = elanus_embed::file_sha256(&mut file).map_err(|error| bad(error.to_string()))?;
+            let model = ModelKey { network, sha256 };
+            (model, elanus_embed::open_model(options, model, file))
+        }
+    };
+    Ok((model, embedder.map_err(|error| error.to_string())?))
+}
+
+fn measure(arguments: &EmbedBenchArguments, files: Option<&[PathBuf]>) -> Result<(), String> {
     let started = Instant::now();
     let options = DeviceOptions { device: arguments.device, precision: arguments.precision };
-    let embedder = elanus_embed::open(options)?;
+    let (model, embedder) = open(options, arguments.model, arguments.weights.as_deref())?;
     let opened = started.elapsed().as_secs_f64();
     let report = embedder.device();
-    let descriptor = Descriptor { recipe: arguments.input, pooling: arguments.pooling };
+    let in_words = |error: EmbedError| error.to_string();
+    let descriptor = Descriptor::new(model, arguments.input, arguments.pooling).map_err(|e| e.to_string())?;
     let side = descriptor.recipe.side();
     let batch = arguments.batch.map_or(embedder.preferred_batch(), usize::from);
     let time = Duration::from_secs(arguments.seconds.into());
@@ -74,7 +103,7 @@ fn measure(arguments: &EmbedBenchArguments, files: Option<&[PathBuf]>) -> Result
     line("vectors", &format!("{descriptor}: {side} x {side} pixels"));
     line("batch", &batch.to_string());
 
-    let rate = network_alone(embedder.as_ref(), descriptor, batch, time)?;
+    let rate = network_alone(embedder.as_ref(), descriptor, batch, time).map_err(in_words)?;
     line("network", &format!("{rate:.2} images/s, {:.1} ms an image", 1e3 / rate));
     if let Some(arithmetic) = embedder.arithmetic(side) {
         let share = |operations: f64| {
@@ -87,7 +116,7 @@ fn measure(arguments: &EmbedBenchArguments, files: Option<&[PathBuf]>) -> Result
         line("multiplied", &format!("{} of the peak", share(arithmetic.multiplied)));
     }
     if let Some(files) = files {
-        let run = from_files(&embedder, descriptor, batch, time, files)?;
+        let run = from_files(&embedder, descriptor, batch, time, files).map_err(in_words)?;
         let share = 100.0 * run.rate() / rate;
         line("from files", &format!("{:.2} images/s, {share:.0} % of the network alone", run.rate()));
         line("time", &run.shares());
@@ -121,7 +150,7 @@ fn photos(folder: &Path) -> Vec<PathBuf> {
 /// besides should not count.
 fn network_alone(
     embedder: &dyn Embedder,
-    Descriptor { recipe, pooling }: Descriptor,
+    Descriptor { recipe, pooling, .. }: Descriptor,
     batch: usize,
     time: Duration,
 ) -> Result<f64, EmbedError> {
@@ -176,7 +205,7 @@ impl Run {
 /// Reads, decodes and embeds files as imports do: threads that decode, one queue, one thread that feeds the network.
 fn from_files(
     embedder: &Arc<dyn Embedder>,
-    Descriptor { recipe, pooling }: Descriptor,
+    Descriptor { recipe, pooling, .. }: Descriptor,
     batch: usize,
     time: Duration,
     files: &[PathBuf],

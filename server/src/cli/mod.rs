@@ -6,10 +6,12 @@ mod backup;
 mod banner;
 mod check;
 mod embed_bench;
+mod model;
 mod signals;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -30,11 +32,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let parsed = command.try_get_matches_from(arguments).and_then(|m| Arguments::from_arg_matches(&m));
     match parsed {
         Ok(Arguments { command }) => match command {
-            Command::Serve(serve) => run_server(serve),
+            Command::Serve(serve) => run_server(*serve),
             Command::Check(arguments) => check::run(&arguments),
             Command::EmbedBench(arguments) => embed_bench::run(&arguments),
             Command::Backup(arguments) => backup::back_up(&arguments),
             Command::Restore(arguments) => backup::restore(arguments),
+            Command::Model(arguments) => model::run(arguments),
         },
         Err(error) => {
             // Help and version are "errors" with code 0 that print to standard output. Nobody to tell if that fails.
@@ -61,10 +64,16 @@ fn complain(message: &str, code: u8) -> ExitCode {
 }
 
 fn configuration(arguments: ServeArguments) -> Result<Config, ConfigError> {
-    let file = arguments.config.clone().or_else(|| std::env::var_os("ELANUS_CONFIG").map(Into::into));
+    let file = arguments.config.clone();
+    resolve(arguments.settings(), file)
+}
+
+/// The configuration of flags, environment and file.
+fn resolve(flags: Settings, file: Option<PathBuf>) -> Result<Config, ConfigError> {
+    let file = file.or_else(|| std::env::var_os("ELANUS_CONFIG").map(Into::into));
     let file = file.map_or(Ok(Settings::default()), |path| Settings::from_file(&path))?;
     let environment = Settings::from_environment(|name| std::env::var_os(name))?;
-    arguments.settings().or(environment).or(file).resolve()
+    flags.or(environment).or(file).resolve()
 }
 
 fn serve(config: Config) -> Result<(), crate::StartError> {

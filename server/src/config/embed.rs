@@ -1,8 +1,10 @@
-//! How photos become vectors, and how they are brought together for the network: `[embed]`, `--input` and `--pooling`.
+//! How photos become vectors, and how they are brought together for the network: `[embed]`, `--model`, `--input` and
+//! `--pooling`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use elanus_embed::{Descriptor, Precision};
+use elanus_embed::{Descriptor, ModelKey, ModelName, Pooling, Precision, Recipe};
 use serde::Deserialize;
 
 use super::ConfigError;
@@ -11,8 +13,12 @@ use super::settings::{refuse, word};
 /// How photos are embedded; what is not said about batches follows from the device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EmbedConfig {
-    /// What new collections of images get, unless a request says otherwise. Those that are there keep theirs.
-    pub descriptor: Descriptor,
+    /// The model of new collections of images, unless a request says otherwise. Those that are there keep theirs.
+    pub model: ModelName,
+    /// Their recipe; none: the standard of the model.
+    pub recipe: Option<Recipe>,
+    /// Their pooling; none: the standard of the model.
+    pub pooling: Option<Pooling>,
     /// What a GPU multiplies; the processor always multiplies f32.
     pub precision: Precision,
     /// Most images in one run, 1 to 256. A search by photo waits for the run that it finds.
@@ -21,15 +27,19 @@ pub struct EmbedConfig {
     pub wait: Option<Duration>,
 }
 
-/// The table `[embed]` of the file; `input` and `pooling` are flags and variables, too. See [`EmbedConfig`] for the
-/// meanings.
+/// The table `[embed]` of the file; `models`, `model`, `input` and `pooling` are flags and variables, too. See
+/// [`EmbedConfig`] for the meanings.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[allow(missing_docs)] // Each field is documented where it takes effect.
 pub struct EmbedSettings {
+    /// Folder of weights files.
+    pub models: Option<PathBuf>,
+    /// `vgg16-imagenet-notop`, `vgg16`, `vgg16-fc6`, `vgg16-fc7`, `vgg19` or `resnet50`, perhaps with `@` and eight digits.
+    pub model: Option<String>,
     /// `keras`, `torchvision` or `320`.
     pub input: Option<String>,
-    /// `max`, `avg`, `gem` or `rmac`.
+    /// `max`, `avg`, `gem`, `rmac` or `none`.
     pub pooling: Option<String>,
     /// `f32`, `f16` or `bf16`.
     pub precision: Option<String>,
@@ -38,16 +48,23 @@ pub struct EmbedSettings {
 }
 
 impl EmbedSettings {
-    /// Reads `ELANUS_INPUT` and `ELANUS_POOLING` through `text`.
+    /// Reads `ELANUS_MODEL`, `ELANUS_INPUT` and `ELANUS_POOLING` through `text`.
     pub(super) fn from_environment(
         text: impl Fn(&str) -> Result<Option<String>, ConfigError>,
     ) -> Result<Self, ConfigError> {
-        Ok(Self { input: text("ELANUS_INPUT")?, pooling: text("ELANUS_POOLING")?, ..Self::default() })
+        Ok(Self {
+            model: text("ELANUS_MODEL")?,
+            input: text("ELANUS_INPUT")?,
+            pooling: text("ELANUS_POOLING")?,
+            ..Self::default()
+        })
     }
 
     /// This layer, completed by `lower` where it says nothing.
     pub(super) fn or(self, lower: Self) -> Self {
         Self {
+            models: self.models.or(lower.models),
+            model: self.model.or(lower.model),
             input: self.input.or(lower.input),
             pooling: self.pooling.or(lower.pooling),
             precision: self.precision.or(lower.precision),
@@ -59,11 +76,18 @@ impl EmbedSettings {
     /// # Errors
     /// `Value` for a word that is unknown and a number that is out of range.
     pub(super) fn resolve(self) -> Result<EmbedConfig, ConfigError> {
-        let default = Descriptor::default();
-        let descriptor = Descriptor {
-            recipe: self.input.map_or(Ok(default.recipe), |v| word("embed.input", &v))?,
-            pooling: self.pooling.map_or(Ok(default.pooling), |v| word("embed.pooling", &v))?,
-        };
+        let model: ModelName = self.model.map_or(Ok(ModelName::default()), |v| word("embed.model", &v))?;
+        let recipe: Option<Recipe> = self.input.map(|v| word("embed.input", &v)).transpose()?;
+        let pooling: Option<Pooling> = self.pooling.map(|v| word("embed.pooling", &v)).transpose()?;
+        // Which weights the network has makes no difference here.
+        let any = ModelKey { network: model.network, ..ModelKey::CARRIED };
+        if let Err(unfit) = Descriptor::new(any, recipe, pooling) {
+            return Err(refuse(
+                &format!("embed.{}", unfit.what),
+                &unfit.word,
+                format!("cannot be used: {unfit}"),
+            ));
+        }
         let precision = self.precision.map_or(Ok(Precision::default()), |v| word("embed.precision", &v))?;
         match (self.batch, self.wait_ms) {
             (Some(batch @ (0 | 257..)), _) => {
@@ -73,7 +97,8 @@ impl EmbedSettings {
                 Err(refuse("embed.wait_ms", &wait.to_string(), "must be at most 1000"))
             }
             (batch, wait) => {
-                Ok(EmbedConfig { descriptor, precision, batch, wait: wait.map(Duration::from_millis) })
+                let wait = wait.map(Duration::from_millis);
+                Ok(EmbedConfig { model, recipe, pooling, precision, batch, wait })
             }
         }
     }
@@ -81,7 +106,7 @@ impl EmbedSettings {
 
 #[cfg(test)]
 mod tests {
-    use elanus_embed::{Pooling, Recipe};
+    use elanus_embed::Network;
 
     use super::super::Settings;
     use super::*;
@@ -93,9 +118,14 @@ mod tests {
     #[test]
     fn descriptors_and_batches_are_configurable() {
         let text = "[embed]\ninput = '320'\npooling = 'gem'\nprecision = 'bf16'\nbatch = 8\nwait_ms = 3";
-        let descriptor = Descriptor { recipe: Recipe::Keras320, pooling: Pooling::Gem };
-        let (batch, wait) = (Some(8), Some(Duration::from_millis(3)));
-        let expected = EmbedConfig { descriptor, precision: Precision::Bf16, batch, wait };
+        let expected = EmbedConfig {
+            model: ModelName::default(),
+            recipe: Some(Recipe::Keras320),
+            pooling: Some(Pooling::Gem),
+            precision: Precision::Bf16,
+            batch: Some(8),
+            wait: Some(Duration::from_millis(3)),
+        };
         assert_eq!(layer(text).resolve().unwrap().embed, expected);
         assert_eq!(Settings::default().resolve().unwrap().embed, EmbedConfig::default());
     }
@@ -113,7 +143,27 @@ mod tests {
         });
         let file = layer("[embed]\ninput = 'keras'\nbatch = 2");
         let config = flags.or(environment.unwrap()).or(file).resolve().unwrap();
-        let descriptor = Descriptor { recipe: Recipe::Torchvision, pooling: Pooling::Rmac };
-        assert_eq!(config.embed, EmbedConfig { descriptor, batch: Some(2), ..EmbedConfig::default() });
+        assert_eq!(
+            (config.embed.recipe, config.embed.pooling, config.embed.batch),
+            (Some(Recipe::Torchvision), Some(Pooling::Rmac), Some(2))
+        );
+    }
+
+    #[test]
+    fn models_are_configurable_with_what_they_take() {
+        let config =
+            layer("data = 'd'\n[embed]\nmodel = 'resnet50@0676ba61'\npooling = 'max'").resolve().unwrap();
+        assert_eq!(config.embed.model.network, Network::Resnet50);
+        assert_eq!(config.models(), PathBuf::from("d/models"));
+        assert_eq!(layer("embed = { models = '/m' }").resolve().unwrap().models(), PathBuf::from("/m"));
+        for (text, sentence) in [
+            ("embed = { model = 'vgg16-fc7', pooling = 'rmac' }", "vgg16-fc7 has no pooling rmac"),
+            ("embed = { model = 'vgg16-fc7', input = '320' }", "has no input 320"),
+            ("embed = { pooling = 'none' }", "has no pooling none"),
+            ("embed = { model = 'alexnet' }", "unknown model"),
+        ] {
+            let error = layer(text).resolve().unwrap_err().to_string();
+            assert!(error.contains(sentence), "{error}");
+        }
     }
 }

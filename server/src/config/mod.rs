@@ -42,6 +42,8 @@ pub struct Config {
     pub limits: Limits,
     /// How photos are embedded.
     pub embed: EmbedConfig,
+    /// Folder of weights files; none: `models` in the data directory.
+    pub models: Option<PathBuf>,
     /// How the engine stores, and how much it may store.
     pub engine: EngineOptions,
     /// Where backups may be written and read when the admin port is open to other machines.
@@ -126,6 +128,7 @@ impl Default for Config {
             import_roots: Vec::new(),
             device: DeviceChoice::default(),
             embed: EmbedConfig::default(),
+            models: None,
             limits: Limits::default(),
             engine: EngineOptions { memory: Some(crate::memory::measure), ..EngineOptions::default() },
             backup_root: None,
@@ -137,6 +140,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The folder of weights files.
+    pub fn models(&self) -> PathBuf {
+        self.models.clone().unwrap_or_else(|| self.data.join("models"))
+    }
+
     /// The folders that imports may read, in canonical form (no symbolic links, no `..`). One that is not there is left
     /// out: nothing can be imported from it.
     pub fn roots(&self) -> Vec<PathBuf> {

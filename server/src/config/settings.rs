@@ -123,7 +123,10 @@ impl Settings {
             import_root: list("ELANUS_IMPORT_ROOT"),
             device: text("ELANUS_DEVICE")?,
             sync: text("ELANUS_SYNC")?,
-            embed: EmbedSettings::from_environment(text)?,
+            embed: EmbedSettings {
+                models: get("ELANUS_MODELS").map(PathBuf::from),
+                ..EmbedSettings::from_environment(text)?
+            },
             auth: AuthSettings::from_environment(text)?,
             tls: TlsSettings {
                 certificate: get("ELANUS_TLS_CERTIFICATE").map(PathBuf::from),
@@ -188,6 +191,7 @@ impl Settings {
             import_roots: self.import_root.unwrap_or_default(),
             device: self.device.map_or(Ok(default.device), |v| word("device", &v))?,
             limits: self.limits.unwrap_or_default().resolve()?,
+            models: self.embed.models.clone(),
             embed: self.embed.resolve()?,
             engine: super::engine::options(
                 self.sync.as_deref(),

@@ -5,9 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use elanus_embed::vgg16::DIMENSION;
 use elanus_embed::{Descriptor, ModelIdentity, Reduction};
-use elanus_engine::collection::{Collection, DEFAULT_DATABASE};
+use elanus_engine::collection::{Collection, DEFAULT_DATABASE, Definition};
 use elanus_engine::row::{Key, Keys, Projection, Rows};
 use elanus_engine::schema::{DataType, Schema, check_collection_name};
 use elanus_engine::{Engine, EngineError};
@@ -17,6 +16,7 @@ use parking_lot::Mutex;
 use super::descriptor::{self, AskedDescriptor};
 use super::known::KnownImages;
 use super::layout::{self, Layout, MODEL_PROPERTY, SHA256};
+use super::models::Models;
 use crate::error::ApiError;
 
 /// What a caller is going to do with a collection.
@@ -56,6 +56,7 @@ pub(crate) struct ImageCollection {
 #[derive(Debug)]
 pub(crate) struct ImageCollections {
     engine: Arc<Engine>,
+    models: Arc<Models>,
     /// Of collections that are made, unless a request says otherwise.
     default: Descriptor,
     /// Held while a collection is stamped with a model: the first stamp counts.
@@ -65,8 +66,8 @@ pub(crate) struct ImageCollections {
 
 impl ImageCollections {
     /// `default` is the descriptor of new collections.
-    pub(crate) fn new(engine: Arc<Engine>, default: Descriptor) -> Self {
-        Self { engine, default, stamping: Mutex::default(), open: Mutex::default() }
+    pub(crate) fn new(engine: Arc<Engine>, models: Arc<Models>, default: Descriptor) -> Self {
+        Self { engine, models, default, stamping: Mutex::default(), open: Mutex::default() }
     }
 
     /// The engine below.
@@ -102,7 +103,7 @@ impl ImageCollections {
         let rows = match self.engine.collection_in(DEFAULT_DATABASE, name) {
             Err(EngineError::CollectionNotFound { .. }) => {
                 may_create.clone()?;
-                self.create(name, asked.or(self.default))?
+                self.create(name, self.planned(asked)?)?
             }
             found => found?,
         };
@@ -116,14 +117,18 @@ impl ImageCollections {
         purpose: Purpose,
         asked: AskedDescriptor,
     ) -> Result<Arc<ImageCollection>, ApiError> {
+        let descriptor = self.descriptor(&rows, asked);
         let reduced = reduced(&rows);
-        let dimension = (purpose != Purpose::Read).then(|| dimension(reduced.as_ref()));
+        // What the vectors are decides which field is theirs, also where something else was asked for.
+        let stamp = rows.properties().get(MODEL_PROPERTY).and_then(|stamp| descriptor::of_stamp(stamp));
+        let expected = stamp.or(descriptor.as_ref().ok().copied()).unwrap_or(self.default);
+        let dimension = (purpose != Purpose::Read).then(|| dimension(expected, reduced.as_ref()));
         let layout = Layout::of(&rows.schema(), dimension).map_err(|reason| {
             ApiError::invalid(format!("the collection {name} can't hold images: {reason}"))
         })?;
         let descriptor = match purpose {
-            Purpose::Read => self.descriptor(&rows, asked).ok(),
-            Purpose::Search => Some(self.descriptor(&rows, asked)?),
+            Purpose::Read => descriptor.ok(),
+            Purpose::Search => Some(descriptor?),
             Purpose::Write => Some(self.stamped(&rows, asked)?),
         };
         let mut open = self.open.lock();
@@ -172,23 +177,31 @@ impl ImageCollections {
             }
             Err(EngineError::CollectionNotFound { .. }) => {
                 may_create.clone()?;
-                let descriptor = asked.or(self.default);
-                let schema = layout::definition(name, DIMENSION, &descriptor::identity(descriptor))?.schema;
-                let layout = Layout::of(&schema, Some(DIMENSION)).map_err(ApiError::internal)?;
+                let descriptor = self.planned(asked)?;
+                let schema = definition(name, descriptor)?.schema;
+                let dimension = descriptor.model.network.dimension();
+                let layout = Layout::of(&schema, Some(dimension)).map_err(ApiError::internal)?;
                 Ok((layout, Arc::new(schema), descriptor))
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Whether this server's model can search the collection.
+    /// Whether a model of this server can search the collection.
     pub(crate) fn is_searchable(&self, rows: &Collection) -> bool {
-        Layout::of(&rows.schema(), Some(dimension(reduced(rows).as_ref()))).is_ok()
-            && self.descriptor(rows, AskedDescriptor::default()).is_ok()
+        self.descriptor(rows, AskedDescriptor::default()).is_ok_and(|descriptor| {
+            let dimension = dimension(descriptor, reduced(rows).as_ref());
+            Layout::of(&rows.schema(), Some(dimension)).is_ok() && self.models.has(descriptor.model)
+        })
+    }
+
+    /// The descriptor of a collection that is to be made.
+    fn planned(&self, asked: AskedDescriptor) -> Result<Descriptor, ApiError> {
+        asked.or(self.default, self.models.folder())
     }
 
     fn create(&self, name: &str, descriptor: Descriptor) -> Result<Arc<Collection>, ApiError> {
-        match self.engine.create(layout::definition(name, DIMENSION, &descriptor::identity(descriptor))?) {
+        match self.engine.create(definition(name, descriptor)?) {
             // Somebody was faster, with another definition: take theirs and judge it.
             Err(EngineError::CollectionExists { .. }) => Ok(self.engine.collection(name)?),
             created => Ok(created?),
@@ -204,7 +217,7 @@ impl ImageCollections {
         let name = rows.name();
         let Some(stamp) = rows.properties().remove(MODEL_PROPERTY) else {
             return match rows.count() {
-                0 => Ok(asked.or(self.default)),
+                0 => self.planned(asked),
                 _ => Err(ApiError::conflict(format!(
                     "the collection {name} holds vectors of unknown origin: they can't be compared with those of this \
                      server's model. Use another collection for images"
@@ -218,13 +231,13 @@ impl ImageCollections {
                 descriptor::identity(self.default)
             )));
         };
-        match asked.or(descriptor) {
-            wanted if wanted == descriptor => Ok(descriptor),
-            wanted => Err(ApiError::conflict(format!(
-                "the images of the collection {name} are embedded with {descriptor}, not with {wanted}: their vectors \
+        if !asked.fits(descriptor) {
+            return Err(ApiError::conflict(format!(
+                "the images of the collection {name} are embedded with {descriptor}, not with {asked}: their vectors \
                  can't be compared. Use another collection"
-            ))),
+            )));
         }
+        Ok(descriptor)
     }
 
     /// The same for images that are to be added: a collection that has no stamp gets one.
@@ -333,8 +346,14 @@ fn reduced(rows: &Collection) -> Option<ModelIdentity> {
 }
 
 /// Values of a vector: of the network's, unless they were reduced.
-fn dimension(reduced: Option<&ModelIdentity>) -> usize {
-    reduced.map_or(DIMENSION, ModelIdentity::vector_dimension)
+fn dimension(descriptor: Descriptor, reduced: Option<&ModelIdentity>) -> usize {
+    reduced.map_or(descriptor.model.network.dimension(), ModelIdentity::vector_dimension)
+}
+
+/// The definition of a collection for the vectors of a descriptor.
+fn definition(name: &str, descriptor: Descriptor) -> Result<Definition, ApiError> {
+    let dimension = descriptor.model.network.dimension();
+    Ok(layout::definition(name, dimension, &descriptor::identity(descriptor))?)
 }
 
 /// Visits the content and the key of every row that has one.

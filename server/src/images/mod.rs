@@ -20,6 +20,7 @@ mod known;
 pub(crate) mod layout;
 mod listing;
 mod model;
+mod models;
 pub(crate) mod name;
 mod originals;
 mod reduce;
@@ -35,7 +36,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use elanus_embed::{DecodeLimits, Descriptor, DeviceReport, ImageError, Input, Recipe};
+use elanus_embed::{DecodeLimits, Descriptor, DeviceReport, ImageError, Input, ModelKey, Recipe};
 use elanus_engine::{Engine, EngineError};
 use elanus_storage::{BlobStore, Digest, DiskVfs, Vfs};
 use parking_lot::Mutex;
@@ -47,17 +48,18 @@ pub use api::routes;
 pub(crate) use collection::{ImageCollection, Permission, Purpose};
 pub(crate) use descriptor::AskedDescriptor;
 pub(crate) use fields::Fields;
-pub use model::{Model, ModelState};
+pub use model::Model;
+pub use models::ModelState;
 pub(crate) use reduce::{ReduceJob, ReduceRequest};
 pub(crate) use search::{Query, Similar, SimilarRequest};
 pub(crate) use store::EmbeddedImage;
 pub(crate) use upload::Added;
 
-use crate::config::Config;
+use crate::config::{Config, EmbedConfig};
 use crate::error::ApiError;
 use crate::telemetry::Metrics;
 use collection::ImageCollections;
-use model::ModelSlot;
+use models::Models;
 use sweep::{SweepGate, Sweeper};
 use thumbs::{THUMB_SIDE, Thumbnails};
 
@@ -69,7 +71,7 @@ pub struct ImageService {
     thumbs: Thumbnails,
     /// What makes vectors shorter, named by content too.
     reductions: BlobStore,
-    model: ModelSlot,
+    models: Arc<Models>,
     /// One permit for each image that is being decoded.
     decodes: Arc<Semaphore>,
     decode_limits: DecodeLimits,
@@ -96,16 +98,16 @@ pub(crate) struct Decoded {
 
 impl std::fmt::Debug for ImageService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ImageService").field("model", &self.model).finish_non_exhaustive()
+        f.debug_struct("ImageService").field("models", &self.models).finish_non_exhaustive()
     }
 }
 
 impl ImageService {
-    /// Starts the service: the model opens in the background, and originals that nothing refers to are removed there.
+    /// Starts the service: the model of new collections opens in the background, and originals that nothing refers to are removed there.
     /// Must be called within the async runtime.
     ///
     /// # Errors
-    /// Storage errors of the folder of originals.
+    /// Storage errors of the folder of originals; when there is no weights file for the model of new collections.
     pub fn start(
         config: &Config,
         engine: &Arc<Engine>,
@@ -116,12 +118,17 @@ impl ImageService {
             BlobStore::open(Arc::clone(&vfs), &config.data.join(folder)).map_err(EngineError::from)
         };
         let (originals, reductions) = (blobs("images")?, blobs(reductions::FOLDER)?);
+        let models = Arc::new(Models::new(config, Arc::clone(metrics)));
+        let EmbedConfig { model, recipe, pooling, .. } = config.embed;
+        let asked = AskedDescriptor::of_settings(Some(model), recipe, pooling);
+        let default = asked.or(Descriptor::default(), models.folder())?;
+        models.slot(default.model)?;
         let service = Arc::new(Self {
-            collections: ImageCollections::new(Arc::clone(engine), config.embed.descriptor),
+            collections: ImageCollections::new(Arc::clone(engine), Arc::clone(&models), default),
             originals,
             reductions,
             thumbs: Thumbnails::new(Arc::clone(&vfs), config.data.join("thumbs")),
-            model: ModelSlot::open(config.device, config.embed, Arc::clone(metrics)),
+            models,
             decodes: Arc::new(Semaphore::new(config.limits.max_decodes.max(1))),
             decode_limits: DecodeLimits {
                 max_bytes: config.limits.max_body_bytes,
@@ -146,16 +153,16 @@ impl ImageService {
         }
     }
 
-    /// Where the opening of the model stands.
-    pub fn model(&self) -> ModelState {
-        self.model.now()
+    /// The models that were asked for, and where the opening of each stands.
+    pub fn models(&self) -> Vec<(ModelKey, ModelState)> {
+        self.models.all()
     }
 
-    /// Where the model runs, and why there; `None` while it is not ready.
+    /// Where the model of new collections runs, and why there; `None` while it is not ready.
     pub fn device_report(&self) -> Option<DeviceReport> {
-        match self.model() {
-            ModelState::Ready(model) => Some(DeviceReport::clone(&model.device())),
-            ModelState::Opening | ModelState::Failed(_) => None,
+        match self.models.now(self.default_descriptor().model) {
+            Some(ModelState::Ready(model)) => Some(DeviceReport::clone(&model.device())),
+            _ => None,
         }
     }
 
@@ -169,20 +176,29 @@ impl ImageService {
         descriptor::identity(self.default_descriptor())
     }
 
-    /// The model, as soon as it is there.
+    /// What a request asked for without naming a collection, completed by the settings. Blocking.
     ///
     /// # Errors
-    /// 503 with the reason when it can't be opened.
-    pub async fn wait_model(&self) -> Result<Arc<Model>, ApiError> {
-        self.model.wait().await
+    /// 400 for what makes no sense together, 409 when the model is not there.
+    pub(crate) fn complete(&self, asked: AskedDescriptor) -> Result<Descriptor, ApiError> {
+        asked.or(self.default_descriptor(), self.models.folder())
+    }
+
+    /// A model, as soon as it is there.
+    ///
+    /// # Errors
+    /// 409 with a way to get it when its weights file is not there, 503 with the reason when it can't be opened.
+    pub async fn wait_model(&self, model: ModelKey) -> Result<Arc<Model>, ApiError> {
+        self.models.wait(model).await
     }
 
     /// The same for a thread; `None` once `stop` is set.
     pub(crate) fn wait_model_blocking(
         &self,
+        model: ModelKey,
         stop: &std::sync::atomic::AtomicBool,
     ) -> Option<Result<Arc<Model>, String>> {
-        self.model.wait_blocking(stop)
+        self.models.wait_blocking(model, stop)
     }
 
     /// Asks for originals that no row refers to any more to be removed, soon and in the background. To be called after
@@ -215,7 +231,8 @@ impl ImageService {
         self.collections.open_or_create(name, asked, may_create)
     }
 
-    /// Whether images can go into a collection of this name, be it there or still to be made. Blocking.
+    /// Whether images can go into a collection of this name, be it there or still to be made, and how they become vectors
+    /// then. Blocking.
     ///
     /// # Errors
     /// As [`ImageService::open_or_create`]; 400 for a name that can't be one.
@@ -224,8 +241,9 @@ impl ImageService {
         name: &str,
         asked: AskedDescriptor,
         may_create: &Permission,
-    ) -> Result<(), ApiError> {
-        self.collections.target(name, asked, may_create).map(drop)
+    ) -> Result<Descriptor, ApiError> {
+        let (_, _, descriptor) = self.collections.target(name, asked, may_create)?;
+        Ok(descriptor)
     }
 
     /// Whether the collection has this content already, with its original. Blocking.
@@ -250,12 +268,13 @@ impl ImageService {
         Ok(self.originals.contains(content).map_err(EngineError::from)?)
     }
 
-    /// Images that wait for the network.
+    /// Images that wait for a network.
     pub(crate) fn queue_depth(&self) -> usize {
-        match self.model.now() {
+        let depth = |(_, state)| match state {
             ModelState::Ready(model) => model.queue_depth(),
             ModelState::Opening | ModelState::Failed(_) => 0,
-        }
+        };
+        self.models().into_iter().map(depth).sum()
     }
 
     /// Largest file that is looked at, in bytes.
@@ -316,7 +335,7 @@ impl ImageService {
         bytes: Bytes,
         descriptor: Descriptor,
     ) -> Result<Vec<f32>, ApiError> {
-        let model = self.wait_model().await?;
+        let model = self.wait_model(descriptor.model).await?;
         let decoded = self.decoded(bytes, descriptor.recipe, false).await?;
         model.embed(decoded.input, descriptor.pooling).await
     }

@@ -1,46 +1,42 @@
-//! The embedding model: opened by a thread of its own, so that the server answers at once, and asked through its queue.
-//! Requests wait until it is there; if it can't be opened they get the reason. It is one network for every descriptor.
+//! One embedding model that is open, asked through a queue of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use elanus_embed::{
-    Answer, Arithmetic, Asker, BatchOptions, Batcher, DeviceChoice, DeviceOptions, DeviceReport, EmbedError,
-    Embedder, FeatureMap, Input, Pending, Pooling, Spent,
+    Answer, Arithmetic, Asker, BatchOptions, Batcher, DeviceOptions, DeviceReport, EmbedError, Embedder,
+    FeatureMap, Input, ModelKey, Pending, Pooling, Spent,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
-use crate::config::EmbedConfig;
+use crate::config::{Config, EmbedConfig};
 use crate::error::ApiError;
+use crate::models::ModelFolder;
 use crate::telemetry::Metrics;
 
-/// Images of requests that wait for the network; more are refused as busy.
+/// Images of requests that wait for a network; more are refused as busy.
 const QUEUE: usize = 256;
-/// How often a thread that waits for the model looks whether it should give up.
-const LOOK: Duration = Duration::from_millis(50);
+
+/// What it takes to open models.
+pub(super) struct Setup {
+    device: DeviceOptions,
+    config: EmbedConfig,
+    /// Where weights files are.
+    pub(super) folder: ModelFolder,
+    metrics: Arc<Metrics>,
+}
+
+impl Setup {
+    pub(super) fn new(config: &Config, metrics: Arc<Metrics>) -> Self {
+        let device = DeviceOptions { device: config.device, precision: config.embed.precision };
+        Self { device, config: config.embed, folder: ModelFolder::new(config.models()), metrics }
+    }
+}
 
 /// A model that is ready to embed.
 pub struct Model {
     batcher: Batcher,
     embedder: Arc<dyn Embedder>,
-}
-
-/// Where the opening of the model stands.
-#[derive(Debug, Clone)]
-pub enum ModelState {
-    /// Weights are being unpacked, the device is being prepared.
-    Opening,
-    /// Ready.
-    Ready(Arc<Model>),
-    /// It can't be opened; the sentence says why. Images can't be embedded until the next start.
-    Failed(String),
-}
-
-/// The model as the image service holds it.
-#[derive(Debug)]
-pub(crate) struct ModelSlot {
-    state: watch::Sender<ModelState>,
 }
 
 impl std::fmt::Debug for Model {
@@ -50,9 +46,21 @@ impl std::fmt::Debug for Model {
 }
 
 impl Model {
-    fn open(choice: DeviceChoice, config: EmbedConfig, metrics: Arc<Metrics>) -> Result<Self, EmbedError> {
+    /// Reads the weights and puts them onto the device.
+    ///
+    /// # Errors
+    /// Why that is impossible, as a sentence.
+    pub(super) fn open(setup: &Setup, model: ModelKey) -> Result<Self, String> {
+        let Setup { device, config, folder, metrics } = setup;
         let started = Instant::now();
-        let embedder = elanus_embed::open(DeviceOptions { device: choice, precision: config.precision })?;
+        let embedder = match model {
+            ModelKey::CARRIED => elanus_embed::open(*device),
+            model => {
+                let file = folder.open(model).map_err(|error| error.to_string())?;
+                elanus_embed::open_model(*device, model, file)
+            }
+        };
+        let embedder = embedder.map_err(|error| error.to_string())?;
         let device = embedder.device();
         let suiting = BatchOptions::for_embedder(embedder.as_ref());
         let options = BatchOptions {
@@ -60,9 +68,11 @@ impl Model {
             patience: config.wait.unwrap_or(suiting.patience),
             queue: QUEUE,
         };
-        let measured = Measured { embedder: Arc::clone(&embedder), metrics };
+        let measured = Measured { embedder: Arc::clone(&embedder), metrics: Arc::clone(metrics) };
         let batcher = Batcher::start(Arc::new(measured), options);
+        metrics.model_opened();
         tracing::info!(
+            model = %model,
             device = device.device,
             detail = device.detail,
             reason = device.reason,
@@ -102,64 +112,6 @@ impl Model {
     pub(crate) fn embed_in_turn(&self, input: Input, pooling: Pooling) -> Result<Pending, EmbedError> {
         self.batcher.submit_blocking(input, pooling)
     }
-}
-
-impl ModelSlot {
-    /// Begins to open the model on a thread of its own.
-    pub(crate) fn open(choice: DeviceChoice, config: EmbedConfig, metrics: Arc<Metrics>) -> Self {
-        let (state, _) = watch::channel(ModelState::Opening);
-        let publish = state.clone();
-        let open = move || {
-            let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                Model::open(choice, config, metrics)
-            }));
-            publish.send_replace(match opened {
-                Ok(Ok(model)) => ModelState::Ready(Arc::new(model)),
-                Ok(Err(error)) => failed(error.to_string()),
-                Err(_) => failed("opening the model failed with an internal error".to_owned()),
-            });
-        };
-        if let Err(error) = std::thread::Builder::new().name("open-model".to_owned()).spawn(open) {
-            state.send_replace(failed(format!("no thread to open the model: {error}")));
-        }
-        Self { state }
-    }
-
-    /// How things stand now.
-    pub(crate) fn now(&self) -> ModelState {
-        self.state.borrow().clone()
-    }
-
-    /// The model, as soon as it is there.
-    ///
-    /// # Errors
-    /// 503 with the reason when it can't be opened.
-    pub(crate) async fn wait(&self) -> Result<Arc<Model>, ApiError> {
-        let mut state = self.state.subscribe();
-        let settled = state.wait_for(|state| !matches!(state, ModelState::Opening)).await;
-        match settled.map(|state| state.clone()) {
-            Ok(ModelState::Ready(model)) => Ok(model),
-            Ok(ModelState::Failed(reason)) => Err(ApiError::unavailable(reason)),
-            Ok(ModelState::Opening) | Err(_) => Err(ApiError::unavailable("the server is stopping")),
-        }
-    }
-
-    /// The same for a thread; `None` once `stop` is set.
-    pub(crate) fn wait_blocking(&self, stop: &AtomicBool) -> Option<Result<Arc<Model>, String>> {
-        while !stop.load(Ordering::Relaxed) {
-            match self.now() {
-                ModelState::Ready(model) => return Some(Ok(model)),
-                ModelState::Failed(reason) => return Some(Err(reason)),
-                ModelState::Opening => std::thread::sleep(LOOK),
-            }
-        }
-        None
-    }
-}
-
-fn failed(reason: String) -> ModelState {
-    tracing::error!(reason, "there is no model: images can't be embedded");
-    ModelState::Failed(format!("images can't be embedded: {reason}"))
 }
 
 /// A task that waits for a vector; with its client it goes away.

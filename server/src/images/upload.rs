@@ -60,7 +60,7 @@ impl ImageService {
         let (service, target) = (Arc::clone(self), collection.to_owned());
         let (given, may) = (fields.clone(), may_create.clone());
         let descriptor = blocking(move || service.check(&target, given, asked, &may)).await?;
-        let model = self.wait_model().await?;
+        let model = self.wait_model(descriptor.model).await?;
         let (mut images, mut refused) = (Vec::new(), Vec::new());
         let mut answers =
             futures_util::stream::iter(files.into_iter().map(|file| self.embedded(&model, descriptor, file)))

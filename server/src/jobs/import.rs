@@ -73,17 +73,22 @@ struct Import<'a> {
 
 /// Imports a folder, which must be canonical. Blocking; returns soon after the job is stopped.
 pub(super) fn import(job: &Job, task: &ImportTask, images: &Arc<ImageService>, folder: &Path) -> End {
-    let model = match images.wait_model_blocking(job.stop()) {
-        None => return End::Stopped,
-        Some(Err(reason)) => return End::Failed(reason),
-        Some(Ok(model)) => model,
-    };
     let collection = job.record().collection;
     let may_create = match task.may_create {
         true => Ok(()),
         false => Err(ApiError::forbidden(format!("the collection {collection} is gone"))),
     };
-    let opened = images.open_or_create(&collection, task.descriptor, &may_create);
+    let planned = match images.check_target(&collection, task.descriptor, &may_create) {
+        Ok(descriptor) => descriptor,
+        Err(error) => return End::Failed(error.message),
+    };
+    // No collection is made for a model that can't be had.
+    let model = match images.wait_model_blocking(planned.model, job.stop()) {
+        None => return End::Stopped,
+        Some(Err(reason)) => return End::Failed(reason),
+        Some(Ok(model)) => model,
+    };
+    let opened = images.open_or_create(&collection, planned.into(), &may_create);
     let (collection, descriptor) = match opened.and_then(|it| Ok((Arc::clone(&it), it.descriptor()?))) {
         Ok(opened) => opened,
         Err(error) => return End::Failed(error.message),

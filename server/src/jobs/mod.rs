@@ -129,7 +129,7 @@ impl Jobs {
         may_create: &Permission,
     ) -> Result<Arc<Job>, ApiError> {
         let folder = folder::resolve(folder, &self.config.roots())?;
-        self.images.check_target(collection, asked, may_create)?;
+        let _ = self.images.check_target(collection, asked, may_create)?;
         let task = ImportTask { folder: in_utf8(folder)?, may_create: may_create.is_ok(), descriptor: asked };
         self.enqueue_and_schedule(collection, Task::Import(task))
     }

@@ -36,6 +36,7 @@ pub struct Metrics {
     embedded: IntCounter,
     decode_seconds: Histogram,
     embed_queue: IntGauge,
+    embed_models: IntGauge,
     stored: IntCounter,
     refused: IntCounterVec,
     jobs_running: IntGauge,
@@ -124,7 +125,8 @@ impl Metrics {
             )?,
             embedded: make.counter("images_embedded_total", "Images turned into vectors")?,
             decode_seconds: make.histogram("decode_seconds", "Time to decode one image", &SECONDS)?,
-            embed_queue: make.gauge("embed_queue_depth", "Images that wait for the network")?,
+            embed_queue: make.gauge("embed_queue_depth", "Images that wait for a network")?,
+            embed_models: make.gauge("embed_models", "Models that are open")?,
             stored: make.counter("images_stored_total", "Images stored in collections")?,
             refused: make.counters("images_refused_total", "Files that gave no image", &["reason"])?,
             jobs_running: make.gauge("jobs_running", "Imports under way")?,
@@ -263,6 +265,11 @@ impl Metrics {
     }
 
     /// So many images wait for the network.
+    pub fn model_opened(&self) {
+        self.embed_models.inc();
+    }
+
+    /// How many images wait.
     pub fn embed_queue(&self, depth: usize) {
         self.embed_queue.set(i64::try_from(depth).unwrap_or(i64::MAX));
     }

@@ -53,7 +53,7 @@ fn run(options: &Options) -> Result<()> {
 fn print(rows: &[Row], classes: &[u64]) {
     println!("| input | pooling | P@1 | P@10 | mAP@100 | mAP | images/s |");
     println!("|---|---|---|---|---|---|---|");
-    for Row { descriptor: Descriptor { recipe, pooling }, vectors, network } in rows {
+    for Row { descriptor: Descriptor { recipe, pooling, .. }, vectors, network } in rows {
         let Means { p1, p10, map100, map, .. } = Means::over(exact(vectors, classes).iter());
         let speed = vectors.len() as f64 / network.as_secs_f64();
         // One run of the network serves all poolings of an input.

@@ -20,10 +20,10 @@ use elanus_embed::{
 
 /// The descriptors that are reduced: the standard, and those that find best.
 const DESCRIPTORS: [Descriptor; 4] = [
-    Descriptor { recipe: Recipe::Keras, pooling: Pooling::Max },
-    Descriptor { recipe: Recipe::Keras, pooling: Pooling::Gem },
-    Descriptor { recipe: Recipe::Torchvision, pooling: Pooling::Avg },
-    Descriptor { recipe: Recipe::Torchvision, pooling: Pooling::Gem },
+    Descriptor::carried(Recipe::Keras, Pooling::Max),
+    Descriptor::carried(Recipe::Keras, Pooling::Gem),
+    Descriptor::carried(Recipe::Torchvision, Pooling::Avg),
+    Descriptor::carried(Recipe::Torchvision, Pooling::Gem),
 ];
 
 #[derive(Parser, Debug)]
@@ -112,7 +112,7 @@ fn halves(vectors: &[Vec<f32>], classes: &[u64]) -> [Set; 2] {
 }
 
 fn table(row: &Row, classes: &[u64], dimensions: &[usize]) -> Result<()> {
-    let source = ModelIdentity::vgg16(row.descriptor);
+    let source = ModelIdentity::of(row.descriptor);
     let all = Set { vectors: row.vectors.clone(), classes: classes.to_vec() };
     let halves = halves(&row.vectors, classes);
     let started = Instant::now();

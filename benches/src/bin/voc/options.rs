@@ -75,7 +75,7 @@ pub(crate) struct Scale {
 impl Options {
     /// What a vector describes.
     pub(crate) fn descriptor(&self) -> Descriptor {
-        Descriptor { recipe: self.input, pooling: self.pooling }
+        Descriptor::carried(self.input, self.pooling)
     }
 
     /// How much is measured.

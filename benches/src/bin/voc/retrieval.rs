@@ -19,10 +19,10 @@ const SHOWN: usize = 8;
 /// What the reference features reach on voc-mini with the same protocol: descriptor, P@1, P@10,
 /// mAP@100, mAP.
 const REFERENCE: [(Descriptor, [f64; 4]); 4] = [
-    (Descriptor { recipe: Recipe::Keras, pooling: Pooling::Max }, [0.8212, 0.7352, 0.4300, 0.5130]),
-    (Descriptor { recipe: Recipe::Keras, pooling: Pooling::Avg }, [0.8188, 0.7446, 0.4385, 0.5172]),
-    (Descriptor { recipe: Recipe::Torchvision, pooling: Pooling::Max }, [0.8459, 0.7538, 0.4470, 0.5230]),
-    (Descriptor { recipe: Recipe::Torchvision, pooling: Pooling::Avg }, [0.8635, 0.7712, 0.4754, 0.5460]),
+    (Descriptor::carried(Recipe::Keras, Pooling::Max), [0.8212, 0.7352, 0.4300, 0.5130]),
+    (Descriptor::carried(Recipe::Keras, Pooling::Avg), [0.8188, 0.7446, 0.4385, 0.5172]),
+    (Descriptor::carried(Recipe::Torchvision, Pooling::Max), [0.8459, 0.7538, 0.4470, 0.5230]),
+    (Descriptor::carried(Recipe::Torchvision, Pooling::Avg), [0.8635, 0.7712, 0.4754, 0.5460]),
 ];
 
 /// What was found, over all queries and over those that show a class.

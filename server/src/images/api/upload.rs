@@ -1,6 +1,6 @@
 //! `POST /v1/images/{collection}`: adds one or many files. Text parts of the form are scalar fields of all of them; a
-//! part `fields` may hold them as one JSON object, with their types. `input` and `pooling` in the query string say how the
-//! images of a new collection become vectors.
+//! part `fields` may hold them as one JSON object, with their types. `model`, `input` and `pooling` in the query string say
+//! how the images of a new collection become vectors.
 
 use std::sync::Arc;
 

@@ -5,20 +5,37 @@
 #[path = "../../tests/shared_data/mod.rs"]
 mod shared_data;
 
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use burn_flex::{Flex, FlexDevice};
 use serde_json::Value;
 
-use super::backend::Vgg16;
-use super::{CpuVgg16, Pooling};
+use super::backend::Vgg;
+use super::carried::WEIGHTS;
+use super::{CpuVgg, Layers};
 use crate::decode::{DecodeLimits, decode};
-use crate::device::Spent;
-use crate::kernel;
-use crate::preprocess::{Input, Recipe, preprocess};
+use crate::device::{CpuNetwork as _, Spent};
+use crate::kernel::{self, Kernel};
+use crate::network::Network;
+use crate::pool::Pooling;
+use crate::preprocess::{Input, Normalisation, Recipe, preprocess};
+use crate::weights::WeightsFile;
+
+fn file() -> WeightsFile<Cursor<&'static [u8]>> {
+    WeightsFile::open(Cursor::new(WEIGHTS)).unwrap()
+}
+
+fn layers() -> Layers {
+    Layers::of(Network::Carried).unwrap()
+}
+
+fn on_cpu(kernel: &'static Kernel) -> CpuVgg {
+    CpuVgg::load(kernel, &mut file(), layers(), Normalisation::Caffe).unwrap()
+}
 
 /// Computes both vectors of each file and gives their cosines with the entry's `max` and `avg`.
-fn cosines(network: &CpuVgg16, recipe: Recipe, files: &[(PathBuf, &Value)]) -> Vec<(PathBuf, [f64; 2])> {
+fn cosines(network: &CpuVgg, recipe: Recipe, files: &[(PathBuf, &Value)]) -> Vec<(PathBuf, [f64; 2])> {
     // An odd number at a time: some batches differ in size from the others.
     let parts = files.chunks(3).flat_map(|part| {
         let inputs: Vec<Input> = part.iter().map(|(file, _)| input(file, recipe)).collect();
@@ -46,7 +63,7 @@ fn cosine(vector: &[f32], golden: &Value) -> f64 {
 #[test]
 fn real_photos_equal_the_reference() {
     let Some(folder) = shared_data::find("real_photos_equal_the_reference", "data") else { return };
-    let network = CpuVgg16::load(kernel::active()).unwrap();
+    let network = on_cpu(kernel::active());
     let text = std::fs::read_to_string(folder.join("golden/vgg16.json")).unwrap();
     let golden: Value = serde_json::from_str(&text).unwrap();
     let path = |entry: &Value, below: &str| folder.join(below).join(entry["file"].as_str().unwrap());
@@ -76,8 +93,8 @@ fn real_photos_equal_the_reference() {
 #[test]
 fn every_kernel_agrees_with_burn() {
     let file: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "data", "landscape.png"].iter().collect();
-    let burn = Vgg16::<Flex>::load(FlexDevice).unwrap();
-    let networks = kernel::available().into_iter().map(|kernel| (kernel, CpuVgg16::load(kernel).unwrap()));
+    let burn = Vgg::<Flex>::load(FlexDevice, &mut file(), layers(), Normalisation::Caffe).unwrap();
+    let networks = kernel::available().into_iter().map(|kernel| (kernel, on_cpu(kernel)));
     let networks: Vec<_> = networks.collect();
     for recipe in [Recipe::Keras, Recipe::Keras320] {
         let input = [input(&file, recipe)];

@@ -1,14 +1,16 @@
 //! The head: the last feature map becomes one value per channel, then the vector gets length 1. It runs on the host for
-//! every device, because 25,088 values per image (51,200 for one of 320x320) are nothing beside the convolutions and the
-//! rounding is then the same everywhere. One run of the network serves every pooling.
+//! every device, because VGG16's 25,088 values per image (51,200 for one of 320x320) are nothing beside the convolutions
+//! and the rounding is then the same everywhere. One run of the network serves every pooling.
+
+mod regions;
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::regions::{Region, regions};
 use crate::error::{EmbedError, UnknownWord};
+use regions::{Region, regions};
 
 /// How the positions of each channel become one value; before the vector gets length 1. m is the channel's map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,13 +28,15 @@ pub enum Pooling {
     /// max-pooling of CNN activations", 2016): the maxima over each of 14 squares of three sizes, each set of them
     /// brought to length 1, summed. Without the paper's PCA.
     Rmac,
+    /// The value itself, of layers that have no positions left: fully connected ones.
+    None,
 }
 
 /// The exponent of [`Pooling::Gem`]. Another one would need another name in the identity.
 const GEM_P: i32 = 3;
 
 impl Pooling {
-    /// All of them, the standard first.
+    /// Those of maps, the standard first: all but [`Pooling::None`].
     pub const ALL: [Self; 4] = [Self::Max, Self::Avg, Self::Gem, Self::Rmac];
 }
 
@@ -43,6 +47,7 @@ impl fmt::Display for Pooling {
             Self::Avg => "avg",
             Self::Gem => "gem",
             Self::Rmac => "rmac",
+            Self::None => "none",
         })
     }
 }
@@ -51,16 +56,17 @@ impl FromStr for Pooling {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        Self::ALL.into_iter().find(|pooling| pooling.to_string() == word).ok_or_else(|| UnknownWord {
+        let mut all = Self::ALL.into_iter().chain([Self::None]);
+        all.find(|pooling| pooling.to_string() == word).ok_or_else(|| UnknownWord {
             what: "pooling",
             word: word.to_string(),
-            expected: "max, avg, gem or rmac",
+            expected: "max, avg, gem, rmac or none",
         })
     }
 }
 
 /// What the network gives for one image: `[channels, side, side]` values from 0 on, row-major; for VGG16 512 channels of
-/// a 32nd of the input's side.
+/// a 32nd of the input's side, for a fully connected layer 4096 channels of side 1.
 #[derive(Clone, PartialEq)]
 pub struct FeatureMap {
     values: Vec<f32>,
@@ -91,7 +97,7 @@ impl FeatureMap {
     ///
     /// # Errors
     /// [`EmbedError::Compute`] for values that are not finite and vectors that are all zero, which no working network
-    /// gives.
+    /// gives, and for [`Pooling::None`] where there are several positions.
     pub fn pool(&self, pooling: Pooling) -> Result<Vec<f32>, EmbedError> {
         let positions = self.side * self.side;
         let mean_of_powers = |map: &[f32], power: i32| {
@@ -102,6 +108,10 @@ impl FeatureMap {
             Pooling::Avg => self.each_channel(|map| map.iter().sum::<f32>() / positions as f32),
             Pooling::Gem => self.each_channel(|map| mean_of_powers(map, GEM_P).cbrt() as f32),
             Pooling::Rmac => self.sum_of_regions(),
+            Pooling::None if positions == 1 => self.values.clone(),
+            Pooling::None => {
+                return Err(EmbedError::Compute { reason: format!("{positions} positions and no pooling") });
+            }
         })
     }
 
@@ -200,6 +210,7 @@ mod tests {
             Pooling::Max => max(0, 0, side),
             Pooling::Avg => mean(1.0),
             Pooling::Gem => mean(3.0),
+            Pooling::None => values.iter().copied().map(f64::from).collect(),
             Pooling::Rmac => {
                 let mut sum = vec![0.0; channels];
                 for level in 1..=3usize {
@@ -255,6 +266,12 @@ mod tests {
     }
 
     #[test]
+    fn layers_without_positions_are_taken_as_they_are() {
+        assert_eq!(pool(&[3.0, 0.0, 4.0], 3, Pooling::None), [0.6, 0.0, 0.8]);
+        assert!(FeatureMap::new(MAPS.to_vec(), 2).unwrap().pool(Pooling::None).is_err());
+    }
+
+    #[test]
     fn a_map_of_the_wrong_size_is_refused() {
         assert!(FeatureMap::new(MAPS[..7].to_vec(), 2).is_err());
         assert!(FeatureMap::new(MAPS[..6].to_vec(), 2).is_err(), "three positions are no square");
@@ -265,7 +282,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for pooling in Pooling::ALL {
+        for pooling in Pooling::ALL.into_iter().chain([Pooling::None]) {
             assert_eq!(pooling.to_string().parse::<Pooling>().unwrap(), pooling);
             assert_eq!(serde_json::to_value(pooling).unwrap(), pooling.to_string());
         }

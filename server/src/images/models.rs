@@ -1,0 +1,186 @@
+//! The embedding models that are in use: each is opened by a thread of its own, so that the server answers at once. Requests
+//! wait until it is there; if it can't be opened they get the reason. That of new collections is opened at the start, any
+//! other one when it is first asked for; then it stays.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use elanus_embed::ModelKey;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::model::{Model, Setup};
+use crate::app::blocking;
+use crate::config::Config;
+use crate::error::ApiError;
+use crate::models::{ModelError, ModelFolder};
+use crate::telemetry::Metrics;
+
+/// How often a thread that waits for a model looks whether it should give up.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Where the opening of the model stands.
+#[derive(Debug, Clone)]
+pub enum ModelState {
+    /// Weights are being unpacked, the device is being prepared.
+    Opening,
+    /// Ready.
+    Ready(Arc<Model>),
+    /// It can't be opened; the sentence says why. Images can't be embedded until the next start.
+    Failed(String),
+}
+
+/// The models as the image service holds them.
+pub(crate) struct Models {
+    setup: Arc<Setup>,
+    /// Those that were asked for. There are no more of them than networks and files.
+    slots: Mutex<HashMap<ModelKey, Arc<ModelSlot>>>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct ModelSlot {
+    state: watch::Sender<ModelState>,
+}
+
+impl std::fmt::Debug for Models {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Models").field("slots", &*self.slots.lock()).finish_non_exhaustive()
+    }
+}
+
+impl Models {
+    pub(crate) fn new(config: &Config, metrics: Arc<Metrics>) -> Self {
+        Self { setup: Arc::new(Setup::new(config, metrics)), slots: Mutex::default() }
+    }
+
+    /// Where their files are.
+    pub(crate) fn folder(&self) -> &ModelFolder {
+        &self.setup.folder
+    }
+
+    /// A model that begins to be opened if it is not yet. Blocking.
+    ///
+    /// # Errors
+    /// 409 with a way to get it when its file is not there.
+    pub(crate) fn slot(&self, model: ModelKey) -> Result<Arc<ModelSlot>, ApiError> {
+        if let Some(slot) = self.slots.lock().get(&model) {
+            return Ok(Arc::clone(slot));
+        }
+        if model != ModelKey::CARRIED {
+            // Not remembered: the file may be put there while the server runs.
+            self.setup.folder.open(model)?;
+        }
+        let mut slots = self.slots.lock();
+        Ok(Arc::clone(slots.entry(model).or_insert_with(|| Arc::new(ModelSlot::open(&self.setup, model)))))
+    }
+
+    /// Whether it is open, or could be. Blocking.
+    pub(crate) fn has(&self, model: ModelKey) -> bool {
+        model == ModelKey::CARRIED
+            || self.slots.lock().contains_key(&model)
+            || self.setup.folder.open(model).is_ok()
+    }
+
+    /// How things stand with a model; `None` if nobody has asked for it.
+    pub(crate) fn now(&self, model: ModelKey) -> Option<ModelState> {
+        self.slots.lock().get(&model).map(|slot| slot.now())
+    }
+
+    /// All that were asked for, by name.
+    pub(crate) fn all(&self) -> Vec<(ModelKey, ModelState)> {
+        let mut all: Vec<_> = self.slots.lock().iter().map(|(model, slot)| (*model, slot.now())).collect();
+        all.sort_by_key(|(model, _)| model.to_string());
+        all
+    }
+
+    /// A model, as soon as it is there.
+    ///
+    /// # Errors
+    /// As [`Models::slot`]; 503 with the reason when it can't be opened.
+    pub(crate) async fn wait(self: &Arc<Self>, model: ModelKey) -> Result<Arc<Model>, ApiError> {
+        let models = Arc::clone(self);
+        blocking(move || models.slot(model)).await?.wait().await
+    }
+
+    /// The same for a thread; `None` once `stop` is set.
+    pub(crate) fn wait_blocking(
+        &self,
+        model: ModelKey,
+        stop: &AtomicBool,
+    ) -> Option<Result<Arc<Model>, String>> {
+        match self.slot(model) {
+            Ok(slot) => slot.wait_blocking(stop),
+            Err(error) => Some(Err(error.message)),
+        }
+    }
+}
+
+impl From<ModelError> for ApiError {
+    /// A model that is not there, or is not named well enough, contradicts what this server has.
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Absent { .. } | ModelError::Ambiguous { .. } => Self::conflict(error.to_string()),
+            error => Self::unavailable(error.to_string()),
+        }
+    }
+}
+
+impl ModelSlot {
+    /// Begins to open a model on a thread of its own.
+    fn open(setup: &Arc<Setup>, model: ModelKey) -> Self {
+        let (state, _) = watch::channel(ModelState::Opening);
+        let (publish, setup) = (state.clone(), Arc::clone(setup));
+        let open = move || {
+            let opened =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Model::open(&setup, model)));
+            publish.send_replace(match opened {
+                Ok(Ok(model)) => ModelState::Ready(Arc::new(model)),
+                Ok(Err(reason)) => failed(reason),
+                Err(_) => failed("opening the model failed with an internal error".to_owned()),
+            });
+        };
+        if let Err(error) = std::thread::Builder::new().name("open-model".to_owned()).spawn(open) {
+            state.send_replace(failed(format!("no thread to open the model: {error}")));
+        }
+        Self { state }
+    }
+
+    /// How things stand now.
+    fn now(&self) -> ModelState {
+        self.state.borrow().clone()
+    }
+
+    /// The model, as soon as it is there.
+    ///
+    /// # Errors
+    /// 503 with the reason when it can't be opened.
+    async fn wait(&self) -> Result<Arc<Model>, ApiError> {
+        let mut state = self.state.subscribe();
+        let settled = state.wait_for(|state| !matches!(state, ModelState::Opening)).await;
+        match settled.map(|state| state.clone()) {
+            Ok(ModelState::Ready(model)) => Ok(model),
+            Ok(ModelState::Failed(reason)) => Err(ApiError::unavailable(reason)),
+            Ok(ModelState::Opening) | Err(_) => Err(ApiError::unavailable("the server is stopping")),
+        }
+    }
+
+    /// The same for a thread; `None` once `stop` is set.
+    fn wait_blocking(&self, stop: &AtomicBool) -> Option<Result<Arc<Model>, String>> {
+        while !stop.load(Ordering::Relaxed) {
+            match self.now() {
+                ModelState::Ready(model) => return Some(Ok(model)),
+                ModelState::Failed(reason) => return Some(Err(reason)),
+                ModelState::Opening => std::thread::sleep(LOOK),
+            }
+        }
+        None
+    }
+}
+
+fn failed(reason: String) -> ModelState {
+    tracing::error!(reason, "there is no model: images can't be embedded");
+    ModelState::Failed(format!("images can't be embedded: {reason}"))
+}
