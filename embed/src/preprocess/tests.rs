@@ -133,7 +133,7 @@ fn planes_are_blue_green_red_minus_their_means() {
     let image = RgbImage::from_pixel(1, 1, image::Rgb([10, 20, 30]));
     for recipe in Recipe::ALL {
         let mut planes = vec![7.0];
-        preprocess(&photo(&image), recipe).write_planes(&mut planes);
+        preprocess(&photo(&image), recipe).write_planes(Normalisation::Caffe, &mut planes);
         let plane = recipe.side() * recipe.side();
         assert_eq!(planes.len(), 1 + 3 * plane);
         assert_eq!(planes[1], 30.0 - 103.939);
@@ -148,8 +148,8 @@ fn padded_pixels_are_the_planes_within_zeros() {
         let side = recipe.side();
         let input = preprocess(&photo(&slope(97, 61)), recipe);
         let (mut planes, mut padded) = (Vec::new(), vec![7.0]);
-        input.write_planes(&mut planes);
-        input.write_padded(&mut padded);
+        input.write_planes(Normalisation::Caffe, &mut planes);
+        input.write_padded(Normalisation::Caffe, 1, &mut padded);
         assert_eq!(padded.len(), (side + 2) * (side + 2) * 3);
         for (at, &value) in padded.iter().enumerate() {
             let (y, x, channel) = (at / 3 / (side + 2), at / 3 % (side + 2), at % 3);

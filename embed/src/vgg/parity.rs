@@ -22,7 +22,7 @@ use crate::pool::Pooling;
 use crate::preprocess::{Input, Normalisation, Recipe, preprocess};
 use crate::weights::WeightsFile;
 
-fn file() -> WeightsFile<Cursor<&'static [u8]>> {
+fn carried() -> WeightsFile<Cursor<&'static [u8]>> {
     WeightsFile::open(Cursor::new(WEIGHTS)).unwrap()
 }
 
@@ -31,7 +31,7 @@ fn layers() -> Layers {
 }
 
 fn on_cpu(kernel: &'static Kernel) -> CpuVgg {
-    CpuVgg::load(kernel, &mut file(), layers(), Normalisation::Caffe).unwrap()
+    CpuVgg::load(kernel, &mut carried(), layers(), Normalisation::Caffe).unwrap()
 }
 
 /// Computes both vectors of each file and gives their cosines with the entry's `max` and `avg`.
@@ -93,7 +93,7 @@ fn real_photos_equal_the_reference() {
 #[test]
 fn every_kernel_agrees_with_burn() {
     let file: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "data", "landscape.png"].iter().collect();
-    let burn = Vgg::<Flex>::load(FlexDevice, &mut file(), layers(), Normalisation::Caffe).unwrap();
+    let burn = Vgg::<Flex>::load(FlexDevice, &mut carried(), layers(), Normalisation::Caffe).unwrap();
     let networks = kernel::available().into_iter().map(|kernel| (kernel, on_cpu(kernel)));
     let networks: Vec<_> = networks.collect();
     for recipe in [Recipe::Keras, Recipe::Keras320] {
