@@ -127,9 +127,10 @@ def test_fields_partitions_and_indexes_come_along(shared_server, name, album):
     ]
     index = [{"fieldName": "look", "indexName": "by_look", "indexType": "HNSW", "metricType": "IP", "params": {"M": 8, "efConstruction": 64}}]
     server.ok("collections/create", {"collectionName": name, "schema": {"autoID": True, "enableDynamicField": True, "fields": fields}, "indexParams": index})
-    server.upload(album[:10], name, fields=json.dumps({"year": 2007, "tags": ["a", "b"], "note": {"x": [1, None, 9007199254740993]}}))
+    stored = server.upload(album[:10], name, fields=json.dumps({"year": 2007, "note": {"x": [1, None, 9007199254740993]}}))
+    assert stored.status_code == 200, stored.text
     server.ok("partitions/create", {"collectionName": name, "partitionName": "old"})
-    row = {"look": [0.0] * 511 + [1.0], "name": "by hand", "sha256": "", "width": 1, "height": 1}
+    row = {"look": [0.0] * 511 + [1.0], "name": "by hand", "sha256": "", "width": 1, "height": 1, "tags": ["a", "b"]}
     server.ok("entities/insert", {"collectionName": name, "partitionName": "old", "data": [row]})
     to = f"{name}_small"
     reduced(server, name, to, 6)

@@ -2,6 +2,7 @@
 //! everything that is compared with them. After Jégou and Chum, "Negative evidences and co-occurrences in image retrieval:
 //! the benefit of PCA and whitening" (ECCV 2012): the mean is subtracted, the vector is projected on the directions of
 //! the largest variance, with whitening each of them is divided by its standard deviation, and the length becomes 1 again.
+//! Whitening wants many more vectors than dimensions: what it gains and loses is measured in `benches/README.md`.
 //!
 //! ```text
 //!   vectors ─► Covariance ─► PrincipalComponents ─► Reduction ◄─► bytes of a file
