@@ -213,7 +213,8 @@ fn gathered_convolutions_equal_the_sum_as_written() {
                     })
                     .collect();
                 let worst = worst(&map.planes(), &expected);
-                assert!(worst < 2e-6, "{kernel:?} {inputs} {sides:?} {shape:?} {ending:?}: {worst}");
+                // Up to 288 products are rounded as they are added.
+                assert!(worst < 5e-6, "{kernel:?} {inputs} {sides:?} {shape:?} {ending:?}: {worst}");
                 assert!(map.border_is_zero(), "{kernel:?} {sides:?} {shape:?}");
             }
             let alone = &mut before.maps()[1..2];

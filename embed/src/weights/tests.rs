@@ -75,9 +75,9 @@ fn other_files_are_refused_with_a_reason() {
     let huge = [&u64::MAX.to_le_bytes()[..], b"{}"].concat();
     assert!(refusal(&huge).contains("18446744073709551615 bytes"));
     let beyond = header(r#"{"a": {"dtype": "F32", "shape": [4611686018427387904], "data_offsets": [0, 8]}}"#);
-    assert!(opened(&beyond).tensor("a", &[4_611_686_018_427_387_904]).is_err());
-    let outside = header(r#"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]}}"#);
-    assert!(opened(&outside).tensor("a", &[2]).unwrap_err().to_string().contains("beyond the end"));
+    assert!(refusal(&beyond).contains("its header"));
+    let absent = header(r#"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}"#);
+    assert!(opened(&absent).tensor("a", &[2]).unwrap_err().to_string().contains("beyond the end"));
 }
 
 /// A file before 1.6 whose tensors are this pickle.
