@@ -8,7 +8,7 @@ use super::call::Call;
 use super::messages::search_request::SearchInput;
 use super::messages::{self, SearchResults};
 use super::params::{find, is_true, json};
-use super::search::{self, answer, read_vectors, whole};
+use super::search::{self, answer, asked_zone, read_vectors, whole};
 use crate::auth::Privilege as P;
 use crate::body::Object;
 use crate::error::ApiError;
@@ -44,7 +44,7 @@ pub(super) fn hybrid_search(
     };
     let searches = searches.into_iter().map(one).collect::<Result<_, _>>()?;
     let hits = hybrid.run(&call.context, &collection, &schema, searches)?;
-    answer(&collection, hits, &request.output_fields, group.as_deref())
+    answer(&collection, hits, &request.output_fields, group.as_deref(), asked_zone(&request.rank_params)?)
 }
 
 /// What is asked of all searches together.

@@ -3,6 +3,7 @@
 use elanus_engine::exec::{Group, OrderBy};
 use elanus_engine::limits::MAX_RESULT_WINDOW;
 use elanus_engine::row::Projection;
+use elanus_engine::row::moment::Zone;
 use elanus_engine::schema::DataType;
 use elanus_engine::{Collection, Filter, QueryRequest};
 
@@ -11,7 +12,7 @@ use super::columns::{self, Shown, columns};
 use super::common::KeyValuePair;
 use super::messages::{self, QueryResults};
 use super::params::{find, is_true};
-use super::search::{check_same_collection, expanded, whole};
+use super::search::{asked_zone, check_same_collection, expanded, whole};
 use super::status::success;
 use super::{templates, time};
 use crate::auth::Privilege as P;
@@ -41,11 +42,15 @@ pub(super) fn query(call: &Call<'_>, request: messages::QueryRequest) -> Result<
         expression: request.expr,
         templates: templates::read(request.expr_template_values)?,
         partitions: request.partition_names,
+        zone: asked_zone(params)?,
     };
+    if find(params, "time_fields").is_some_and(|fields| !fields.is_empty()) {
+        return Err(ApiError::unsupported("time_fields"));
+    }
     let filter = narrowing.filter(&call.context.cancel, &collection, &collection.schema(), "query")?;
     match numbers {
         Some(numbers) => computed(&collection, &numbers, filter, &window),
-        None => rows(&collection, &asked, filter, &window, order_by),
+        None => rows(&collection, &asked, filter, &window, order_by, narrowing.zone),
     }
 }
 
@@ -80,6 +85,7 @@ fn rows(
     filter: Option<Filter>,
     window: &Window,
     order_by: Vec<OrderBy>,
+    shown_in: Option<Zone>,
 ) -> Result<QueryResults, ApiError> {
     let schema = collection.schema();
     let projection = Projection::resolve(&schema, asked)?;
@@ -90,7 +96,7 @@ fn rows(
     });
     let request = QueryRequest { filter, projection, limit, offset: window.offset, order_by };
     let rows = collection.query(&request)?;
-    let zone = zone(collection);
+    let zone = shown_in.unwrap_or_else(|| zone(collection));
     let mut names = expanded(&schema, asked);
     let key = &schema.primary().name;
     if !names.contains(key) {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use elanus_engine::collection::DEFAULT_DATABASE;
+use elanus_engine::row::moment::Zone;
 use elanus_engine::row::{KeyRef, Keys};
 use elanus_engine::schema::{DataType, Field, Schema};
 use elanus_engine::{Collection, QueryVectors, SearchHits};
@@ -29,7 +30,8 @@ use crate::service::window::{self, check_number_of_queries};
 use crate::service::{Narrowing, zone};
 
 /// What this version lacks: each would change the answer.
-const UNSUPPORTED: [&str; 4] = ["order_by_fields", "rank_group_scorer", "json_path", "highlight"];
+const UNSUPPORTED: [&str; 5] =
+    ["order_by_fields", "rank_group_scorer", "json_path", "highlight", "time_fields"];
 
 /// The nearest rows to each query.
 pub(super) fn search(call: &Call<'_>, request: messages::SearchRequest) -> Result<SearchResults, ApiError> {
@@ -44,6 +46,7 @@ pub(super) fn search(call: &Call<'_>, request: messages::SearchRequest) -> Resul
     if let Some(iteration) = &mut iteration {
         iteration.prepare(&collection, &mut search)?;
     }
+    let shown_in = search.narrowing.zone.clone();
     // The values of the groups are answered, whether they were asked for or not.
     let group = search.params.group_by.as_ref().map(|group| group.field.clone());
     search.output_fields.extend(group.clone());
@@ -58,7 +61,7 @@ pub(super) fn search(call: &Call<'_>, request: messages::SearchRequest) -> Resul
         return Err(ApiError::invalid("an iterator goes through the hits of one query: invalid parameter"));
     }
     let page = iteration.map(|iteration| iteration.page(&hits));
-    let mut results = answer(&collection, hits, &output_fields, group.as_deref())?;
+    let mut results = answer(&collection, hits, &output_fields, group.as_deref(), shown_in)?;
     if let Some(data) = &mut results.results {
         data.search_iterator_v2_results = page;
     }
@@ -126,11 +129,23 @@ pub(super) fn read(request: messages::SearchRequest) -> Result<(Search, Option<S
         expression: request.dsl,
         templates: templates::read(request.expr_template_values)?,
         partitions: request.partition_names,
+        zone: asked_zone(params)?,
     };
     let field = find(params, "anns_field").unwrap_or_default().to_owned();
     let params = read_params(&request.search_params)?;
     let search = Search { field, limit, offset, narrowing, output_fields: Vec::new(), params };
     Ok((search, request.search_input))
+}
+
+/// The zone that moments are to be read and shown in, if one is named.
+///
+/// # Errors
+/// 1100 when there is no such zone.
+pub(super) fn asked_zone(params: &[KeyValuePair]) -> Result<Option<Zone>, ApiError> {
+    let name = find(params, "timezone").map(str::trim).filter(|name| !name.is_empty());
+    let unknown =
+        |name| ApiError::invalid(format!("unknown or invalid IANA Time Zone ID: {name}: invalid parameter"));
+    name.map(|name| Zone::named(name).ok_or_else(|| unknown(name))).transpose()
 }
 
 /// A whole number of the parameters.
@@ -246,6 +261,7 @@ pub(super) fn answer(
     hits: SearchHits,
     asked: &[String],
     group: Option<&str>,
+    shown_in: Option<Zone>,
 ) -> Result<SearchResults, ApiError> {
     let schema = collection.schema();
     let mut ids = Keys::empty(schema.primary().data_type);
@@ -254,7 +270,7 @@ pub(super) fn answer(
             hits.rows.key(row).ok_or_else(|| ApiError::internal("a row was found that has no key"))?;
         ids.push(key);
     }
-    let zone = zone(collection);
+    let zone = shown_in.unwrap_or_else(|| zone(collection));
     let topks: Vec<i64> = hits.topks.iter().map(|k| i64::try_from(*k).unwrap_or(i64::MAX)).collect();
     let mut fields = columns(&Shown { schema: &schema, zone: &zone, key: true }, hits.rows);
     let grouped = group.and_then(|name| fields.iter().find(|field| field.field_name == name).cloned());

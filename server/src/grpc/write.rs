@@ -72,6 +72,7 @@ pub(super) fn delete(call: &Call<'_>, request: messages::DeleteRequest) -> Resul
     let narrowing = Narrowing {
         expression: request.expr,
         templates: templates::read(request.expr_template_values)?,
+        zone: None,
         partitions: partitions.into_iter().collect(),
     };
     let filter = narrowing.of_deletion(&call.context.cancel, &collection)?;

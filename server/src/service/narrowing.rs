@@ -1,6 +1,7 @@
 //! Which rows a request means: a filter with the values of its templates, and partitions.
 
 use elanus_engine::exec::Cancel;
+use elanus_engine::row::moment::Zone;
 use elanus_engine::schema::Schema;
 use elanus_engine::{Collection, EngineError, Filter, FilterOptions, Templates};
 
@@ -14,6 +15,8 @@ pub(crate) struct Narrowing {
     pub(crate) templates: Templates,
     /// None: all.
     pub(crate) partitions: Vec<String>,
+    /// The zone of moments that say none; without one the collection's.
+    pub(crate) zone: Option<Zone>,
 }
 
 impl Narrowing {
@@ -37,7 +40,7 @@ impl Narrowing {
         let filter = match self.expression.trim().is_empty() {
             true => None,
             false => {
-                let timezone = zone(collection);
+                let timezone = self.zone.clone().unwrap_or_else(|| zone(collection));
                 let (templates, cancel) = (self.templates.clone(), Some(cancel.clone()));
                 let options = FilterOptions { templates, timezone, cancel };
                 let compiled = Filter::compile_with(&self.expression, schema, &options);

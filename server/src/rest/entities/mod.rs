@@ -32,6 +32,7 @@ fn narrowing(body: &Object<'_>) -> Result<Narrowing, ApiError> {
         expression: body.get_or_default("filter")?,
         templates: templates(body)?,
         partitions: partitions(body)?,
+        zone: None,
     })
 }
 

@@ -1,8 +1,9 @@
 """What came with Milvus 3.0: rows in an order, sums over groups, searches by stored rows, vectors that may be missing."""
 
 import numpy as np
+import pytest
 from place import flow
-from pymilvus import DataType, MilvusClient
+from pymilvus import DataType, MilvusClient, MilvusException
 
 from .rows import people, plain
 
@@ -60,3 +61,26 @@ def optimized(place):
     done = client.optimize(name)
     assert done is not None
     assert client.query(name, filter="", output_fields=["count(*)"])[0]["count(*)"] == 300
+
+
+@flow(since=(3, 0), lite="has none")
+def moments_in_a_zone(place):
+    client, name = place.client, place.name("moments")
+    schema = MilvusClient.create_schema(auto_id=False)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("v", DataType.FLOAT_VECTOR, dim=2)
+    schema.add_field("at", DataType.TIMESTAMPTZ)
+    index = MilvusClient.prepare_index_params()
+    index.add_index("v", index_type="FLAT", metric_type="L2")
+    client.create_collection(name, schema=schema, index_params=index)
+    client.insert(name, [{"id": 1, "v": [0.0, 1.0], "at": "2025-01-01T00:00:00Z"}])
+    in_zone = {"timezone": "Asia/Shanghai"}
+    for row in (
+        client.query(name, filter="id == 1", output_fields=["at"], **in_zone)[0],
+        client.query(name, filter="at == ISO '2025-01-01T08:00:00'", output_fields=["at"], **in_zone)[0],
+        client.search(name, data=[[0.0, 1.0]], limit=1, output_fields=["at"], **in_zone)[0][0]["entity"],
+    ):
+        assert row["at"].startswith("2025-01-01T08:00:00") and row["at"].endswith("+08:00")
+    assert client.query(name, filter="id == 1", output_fields=["at"])[0]["at"].startswith("2025-01-01T00:00:00")
+    with pytest.raises(MilvusException):
+        client.query(name, filter="id == 1", output_fields=["at"], timezone="Mars/Olympus")
