@@ -1,12 +1,16 @@
 //! Photos of a folder as vectors, in process: each is decoded once, goes through the network once for each input, and is
 //! pooled in every way that is asked for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use elanus_embed::{DecodeLimits, Descriptor, Embedder, Input, Photo, Recipe, decode, preprocess};
+use clap::Args;
+use elanus_embed::{
+    DecodeLimits, Descriptor, DeviceChoice, Embedder, Input, Photo, Recipe, decode, preprocess,
+};
 
 use crate::Result;
+use crate::folder::Folder;
 
 /// Photos that are decoded, and go through the network, together.
 const TOGETHER: usize = 16;
@@ -22,11 +26,50 @@ pub struct Row {
     pub network: Duration,
 }
 
+/// Which photos are embedded, and where: options of a benchmark.
+#[derive(Args, Debug)]
+pub struct Source {
+    /// Folder that holds JPEGImages and ImageSets.
+    #[arg(long)]
+    voc: PathBuf,
+    /// Device that embeds: auto, cpu or cuda.
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// Most photos, the first by name: for a look at a large set.
+    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+    photos: usize,
+}
+
+/// The photos of a source.
+#[derive(Debug, Clone)]
+pub struct Embedded {
+    /// How many, and what embedded them.
+    pub summary: String,
+    /// Their vectors by each descriptor.
+    pub rows: Vec<Row>,
+    /// For each photo the classes in it, a bit each.
+    pub classes: Vec<u64>,
+}
+
+impl Source {
+    /// Embeds the labelled photos with each descriptor; tells the terminal how far it is.
+    ///
+    /// # Errors
+    /// For a folder of another layout, a photo that can't be read or decoded, with its path; the embedder's.
+    pub fn embed(&self, descriptors: impl IntoIterator<Item = Descriptor>) -> Result<Embedded> {
+        let folder = Folder::read(&self.voc)?;
+        let ids = folder.labelled(self.photos);
+        let classes = folder.labels.bits(&ids)?;
+        let embedder = elanus_embed::open(self.device)?;
+        let report = embedder.device();
+        let summary = format!("{} photos, device: {}, {}", ids.len(), report.device, report.detail);
+        let rows = embed(&folder.images(), &ids, descriptors, embedder.as_ref())?;
+        Ok(Embedded { summary, rows, classes })
+    }
+}
+
 /// Embeds the photos `ids` of a folder of `.jpg` files with each descriptor; tells the terminal how far it is.
-///
-/// # Errors
-/// For a photo that can't be read or decoded, with its path; the embedder's.
-pub fn embed(
+fn embed(
     images: &Path,
     ids: &[String],
     descriptors: impl IntoIterator<Item = Descriptor>,

@@ -3,7 +3,7 @@
 //! one input size (and waits a moment for more, where that is worth it), runs the embedder and hands each caller its
 //! vector, through [`Pending`] or another [`Asker`]. What must stay true: every accepted image that is still waited for
 //! gets exactly one answer, whatever the embedder or an asker does; the queues never grow beyond their bounds. The server
-//! owns one [`Batcher`], for all descriptors.
+//! owns one [`Batcher`] for each model that is open, for all its descriptors.
 
 mod queues;
 #[cfg(test)]

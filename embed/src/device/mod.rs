@@ -7,7 +7,7 @@ mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod precision;
-#[cfg_attr(not(feature = "cuda"), allow(dead_code))]
+#[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only a GPU is tried and replaced"))]
 mod spare;
 
 use std::fmt;

@@ -23,7 +23,7 @@ pub enum Precision {
 
 impl Precision {
     /// The cosine between a vector of this precision and the processor's for the same image, at least.
-    #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
+    #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only a GPU is tried and replaced"))]
     pub(super) fn least_cosine(self) -> f32 {
         match self {
             Self::F32 => 0.9999,

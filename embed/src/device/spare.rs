@@ -73,7 +73,7 @@ impl Embedder for WithSpare {
 ///
 /// # Errors
 /// A sentence that says what came out.
-#[cfg_attr(not(feature = "cuda"), allow(dead_code))]
+#[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only a GPU is tried and replaced"))]
 pub(super) fn check(device: &dyn Embedder, reference: &dyn Embedder, least: f32) -> Result<(), String> {
     let recipe = Recipe::Keras;
     let pixels = (0..recipe.side().pow(2) * 3).map(|at| (at / 7 % 251) as u8 ^ (at % 13) as u8).collect();

@@ -4,28 +4,19 @@
 //! `cargo run --release -p elanus-benches --bin descriptors -- --voc <VOCdevkit/VOC2012>`
 #![allow(clippy::print_stdout, reason = "a benchmark's product is what it prints")]
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use elanus_benches::Result;
-use elanus_benches::embedding::{Row, embed};
-use elanus_benches::folder::Folder;
+use elanus_benches::embedding::{Embedded, Row, Source};
 use elanus_benches::retrieval::{Means, exact};
-use elanus_embed::{Descriptor, DeviceChoice, Pooling};
+use elanus_embed::{Descriptor, Pooling};
 
 #[derive(Parser, Debug)]
 #[command(about = "Retrieval with every input and every pooling on a folder in the PASCAL VOC layout")]
 struct Options {
-    /// Folder that holds JPEGImages and ImageSets.
-    #[arg(long)]
-    voc: PathBuf,
-    /// Device that embeds: auto, cpu or cuda.
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
-    /// Most photos, the first by name: for a look at a large set.
-    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
-    photos: usize,
+    #[command(flatten)]
+    source: Source,
 }
 
 fn main() -> ExitCode {
@@ -39,13 +30,8 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
-    let folder = Folder::read(&options.voc)?;
-    let ids = folder.labelled(options.photos);
-    let classes = folder.labels.bits(&ids)?;
-    let embedder = elanus_embed::open(options.device)?;
-    let report = embedder.device();
-    println!("{} photos, device: {}, {}", ids.len(), report.device, report.detail);
-    let rows = embed(&folder.images(), &ids, Descriptor::all(), embedder.as_ref())?;
+    let Embedded { summary, rows, classes } = options.source.embed(Descriptor::all())?;
+    println!("{summary}");
     print(&rows, &classes);
     Ok(())
 }

@@ -5,17 +5,15 @@
 //! `cargo run --release -p elanus-benches --bin reduction -- --voc <VOCdevkit/VOC2012>`
 #![allow(clippy::print_stdout, reason = "a benchmark's product is what it prints")]
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
 use elanus_benches::Result;
-use elanus_benches::embedding::{Row, embed};
-use elanus_benches::folder::Folder;
+use elanus_benches::embedding::{Embedded, Row, Source};
 use elanus_benches::retrieval::{Means, exact};
 use elanus_embed::{
-    Covariance, Descriptor, DeviceChoice, ModelIdentity, Pooling, PrincipalComponents, Recipe, ReductionError,
+    Covariance, Descriptor, ModelIdentity, Pooling, PrincipalComponents, Recipe, ReductionError,
 };
 
 /// The descriptors that are reduced: the standard, and those that find best.
@@ -29,15 +27,8 @@ const DESCRIPTORS: [Descriptor; 4] = [
 #[derive(Parser, Debug)]
 #[command(about = "Retrieval with reduced vectors on a folder in the PASCAL VOC layout")]
 struct Options {
-    /// Folder that holds JPEGImages and ImageSets.
-    #[arg(long)]
-    voc: PathBuf,
-    /// Device that embeds: auto, cpu or cuda.
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
-    /// Most photos, the first by name: for a look at a large set.
-    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
-    photos: usize,
+    #[command(flatten)]
+    source: Source,
     /// Values of the reduced vectors.
     #[arg(long, value_delimiter = ',', default_values_t = [32, 64, 128, 256, 512])]
     dimensions: Vec<usize>,
@@ -54,13 +45,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
-    let folder = Folder::read(&options.voc)?;
-    let ids = folder.labelled(options.photos);
-    let classes = folder.labels.bits(&ids)?;
-    let embedder = elanus_embed::open(options.device)?;
-    let report = embedder.device();
-    println!("{} photos, device: {}, {}", ids.len(), report.device, report.detail);
-    for row in embed(&folder.images(), &ids, DESCRIPTORS, embedder.as_ref())? {
+    let Embedded { summary, rows, classes } = options.source.embed(DESCRIPTORS)?;
+    println!("{summary}");
+    for row in rows {
         table(&row, &classes, &options.dimensions)?;
     }
     Ok(())
