@@ -55,6 +55,11 @@ impl Space {
         self.dim
     }
 
+    /// Whether rows have dimensions that queries have not: queries lie where no row is.
+    pub(crate) fn extended(&self) -> bool {
+        self.extra > 0
+    }
+
     /// Values of a row in the space.
     pub(crate) fn width(&self) -> usize {
         self.dim + self.extra

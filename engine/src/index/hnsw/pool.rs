@@ -74,11 +74,6 @@ impl Pool {
         self.counted as f32 / self.entries.len().max(1) as f32
     }
 
-    /// The nearest node, found or not.
-    pub(super) fn nearest(&self) -> Option<u32> {
-        self.entries.first().map(|entry| entry.node & NODE)
-    }
-
     /// The entry behind a place.
     fn after(&self, place: usize) -> Option<u32> {
         self.entries.get(place + 1).map(|entry| entry.node & NODE)

@@ -12,6 +12,9 @@ use crate::kernel::{self, Metric, prefetch};
 use crate::rowset::RowSet;
 use crate::segment::VectorColumn;
 
+/// Nodes kept on the upper levels where queries lie off the rows (IP over rows of different lengths): there one nearest
+/// node is often the best of a wrong region, from which a walk finds nothing.
+const BEAM: usize = 16;
 /// With at least this share of the rows allowed, a walk goes over all nodes and keeps those that are; with less, it goes
 /// over allowed nodes only, two hops at a time.
 const MANY: f32 = 0.3;
@@ -223,10 +226,10 @@ impl HnswIndex {
                 Walk::Floats => None,
             };
             let mut goal = self.goal(target, query, coded.as_ref());
-            let entry = self.descend(&mut goal, scratch, stats);
-            let alone = |&node: &u32| node != entry && self.nodes.rows_of(node).len() == 1;
+            let entries = self.descend(&mut goal, scratch, stats);
+            let alone = |&node: &u32| !entries.contains(&node) && self.nodes.rows_of(node).len() == 1;
             let hidden = target.hidden.map(|row| self.nodes.node_of.as_slice()[row as usize]).filter(alone);
-            let walked = self.walk(target.rows, effort, entry, hidden, &mut goal, scratch, stats);
+            let walked = self.walk(target.rows, effort, &entries, hidden, &mut goal, scratch, stats);
             stats.hops += walked.hops;
             stats.compared += walked.compared;
             drop(goal);
@@ -261,7 +264,7 @@ impl HnswIndex {
         &self,
         rows: &RowSet,
         effort: usize,
-        entry: u32,
+        entries: &[u32],
         hidden: Option<u32>,
         goal: &mut Goal<'_>,
         scratch: &mut Scratch,
@@ -269,15 +272,15 @@ impl HnswIndex {
     ) -> Walked {
         let count = self.nodes.len();
         if rows.share() < MANY {
-            return self.walk_allowed(rows, effort, entry, hidden, goal, scratch, stats);
+            return self.walk_allowed(rows, effort, entries, hidden, goal, scratch, stats);
         }
         let level = Level { links: self.base.view(), names: None, goal, buffer: Vec::new() };
         if matches!(rows, RowSet::All(_)) {
             let mut level = level;
-            return scratch.walk(&mut level, count, [entry], effort, hidden);
+            return scratch.walk(&mut level, count, entries.iter().copied(), effort, hidden);
         }
         let mut ground = Filtered { level, nodes: self.nodes.view(), rows, checked: 0 };
-        let mut walked = scratch.walk(&mut ground, count, [entry], effort, hidden);
+        let mut walked = scratch.walk(&mut ground, count, entries.iter().copied(), effort, hidden);
         stats.checked += ground.checked;
         walked.given_up |= scratch.pool.counted_share() < FEWEST * rows.share();
         walked
@@ -289,7 +292,7 @@ impl HnswIndex {
         &self,
         rows: &RowSet,
         effort: usize,
-        entry: u32,
+        entries: &[u32],
         hidden: Option<u32>,
         goal: &mut Goal<'_>,
         scratch: &mut Scratch,
@@ -297,7 +300,7 @@ impl HnswIndex {
     ) -> Walked {
         let (count, nodes) = (self.nodes.len(), self.nodes.view());
         let mut level = Level { links: self.base.view(), names: None, goal, buffer: Vec::new() };
-        let mut walked = scratch.walk(&mut level, count, [entry], AROUND, hidden);
+        let mut walked = scratch.walk(&mut level, count, entries.iter().copied(), AROUND, hidden);
         let near: Vec<u32> = scratch.pool.nodes().map(|(_, node)| node).collect();
         let allowed: Vec<u32> = near.iter().copied().filter(|&node| nodes.any_in(node, rows)).collect();
         stats.checked += near.len() as u64;
@@ -305,7 +308,7 @@ impl HnswIndex {
             walked.given_up = true;
             return walked;
         }
-        let seeds = self.seeds(rows, near.first().copied().unwrap_or(entry));
+        let seeds = self.seeds(rows, near.first().or(entries.first()).copied().unwrap_or(0));
         let seeds = allowed.into_iter().chain(seeds);
         let (links, beyond) = (self.base.view(), Vec::new());
         let mut ground = Allowed { links, nodes, rows, goal, beyond, checked: 0 };
@@ -401,18 +404,21 @@ impl HnswIndex {
         }
     }
 
-    /// The nearest node of the upper levels.
-    fn descend(&self, goal: &mut Goal<'_>, scratch: &mut Scratch, stats: &mut SearchStats) -> u32 {
+    /// The nearest nodes of the upper levels, nearest first.
+    fn descend(&self, goal: &mut Goal<'_>, scratch: &mut Scratch, stats: &mut SearchStats) -> Vec<u32> {
         let names = self.upper_nodes.as_slice();
-        let mut place = 0;
+        let beam = if self.space.extended() { BEAM } else { 1 };
+        let mut places = vec![0];
         for links in self.upper.iter().rev() {
             let mut level = Level { links: links.view(), names: Some(names), goal, buffer: Vec::new() };
-            let walked = scratch.walk(&mut level, names.len(), [place], 1, None);
+            let walked = scratch.walk(&mut level, names.len(), places.iter().copied(), beam, None);
             stats.hops += walked.hops;
             stats.compared += walked.compared;
-            place = scratch.pool.nearest().unwrap_or(place);
+            let found = scratch.pool.nodes().map(|(_, place)| place);
+            places.clear();
+            places.extend(found);
         }
-        names.get(place as usize).copied().unwrap_or(0)
+        places.into_iter().map(|place| names.get(place as usize).copied().unwrap_or(0)).collect()
     }
 
     /// The entry, whether it may be found or not, and some nodes that may.
