@@ -7,6 +7,7 @@
 the tensors' names and positions, scaled so that activations keep their size (He et al., 2015), and
 `embed/tests/torchvision.rs` makes the same numbers again.
 `state-dict.pth`, `state-dict-legacy.pth`: one small state dict, as PyTorch saves it today and as it did before 1.6.
+`checkpoint-legacy.pth`: one beside an optimiser's state, as training saved it before 1.6.
 """
 
 import json
@@ -103,3 +104,6 @@ if __name__ == "__main__":
     (folder / "torchvision.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
     torch.save(small_state_dict(), folder / "state-dict.pth")
     torch.save(small_state_dict(), folder / "state-dict-legacy.pth", _use_new_zipfile_serialization=False)
+    moment = torch.full((5,), 0.5, dtype=torch.float64)
+    checkpoint = {"epoch": 3, "optimizer": {"moment": moment}, "state_dict": {"whole": small_state_dict()["whole"]}}
+    torch.save(checkpoint, folder / "checkpoint-legacy.pth", _use_new_zipfile_serialization=False)

@@ -228,6 +228,14 @@ pub enum WeightsError {
         /// Its name.
         tensor: String,
     },
+    /// A batch normalisation and the convolution before it give weights that are not finite.
+    #[error("{norm} makes weights of {conv} that are not finite: is a variance negative?")]
+    Folded {
+        /// The normalisation's name.
+        norm: String,
+        /// The convolution's.
+        conv: String,
+    },
     /// The file is not the one it is said to be.
     #[error("the file is damaged or another one: its SHA-256 is {found}, not {expected}")]
     WrongHash {

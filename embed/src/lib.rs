@@ -36,8 +36,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let embedder = open(DeviceChoice::Auto)?;
-//! let options = BatchOptions::for_embedder(embedder.as_ref());
-//! let batcher = Batcher::start(embedder, options);
+//! let batcher = Batcher::start(embedder, BatchOptions::default());
 //! # let file = include_bytes!("../tests/data/small.png");
 //! let photo = decode(file, &DecodeLimits::default())?;
 //! let Descriptor { recipe, pooling, .. } = Descriptor::default();

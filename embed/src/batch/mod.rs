@@ -33,22 +33,23 @@ pub trait Asker: Send {
     fn answer(self: Box<Self>, answer: Answer);
 }
 
-/// How much is run at once and how much may wait.
+/// How much is run at once and how much may wait. What is `None` suits the embedder's device: it is asked before each
+/// batch, because a device that was lost is replaced by another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchOptions {
     /// Most images in one run of the network, at least 1.
-    pub max_batch: usize,
+    pub max_batch: Option<usize>,
     /// Most images that wait for people, at least 1; 150 kB each, 307 kB of 320x320. Imports have room for one batch
     /// beside it.
     pub queue: usize,
     /// How long a batch with room waits for more images before it is run. It does not wait while others wait for it.
-    pub patience: Duration,
+    pub patience: Option<Duration>,
 }
 
-impl BatchOptions {
-    /// The batch and the patience that suit the embedder's device, and a queue of 64 images.
-    pub fn for_embedder(embedder: &dyn Embedder) -> Self {
-        Self { max_batch: embedder.preferred_batch(), queue: 64, patience: embedder.patience() }
+impl Default for BatchOptions {
+    /// A queue of 64 images.
+    fn default() -> Self {
+        Self { max_batch: None, queue: 64, patience: None }
     }
 }
 
@@ -63,9 +64,9 @@ pub struct Batcher {
 impl Batcher {
     /// Starts the thread.
     pub fn start(embedder: Arc<dyn Embedder>, options: BatchOptions) -> Self {
-        let max_batch = options.max_batch.max(1);
-        let queues = Arc::new(Queues::new(options.queue.max(1), max_batch));
-        let worker = Worker { embedder, queues: Arc::clone(&queues), max_batch, patience: options.patience };
+        let max_batch = options.max_batch.unwrap_or_else(|| embedder.preferred_batch());
+        let queues = Arc::new(Queues::new(options.queue.max(1), max_batch.max(1)));
+        let worker = Worker { embedder, queues: Arc::clone(&queues), options };
         let spawned = std::thread::Builder::new().name("embed".to_string()).spawn(move || worker.run());
         if let Err(error) = &spawned {
             // The worker is gone and has closed the queues: every submission is answered with `Stopped`.
@@ -161,13 +162,12 @@ impl Asker for PendingAsker {
 struct Worker {
     embedder: Arc<dyn Embedder>,
     queues: Arc<Queues>,
-    max_batch: usize,
-    patience: Duration,
+    options: BatchOptions,
 }
 
 impl Worker {
     fn run(self) {
-        while let Some(jobs) = self.queues.next_batch(self.max_batch, self.patience) {
+        while let Some(jobs) = self.next_batch() {
             let (inputs, askers): (Vec<Input>, Vec<_>) =
                 jobs.into_iter().map(|job| (job.input, (job.pooling, job.asker))).unzip();
             match self.feature_maps(&inputs) {
@@ -179,6 +179,12 @@ impl Worker {
                 Err(error) => askers.into_iter().for_each(|(_, asker)| answer(asker, Err(error.clone()))),
             }
         }
+    }
+
+    fn next_batch(&self) -> Option<Vec<Job>> {
+        let BatchOptions { max_batch, patience, .. } = self.options;
+        let most = max_batch.unwrap_or_else(|| self.embedder.preferred_batch());
+        self.queues.next_batch(most.max(1), patience.unwrap_or_else(|| self.embedder.patience()))
     }
 
     /// Exactly one map per input.

@@ -42,7 +42,7 @@ fn name(vector: Vec<f32>) -> f32 {
 }
 
 fn start(max_batch: usize, queue: usize) -> (Batcher, Sender<()>, Receiver<Vec<u8>>) {
-    start_with(BatchOptions { max_batch, queue, patience: Duration::ZERO })
+    start_with(BatchOptions { max_batch: Some(max_batch), queue, patience: Some(Duration::ZERO) })
 }
 
 fn start_with(options: BatchOptions) -> (Batcher, Sender<()>, Receiver<Vec<u8>>) {
@@ -141,7 +141,8 @@ fn sizes_are_not_mixed_and_the_oldest_image_says_which_is_next() {
 #[test]
 fn a_patient_batch_waits_for_more_but_not_when_it_is_full() {
     let patience = Duration::from_secs(600);
-    let (batcher, permit, seen) = start_with(BatchOptions { max_batch: 3, queue: 10, patience });
+    let (batcher, permit, seen) =
+        start_with(BatchOptions { max_batch: Some(3), queue: 10, patience: Some(patience) });
     (0..2).for_each(|_| permit.send(()).unwrap());
     let first = batcher.urgent(0).unwrap();
     assert!(seen.recv_timeout(Duration::from_millis(50)).is_err(), "it waits");
@@ -161,7 +162,8 @@ fn a_patient_batch_waits_for_more_but_not_when_it_is_full() {
 #[test]
 fn a_patient_batch_does_not_let_another_size_wait() {
     let patience = Duration::from_secs(600);
-    let (batcher, permit, seen) = start_with(BatchOptions { max_batch: 2, queue: 10, patience });
+    let (batcher, permit, seen) =
+        start_with(BatchOptions { max_batch: Some(2), queue: 10, patience: Some(patience) });
     (0..2).for_each(|_| permit.send(()).unwrap());
     let _small = batcher.urgent(1).unwrap();
     let _large = [2, 3].map(|name| batcher.submit(image_of(Recipe::Keras320, name), Pooling::Max).unwrap());
@@ -172,7 +174,8 @@ fn a_patient_batch_does_not_let_another_size_wait() {
 #[test]
 fn a_batch_with_room_runs_when_its_patience_ends() {
     let patience = Duration::from_millis(20);
-    let (batcher, permit, seen) = start_with(BatchOptions { max_batch: 3, queue: 10, patience });
+    let (batcher, permit, seen) =
+        start_with(BatchOptions { max_batch: Some(3), queue: 10, patience: Some(patience) });
     permit.send(()).unwrap();
     let begun = Instant::now();
     assert_eq!(name(batcher.urgent(5).unwrap().wait().unwrap()), 5.0);
@@ -305,4 +308,42 @@ fn a_batcher_without_a_thread_answers_everybody() {
     assert!(batcher.submit_blocking(image(3), Pooling::Max).is_err());
     permit.send(()).unwrap();
     assert_eq!(name(running.wait().unwrap()), 0.0);
+}
+
+/// Prefers smaller batches after its first one, as where a GPU is lost.
+struct Fading(std::sync::atomic::AtomicUsize);
+
+impl Embedder for Fading {
+    fn device(&self) -> Arc<DeviceReport> {
+        let word = String::new;
+        Arc::new(DeviceReport { device: word(), detail: word(), precision: word(), reason: word() })
+    }
+
+    fn preferred_batch(&self) -> usize {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(600)
+    }
+
+    fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
+        self.0.store(1, std::sync::atomic::Ordering::Relaxed);
+        inputs.iter().map(|_| FeatureMap::new(vec![inputs.len() as f32, 1.0], 2)).collect()
+    }
+}
+
+/// The first batch waits until there are two; the next one would wait for a second image for ten minutes.
+#[test]
+fn batches_suit_the_device_of_the_moment() {
+    let batcher = Batcher::start(Arc::new(Fading(2.into())), BatchOptions::default());
+    let pending: Vec<Pending> = (0..2).map(|_| batcher.submit(image(1), Pooling::Max).unwrap()).collect();
+    let sizes: Vec<f32> = pending.into_iter().map(|pending| batch_of(pending.wait().unwrap())).collect();
+    assert_eq!(sizes, [2.0, 2.0]);
+    assert_eq!(batch_of(batcher.submit(image(1), Pooling::Max).unwrap().wait().unwrap()), 1.0);
+}
+
+/// How many images [`Fading`] was given.
+fn batch_of(vector: Vec<f32>) -> f32 {
+    (vector[0] / vector[1]).round()
 }

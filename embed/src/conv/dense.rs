@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::{Map, lines};
+use super::{Ending, Map, lines};
 use crate::kernel::{Kernel, LINE, Line};
 
 /// A fully connected layer with ReLU, its weights packed.
@@ -64,13 +64,8 @@ impl Dense {
             let next = panel(number + 1).unwrap_or(weights);
             let mut sums = vec![Line::ZERO; outputs.len()];
             self.kernel.multiply(&input.lines, pictures, pictures, weights, &mut sums, next);
-            for (at, sum) in sums.into_iter().enumerate() {
-                let (picture, half) = (at / width, at % width);
-                let bias = &self.bias[number * width + half];
-                let output = &mut outputs[half * pictures + picture].0;
-                for ((output, sum), bias) in output.iter_mut().zip(sum.0).zip(bias.0) {
-                    *output = (sum + bias).max(0.0);
-                }
+            for (half, outputs) in outputs.chunks_exact_mut(pictures).enumerate() {
+                Ending::Relu.write(&sums, (half, width), &self.bias[number * width + half], outputs);
             }
         });
         Rows { lines, pictures }

@@ -4,22 +4,11 @@
 use rayon::prelude::*;
 
 use super::item::{Cut, Item, cut};
-use super::{Kernel2d, Map, Scratch};
+use super::{Ending, Kernel2d, Map, Scratch};
 use crate::kernel::{Kernel, LINE, Line};
 
 /// Pixels that go through the same weights at once: what is gathered of them stays near the core.
 const PIXELS: usize = 128;
-
-/// What becomes of the sums.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// They are the output.
-    Sum,
-    /// Those above zero are.
-    Relu,
-    /// They are added to what the output holds, and those above zero are the output: the end of a residual block.
-    AddRelu,
-}
 
 /// A convolution of any odd size and stride, padded by half its side, its weights packed.
 pub(crate) struct GatheredConv {
@@ -121,7 +110,7 @@ impl Layer<'_> {
                     let bias = &conv.bias[number * panel_lines + half];
                     for (y, sums) in sums.chunks_exact(width * panel_lines).enumerate() {
                         let row = &mut target[y * self.stride + 1..][..width];
-                        finish(sums.iter().skip(half).step_by(panel_lines), bias, conv.ending, row);
+                        conv.ending.write(sums, (half, panel_lines), bias, row);
                     }
                 }
             }
@@ -138,22 +127,13 @@ impl Layer<'_> {
             let (dy, dx) = (place / conv.size + 1 - conv.size / 2, place % conv.size + 1 - conv.size / 2);
             for (y, points) in points.chunks_exact_mut(width).enumerate() {
                 let row = &lines[((first + y) * conv.stride + dy) * stride + dx..];
-                for (point, pixel) in points.iter_mut().zip(row.iter().step_by(conv.stride)) {
-                    *point = *pixel;
+                if conv.stride == 1 {
+                    points.copy_from_slice(&row[..width]);
+                } else {
+                    let pixels = row.iter().step_by(conv.stride);
+                    points.iter_mut().zip(pixels).for_each(|(point, pixel)| *point = *pixel);
                 }
             }
-        }
-    }
-}
-
-fn finish<'a>(sums: impl Iterator<Item = &'a Line>, bias: &Line, ending: Ending, row: &mut [Line]) {
-    for (pixel, sum) in row.iter_mut().zip(sums) {
-        for ((value, sum), bias) in pixel.0.iter_mut().zip(sum.0).zip(bias.0) {
-            *value = match ending {
-                Ending::Sum => sum + bias,
-                Ending::Relu => (sum + bias).max(0.0),
-                Ending::AddRelu => (*value + sum + bias).max(0.0),
-            };
         }
     }
 }

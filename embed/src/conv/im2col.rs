@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::item::{Cut, cut};
-use super::{Kernel2d, Map, Scratch};
+use super::{Ending, Kernel2d, Map, Scratch};
 use crate::kernel::{Kernel, LINE, Line};
 
 /// Input channels.
@@ -75,8 +75,7 @@ impl FirstConv {
                             for half in 0..panel_lines {
                                 let block = number * panel_lines + half;
                                 let row = &mut item.targets[block][y * stride + 1..][..width];
-                                let sums = sums.iter().skip(half).step_by(panel_lines);
-                                finish(sums, &self.bias[block], row);
+                                Ending::Relu.write(sums, (half, panel_lines), &self.bias[block], row);
                             }
                         }
                     }
@@ -88,28 +87,17 @@ impl FirstConv {
     /// Lays out the surroundings of each pixel of row `y`: `[lines of a pixel's inputs][width]` lines.
     fn gather(&self, input: &[f32], width: usize, y: usize, points: &mut [Line]) {
         let (row, run) = ((width * self.stride + 2 * self.padding()) * INPUTS, self.size * INPUTS);
+        // What is behind the last input stays zero: another layer may have left in `points` what is no number, and times
+        // zero that is none either.
+        let mut near = vec![0.0; (self.size * run).next_multiple_of(LINE)];
         for x in 0..width {
-            let mut at = 0;
-            for dy in 0..self.size {
-                let from = &input[(y * self.stride + dy) * row + x * self.stride * INPUTS..][..run];
-                for &value in from {
-                    points[at / LINE * width + x].0[at % LINE] = value;
-                    at += 1;
-                }
+            for (dy, values) in near.chunks_exact_mut(run).take(self.size).enumerate() {
+                let from = (y * self.stride + dy) * row + x * self.stride * INPUTS;
+                values.copy_from_slice(&input[from..from + run]);
             }
-            // What another layer has left in the buffer may be no number, and times zero that is none either.
-            if at % LINE != 0 {
-                points[at / LINE * width + x].0[at % LINE..].fill(0.0);
+            for (line, values) in near.chunks_exact(LINE).enumerate() {
+                points[line * width + x].0.copy_from_slice(values);
             }
-        }
-    }
-}
-
-/// Bias and ReLU.
-fn finish<'a>(sums: impl Iterator<Item = &'a Line>, bias: &Line, row: &mut [Line]) {
-    for (pixel, sum) in row.iter_mut().zip(sums) {
-        for ((value, sum), bias) in pixel.0.iter_mut().zip(sum.0).zip(bias.0) {
-            *value = (sum + bias).max(0.0);
         }
     }
 }

@@ -18,6 +18,7 @@
 //! or on the other images of a batch, bit for bit.
 
 mod dense;
+mod ending;
 mod gathered;
 mod im2col;
 mod item;
@@ -29,7 +30,8 @@ mod tests;
 mod winograd;
 
 pub(crate) use dense::{Dense, Rows};
-pub(crate) use gathered::{Ending, GatheredConv};
+pub(crate) use ending::Ending;
+pub(crate) use gathered::GatheredConv;
 pub(crate) use im2col::FirstConv;
 pub(crate) use map::Map;
 pub(crate) use pool::max_pool_3x3;

@@ -9,7 +9,7 @@ use super::item::{Cut, cut};
 const ROWS: usize = 8;
 
 /// The largest of each 3x3 at every second pixel, one pixel beyond the edge counted as zero: `output` has half the sides.
-/// Values are from 0 on, as a ReLU leaves them.
+/// Values are from 0 on, as a ReLU leaves them, or NaN, which stays one.
 pub(crate) fn max_pool_3x3(input: &Map, output: &mut Map) {
     let (height, width, stride) = (output.height(), output.width(), output.stride());
     cut(std::slice::from_mut(output), &Cut { images: 1, rows: ROWS, blocks: 1 }).into_par_iter().for_each(
@@ -22,7 +22,7 @@ pub(crate) fn max_pool_3x3(input: &Map, output: &mut Map) {
                     for (dy, dx) in (0..3).flat_map(|dy| (0..3).map(move |dx| (dy, dx))) {
                         let near = lines[corner + dy * input.stride() + dx];
                         for (largest, near) in largest.0.iter_mut().zip(near.0) {
-                            *largest = if near > *largest { near } else { *largest };
+                            *largest = if near > *largest || near.is_nan() { near } else { *largest };
                         }
                     }
                     item.targets[0][y * stride + x + 1] = largest;

@@ -114,13 +114,23 @@ impl Case {
         let step = if pool { 2 } else { 1 };
         let output = || Map::new(self.outputs, self.height / step, self.width / step);
         let mut outputs: Vec<Map> = self.pictures.iter().map(|_| output()).collect();
-        let scratch = Scratch::default();
+        let (scratch, mut patches) = (full_of_nan(), Buffer::default());
         // Twice: what the first run left in the buffers must not matter.
         for _ in 0..2 {
-            conv.forward(&self.maps(), &mut outputs, &mut Buffer::default(), &scratch);
+            patches.lines(5000).fill(NAN);
+            conv.forward(&self.maps(), &mut outputs, &mut patches, &scratch);
         }
         outputs
     }
+}
+
+const NAN: Line = Line([f32::NAN; LINE]);
+
+/// Buffers in which another layer has left what is no number.
+fn full_of_nan() -> Scratch {
+    let scratch = Scratch::default();
+    scratch.with(|buffers| buffers.iter_mut().for_each(|buffer| buffer.lines(5000).fill(NAN)));
+    scratch
 }
 
 /// The largest difference, as a share of the root of the mean square.
@@ -171,12 +181,7 @@ fn the_first_layer_equals_the_sum_as_written() {
         for kernel in available() {
             let mut map = Map::new(64, sides.0 / shape.1, sides.1 / shape.1);
             let conv = FirstConv::new(kernel, &case.kernel(), shape.1);
-            let scratch = Scratch::default();
-            // Buffers in which another layer has left what is no number.
-            scratch.with(|buffers| {
-                buffers.iter_mut().for_each(|buffer| buffer.lines(1000).fill(Line([f32::NAN; LINE])));
-            });
-            conv.forward(&case.padded(), &mut map, &scratch);
+            conv.forward(&case.padded(), &mut map, &full_of_nan());
             let worst = worst(&map.planes(), &relu);
             assert!(worst < 2e-6, "{kernel:?} {sides:?}: {worst}");
             assert!(map.border_is_zero(), "{kernel:?} {sides:?}");
@@ -202,7 +207,7 @@ fn gathered_convolutions_equal_the_sum_as_written() {
         {
             let conv = GatheredConv::new(kernel, &case.kernel(), shape.1, ending);
             let mut outputs = before.maps();
-            conv.forward(&case.maps(), &mut outputs, &Scratch::default());
+            conv.forward(&case.maps(), &mut outputs, &full_of_nan());
             for (picture, map) in outputs.iter().enumerate() {
                 let sums = case.sums(picture).into_iter().zip(&before.pictures[picture]);
                 let expected: Vec<f64> = sums
@@ -281,5 +286,41 @@ fn neither_threads_nor_the_batch_change_a_bit() {
             assert!(one == run(&case, 16), "{kernel:?} {inputs} {outputs} {sides:?}");
             assert!(one[4] == run(&alone, 2)[0], "{kernel:?} {inputs} {outputs} {sides:?}");
         }
+    }
+}
+
+/// The head of the network refuses it; a layer that made zero of it would give a vector of something else.
+#[test]
+fn what_is_no_number_stays_none_through_every_layer() {
+    for kernel in available() {
+        let spoilt = |channels: usize, side: usize| {
+            let mut case = Case::new(channels, 32, (side, side), 1);
+            case.pictures[0][side + 1] = f32::NAN;
+            case
+        };
+        let lost = |map: &Map| !map.planes().iter().any(|value| value.is_nan());
+        let case = spoilt(32, 8);
+        for pool in [false, true] {
+            assert!(!lost(&case.run(kernel, pool)[0]), "{kernel:?}, 3x3, {pool}");
+        }
+        for ending in [Ending::Sum, Ending::Relu, Ending::AddRelu] {
+            let weights = &case.weights[..32 * 32];
+            let one = Kernel2d { weights, bias: &case.bias, outputs: 32, inputs: 32, size: 1 };
+            let mut outputs = [Map::new(32, 8, 8)];
+            let conv = GatheredConv::new(kernel, &one, 1, ending);
+            conv.forward(&case.maps(), &mut outputs, &Scratch::default());
+            assert!(!lost(&outputs[0]), "{kernel:?}, 1x1, {ending:?}");
+        }
+        let first = spoilt(3, 8);
+        let mut output = Map::new(32, 8, 8);
+        let conv = FirstConv::new(kernel, &first.kernel(), 1);
+        conv.forward(&first.padded(), &mut output, &Scratch::default());
+        assert!(!lost(&output), "{kernel:?}, the first layer");
+        let mut pooled = Map::new(32, 4, 4);
+        max_pool_3x3(&case.maps()[0], &mut pooled);
+        assert!(!lost(&pooled), "ResNet's pool");
+        let dense = Dense::new(kernel, &case.weights, &case.bias, 9);
+        let rows = dense.forward(&Rows::flatten(&spoilt(32, 3).maps()));
+        assert!(rows.values().all(|values| values.iter().all(|value| value.is_nan())), "{kernel:?}, dense");
     }
 }

@@ -130,7 +130,8 @@ pub enum DeviceChoice {
     Auto,
     /// The processor.
     Cpu,
-    /// An NVIDIA GPU or an error.
+    /// An NVIDIA GPU or an error. Networks that run on the processor only (those with fully connected layers, ResNet-50)
+    /// do so here, too; [`Embedder::device`] says it.
     Cuda,
 }
 

@@ -50,8 +50,12 @@ impl Lanes for F32x8 {
 
     #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {
+        // The instruction gives the second operand where either is NaN.
         // SAFETY: the caller has AVX2.
-        Self(unsafe { _mm256_max_ps(self.0, other.0) })
+        Self(unsafe {
+            let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, self.0);
+            _mm256_blendv_ps(_mm256_max_ps(self.0, other.0), self.0, nan)
+        })
     }
 
     #[inline(always)]

@@ -50,8 +50,12 @@ impl Lanes for F32x16 {
 
     #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {
+        // The instruction gives the second operand where either is NaN.
         // SAFETY: the caller has AVX-512.
-        Self(unsafe { _mm512_max_ps(self.0, other.0) })
+        Self(unsafe {
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, self.0);
+            _mm512_mask_mov_ps(_mm512_max_ps(self.0, other.0), nan, self.0)
+        })
     }
 
     #[inline(always)]

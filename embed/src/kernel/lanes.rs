@@ -22,7 +22,7 @@ pub(super) trait Lanes: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// Lane by lane `self - other`.
     unsafe fn sub(self, other: Self) -> Self;
-    /// Lane by lane the larger one; `other` where either is NaN, so that NaN survives as `other`.
+    /// Lane by lane the larger one; NaN where either is, so that the head of the network can refuse it.
     unsafe fn max(self, other: Self) -> Self;
     /// Lane by lane `self * factor + addend`, rounded once where the processor can.
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;

@@ -39,7 +39,7 @@ impl Lanes for Four {
 
     #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {
-        Self(each(self.0, other.0, |a, b| if a > b { a } else { b }))
+        Self(each(self.0, other.0, |a, b| if a > b || a.is_nan() { a } else { b }))
     }
 
     #[inline(always)]

@@ -160,6 +160,24 @@ fn tiles_are_finished_as_the_definition_says() {
 }
 
 #[test]
+fn pooled_tiles_keep_what_is_no_number() {
+    for kernel in available() {
+        // Of 36 values, the first goes into the first output of a tile only, the last into the last.
+        for (value, corner) in [(0, 0), (VALUES - 1, 21)] {
+            let mut products = lines(VALUES * kernel.width(), 4);
+            products[value * kernel.width()] = Line([f32::NAN; LINE]);
+            let mut pixels = vec![UNTOUCHED; 40];
+            let target = &mut Target { pixels: &mut pixels, stride: 20, rows: 2, columns: 2, pool: true };
+            kernel.finish_tiles(&products, kernel.width(), 1, &Line::ZERO, target);
+            for at in [0, 1, 20, 21] {
+                let nan = pixels[at].0.iter().all(|value| value.is_nan());
+                assert_eq!(nan, at == corner, "{kernel:?}: {value}, {at}");
+            }
+        }
+    }
+}
+
+#[test]
 fn slices_that_are_too_short_are_refused() {
     let refused = |work: &dyn Fn()| {
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).expect_err("a panic, not a wild read");

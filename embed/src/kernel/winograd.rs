@@ -159,7 +159,6 @@ pub(super) unsafe fn finish_tiles<V: Lanes>(
                 let mut outputs = [[V::splat(0.0); TILE]; TILE];
                 for (y, outputs) in outputs.iter_mut().enumerate() {
                     for (output, value) in outputs.iter_mut().zip(evaluate(across(&columns, y))) {
-                        // In this order a NaN stays one, and the head of the network can refuse it.
                         *output = V::splat(0.0).max(value.add(bias));
                     }
                 }

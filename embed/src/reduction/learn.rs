@@ -23,6 +23,8 @@ const MOST_STEPS: usize = 100;
 pub struct Covariance {
     dimension: usize,
     rows: usize,
+    /// The first row. All others count from there: rows that are equal, or nearly so, then leave no rounding to learn from.
+    origin: Vec<f64>,
     sums: Vec<f64>,
     /// Sums of the products of two values, dimension x dimension; only those with row <= column are kept up.
     products: Vec<f64>,
@@ -34,7 +36,7 @@ impl Covariance {
     /// Of no rows yet, of so many values each.
     pub fn new(dimension: usize) -> Self {
         let (sums, products) = (vec![0.0; dimension], vec![0.0; dimension * dimension]);
-        Self { dimension, rows: 0, sums, products, pending: Vec::new() }
+        Self { dimension, rows: 0, origin: Vec::new(), sums, products, pending: Vec::new() }
     }
 
     /// How many rows were added.
@@ -53,9 +55,14 @@ impl Covariance {
         if !row.iter().all(|value| value.is_finite()) {
             return Err(ReductionError::NotFinite);
         }
+        if self.rows == 0 {
+            self.origin = row.iter().copied().map(f64::from).collect();
+        }
         self.rows += 1;
-        self.sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
-        self.pending.extend(row.iter().copied().map(f64::from));
+        let from_origin = row.iter().zip(&self.origin).map(|(value, origin)| f64::from(*value) - origin);
+        let start = self.pending.len();
+        self.pending.extend(from_origin);
+        self.sums.iter_mut().zip(&self.pending[start..]).for_each(|(sum, value)| *sum += value);
         if self.pending.len() == BLOCK * self.dimension {
             self.absorb();
         }
@@ -84,14 +91,15 @@ impl Covariance {
             return Err(ReductionError::NothingToLearn);
         }
         self.absorb();
-        let Self { dimension, rows, sums, products, .. } = self;
+        let Self { dimension, rows, origin, sums, products, .. } = self;
         let n = rows as f64;
-        let mean: Vec<f64> = sums.into_iter().map(|sum| sum / n).collect();
+        let mut mean: Vec<f64> = sums.into_iter().map(|sum| sum / n).collect();
         let covariance = DMatrix::from_fn(dimension, dimension, |row, column| {
             let (row, column) = (row.min(column), row.max(column));
             (products[row * dimension + column] - n * mean[row] * mean[column]) / (n - 1.0)
         });
         drop(products);
+        mean.iter_mut().zip(origin).for_each(|(mean, origin)| *mean += origin);
         let SymmetricEigen { eigenvectors, eigenvalues } =
             SymmetricEigen::try_new(covariance, f64::EPSILON, MOST_STEPS * dimension)
                 .ok_or(ReductionError::NotConverged)?;

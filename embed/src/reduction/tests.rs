@@ -155,6 +155,10 @@ fn what_can_not_be_learned_or_applied_is_refused_in_words() {
     assert_eq!(covariance.clone().principal_components().unwrap_err(), ReductionError::NothingToLearn);
     covariance.add(&[0.25; 2]).unwrap();
     assert_eq!(covariance.principal_components().unwrap_err(), ReductionError::NothingToLearn);
+    // Of values whose sums are rounded.
+    let mut covariance = Covariance::new(3);
+    (0..1000).for_each(|_| covariance.add(&[0.1, -0.7, 0.3]).unwrap());
+    assert_eq!(covariance.principal_components().unwrap_err(), ReductionError::NothingToLearn);
 }
 
 #[test]

@@ -187,7 +187,12 @@ impl Folded {
             kernel.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * factor) as f32);
         }
         let bias = (0..outputs).map(|at| (f64::from(shift[at]) - f64::from(mean[at]) * factor(at)) as f32);
-        Ok(Self { weights, bias: bias.collect(), outputs, inputs, size })
+        let bias: Vec<f32> = bias.collect();
+        // Finite values can give what is not: a negative variance, a factor beyond f32.
+        if !weights.iter().chain(&bias).all(|value| value.is_finite()) {
+            return Err(WeightsError::Folded { norm: norm.to_string(), conv: conv.to_string() });
+        }
+        Ok(Self { weights, bias, outputs, inputs, size })
     }
 
     fn kernel2d(&self) -> Kernel2d<'_> {

@@ -79,7 +79,7 @@ pub(super) fn legacy(
     let (keys, mut start) = next()?;
     let keys = keys.texts().ok_or_else(|| not_weights("it has no list of storages"))?;
     let widths: HashMap<&str, usize> =
-        tensors.tensors()?.map(|(_, tensor)| (&*tensor.storage.key, tensor.storage.width)).collect();
+        tensors.storages().map(|storage| (&*storage.key, storage.width)).collect();
     let mut places = Places::new();
     for key in keys {
         let mut count = [0; 8];

@@ -42,6 +42,13 @@ fn both_containers_of_pytorch_give_the_same_values() {
 }
 
 #[test]
+fn what_lies_beside_the_weights_of_an_old_checkpoint_does_no_harm() {
+    let bytes = data("checkpoint-legacy.pth");
+    let eighths: Vec<f32> = (0u8..12).map(|value| f32::from(value) / 8.0).collect();
+    assert_eq!(opened(&bytes).tensor("whole", &[3, 4]).unwrap(), eighths);
+}
+
+#[test]
 fn safetensors_of_all_three_kinds_are_widened() {
     let f32s = [1.5f32, -2.0].map(f32::to_le_bytes).concat();
     let f16s = [1.5f32, -2.0].map(|value| f16::from_f32(value).to_le_bytes()).concat();
@@ -100,6 +107,19 @@ fn nested_and_repeated_values_cost_no_more_than_their_bytes() {
     assert!(refusal(&legacy(&nested)).contains("no dictionary"));
     let repeated = [&b"\x80\x02)q\x00"[..], &b"h\x00h\x00\x86q\x00".repeat(100), b"."].concat();
     assert!(refusal(&legacy(&repeated)).contains("no dictionary"));
+    // A tensor of 100,000 dimensions, and a name of 100,000 letters, made again and again out of what was read once.
+    let tensor = [
+        &b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n"[..],
+        b"((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x01tQK\x00(",
+        &b"K\x01".repeat(100_000),
+        b"tq\x00h\x00tq\x01R",
+    ]
+    .concat();
+    assert!(refusal(&legacy(&tensor)).contains("a tensor of 100000 dimensions"));
+    let long = [&b"\x80\x02X\xa0\x86\x01\x00"[..], &[b'a'; 100_000], b"q\x00h\x00h\x00\x93."].concat();
+    assert!(refusal(&legacy(&long)).contains("damaged"));
+    let class = b"\x80\x02(Nctorch\ntorch.torch.LongStorage\nX\x01\x00\x00\x000NNtQ.";
+    assert!(refusal(&legacy(class)).contains("unknown class"));
     // A dictionary that holds itself.
     assert_eq!(opened(&legacy(b"\x80\x02}q\x00X\x01\x00\x00\x00ah\x00s.")).entries.len(), 0);
 }

@@ -215,7 +215,7 @@ fn from_files(
     let (embedded, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let batcher = Batcher::start(
         Arc::clone(embedder),
-        BatchOptions { max_batch: batch, ..BatchOptions::for_embedder(embedder.as_ref()) },
+        BatchOptions { max_batch: Some(batch), ..BatchOptions::default() },
     );
     let (before, started) = (embedder.spent(), Instant::now());
     let work = || -> Result<(), EmbedError> {

@@ -1,7 +1,7 @@
 //! One embedding model that is open, asked through a queue of its own.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use elanus_embed::{
     Answer, Arithmetic, Asker, BatchOptions, Batcher, DeviceOptions, DeviceReport, EmbedError, Embedder,
@@ -62,12 +62,7 @@ impl Model {
         };
         let embedder = embedder.map_err(|error| error.to_string())?;
         let device = embedder.device();
-        let suiting = BatchOptions::for_embedder(embedder.as_ref());
-        let options = BatchOptions {
-            max_batch: config.batch.unwrap_or(suiting.max_batch),
-            patience: config.wait.unwrap_or(suiting.patience),
-            queue: QUEUE,
-        };
+        let options = BatchOptions { max_batch: config.batch, patience: config.wait, queue: QUEUE };
         let measured = Measured { embedder: Arc::clone(&embedder), metrics: Arc::clone(metrics) };
         let batcher = Batcher::start(Arc::new(measured), options);
         metrics.model_opened();
@@ -141,6 +136,10 @@ impl Embedder for Measured {
 
     fn preferred_batch(&self) -> usize {
         self.embedder.preferred_batch()
+    }
+
+    fn patience(&self) -> Duration {
+        self.embedder.patience()
     }
 
     fn spent(&self) -> Spent {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::{Id, Storage, Tensor, Value, damaged};
+use super::{Id, LONGEST_NAME, MOST_SIDES, Storage, Tensor, Value, damaged};
 use crate::error::WeightsError;
 use crate::weights::{Kind, not_weights};
 
@@ -115,13 +115,13 @@ impl<'a> Machine<'a> {
                 self.recall(at)?;
             }
             b'c' => {
-                let name = format!("{}.{}", self.line()?, self.line()?);
-                self.push(Value::Global(name.into()));
+                let (module, name) = (self.line()?, self.line()?);
+                self.push_global(&module, &name)?;
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                let name = format!("{}.{}", self.text(module)?, self.text(name)?);
-                self.push(Value::Global(name.into()));
+                let (module, name) = (self.text(module)?, self.text(name)?);
+                self.push_global(&module, &name)?;
             }
             b'Q' => {
                 let id = self.pop()?;
@@ -170,6 +170,16 @@ impl<'a> Machine<'a> {
     fn push_text(&mut self, count: usize) -> Result<(), WeightsError> {
         let text = Rc::from(String::from_utf8_lossy(self.take(count)?));
         self.push(Value::Text(text));
+        Ok(())
+    }
+
+    /// A name put together anew at each call must be short: the parts may have been read once and be called a hundred
+    /// thousand times.
+    fn push_global(&mut self, module: &str, name: &str) -> Result<(), WeightsError> {
+        if module.len() + name.len() > LONGEST_NAME {
+            return Err(damaged());
+        }
+        self.push(Value::Global(format!("{module}.{name}").into()));
         Ok(())
     }
 
@@ -243,7 +253,11 @@ impl<'a> Machine<'a> {
     }
 
     fn sizes(&self, id: Id) -> Result<Vec<usize>, WeightsError> {
-        self.tuple(id)?.iter().map(|&item| self.size(item)).collect()
+        let sizes = self.tuple(id)?;
+        if sizes.len() > MOST_SIDES {
+            return Err(not_weights(format!("it has a tensor of {} dimensions", sizes.len())));
+        }
+        sizes.iter().map(|&item| self.size(item)).collect()
     }
 
     /// A persistent id: `("storage", class, key, device, count)`, and in files before 1.6 what part of another one it is.
@@ -292,11 +306,11 @@ impl<'a> Machine<'a> {
 
 /// Bytes of a value in a storage that is not for weights.
 fn other_width(class: &str) -> Result<usize, WeightsError> {
-    match class.trim_start_matches("torch.") {
-        "DoubleStorage" | "LongStorage" => Ok(8),
-        "IntStorage" => Ok(4),
-        "ShortStorage" => Ok(2),
-        "CharStorage" | "ByteStorage" | "BoolStorage" => Ok(1),
+    match class {
+        "torch.DoubleStorage" | "torch.LongStorage" => Ok(8),
+        "torch.IntStorage" => Ok(4),
+        "torch.ShortStorage" => Ok(2),
+        "torch.CharStorage" | "torch.ByteStorage" | "torch.BoolStorage" => Ok(1),
         _ => Err(not_weights(format!("it has values of an unknown class, {class}"))),
     }
 }

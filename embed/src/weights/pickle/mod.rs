@@ -13,6 +13,11 @@ use super::{Kind, not_weights};
 use crate::error::WeightsError;
 use machine::Machine;
 
+/// Bytes of a name of Python's, or of a tensor.
+const LONGEST_NAME: usize = 1024;
+/// Dimensions of a tensor. What is kept for each call of a function must not grow with what it is called with.
+const MOST_SIDES: usize = 8;
+
 /// Position of a [`Value`] in [`Pickle::values`].
 type Id = usize;
 
@@ -71,9 +76,19 @@ impl Pickle {
         let inner = root.iter().find(|(key, _)| self.text(*key) == Some("state_dict"));
         let items = inner.and_then(|(_, value)| dict(*value)).unwrap_or(root);
         Ok(items.iter().filter_map(|&(key, value)| match &self.values[value] {
-            Value::Tensor(tensor) => Some((self.text(key)?, tensor)),
+            Value::Tensor(tensor) => {
+                Some((self.text(key).filter(|name| name.len() <= LONGEST_NAME)?, tensor))
+            }
             _ => None,
         }))
+    }
+
+    /// Everything that tensors share, also those that are in no dictionary of weights: an optimiser's.
+    pub(super) fn storages(&self) -> impl Iterator<Item = &Storage> {
+        self.values.iter().filter_map(|value| match value {
+            Value::Storage(storage) => Some(storage),
+            _ => None,
+        })
     }
 
     /// The texts of a list.
