@@ -120,8 +120,16 @@ def test_a_collection_is_embedded_with_the_model_it_was_made_for(start, photos, 
     assert by_vector[0]["name"] == rows[0]["name"]
     by_id = server.post("/v1/images/photos/search", data={"id": str(rows[1]["id"])}).json()["data"]
     assert by_id[0]["name"] == rows[1]["name"]
-    listed = {entry["collection"]: entry["searchable"] for entry in server.get("/v1/images").json()["data"]}
-    assert listed["photos"] is False
+    searchable = lambda: {entry["collection"]: entry["searchable"] for entry in server.get("/v1/images").json()["data"]}["photos"]
+    assert searchable() is False
+
+    # Something else under its name is refused, until the right file is back.
+    folder.mkdir()
+    (folder / f"vgg16-{DIGEST}.weights").write_bytes(b"half a file")
+    refused = search(server, files[0], "photos")
+    assert refused.status_code == 503 and "damaged or another one" in refused.json()["message"], refused.text
+    assert searchable() is False and search(server, files[0], "photos").status_code == 503
+    shutil.rmtree(folder)
     away.rename(folder)
     assert search(server, files[0], "photos").json()["data"][0]["distance"] > 0.9999
 

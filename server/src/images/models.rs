@@ -15,7 +15,7 @@ use super::model::{Model, Setup};
 use crate::app::blocking;
 use crate::config::Config;
 use crate::error::ApiError;
-use crate::models::{ModelError, ModelFolder};
+use crate::models::{ModelError, ModelFolder, Stamp};
 use crate::telemetry::Metrics;
 
 /// How often a thread that waits for a model looks whether it should give up.
@@ -28,7 +28,7 @@ pub enum ModelState {
     Opening,
     /// Ready.
     Ready(Arc<Model>),
-    /// It can't be opened; the sentence says why. Images can't be embedded until the next start.
+    /// It can't be opened; the sentence says why. It is tried again when its file has changed.
     Failed(String),
 }
 
@@ -43,6 +43,8 @@ pub(crate) struct Models {
 #[derive(Debug)]
 pub(crate) struct ModelSlot {
     state: watch::Sender<ModelState>,
+    /// Of the file that it is opened from.
+    file: Option<Stamp>,
 }
 
 impl std::fmt::Debug for Models {
@@ -66,22 +68,39 @@ impl Models {
     /// # Errors
     /// 409 with a way to get it when its file is not there.
     pub(crate) fn slot(&self, model: ModelKey) -> Result<Arc<ModelSlot>, ApiError> {
-        if let Some(slot) = self.slots.lock().get(&model) {
-            return Ok(Arc::clone(slot));
+        if let Some(slot) = self.usable(model) {
+            return Ok(slot);
         }
         if model != ModelKey::CARRIED {
             // Not remembered: the file may be put there while the server runs.
             self.setup.folder.open(model)?;
         }
         let mut slots = self.slots.lock();
-        Ok(Arc::clone(slots.entry(model).or_insert_with(|| Arc::new(ModelSlot::open(&self.setup, model)))))
+        if let Some(slot) = slots.get(&model).filter(|slot| self.is_usable(model, slot)) {
+            return Ok(Arc::clone(slot));
+        }
+        let slot = Arc::new(ModelSlot::open(&self.setup, model));
+        slots.insert(model, Arc::clone(&slot));
+        Ok(slot)
     }
 
     /// Whether it is open, or could be. Blocking.
     pub(crate) fn has(&self, model: ModelKey) -> bool {
-        model == ModelKey::CARRIED
-            || self.slots.lock().contains_key(&model)
-            || self.setup.folder.open(model).is_ok()
+        match self.usable(model) {
+            Some(slot) => !matches!(slot.now(), ModelState::Failed(_)),
+            None => model == ModelKey::CARRIED || self.setup.folder.open(model).is_ok(),
+        }
+    }
+
+    /// A model that was asked for, if asking once more would not change anything.
+    fn usable(&self, model: ModelKey) -> Option<Arc<ModelSlot>> {
+        let slot = self.slots.lock().get(&model).map(Arc::clone)?;
+        self.is_usable(model, &slot).then_some(slot)
+    }
+
+    /// False for one that could not be opened and whose file has changed: somebody has put the right one there.
+    fn is_usable(&self, model: ModelKey, slot: &ModelSlot) -> bool {
+        !matches!(slot.now(), ModelState::Failed(_)) || self.setup.folder.stamp(model) == slot.file
     }
 
     /// How things stand with a model; `None` if nobody has asked for it.
@@ -131,6 +150,8 @@ impl From<ModelError> for ApiError {
 impl ModelSlot {
     /// Begins to open a model on a thread of its own.
     fn open(setup: &Arc<Setup>, model: ModelKey) -> Self {
+        // Before it is read: what is put there meanwhile counts as a change.
+        let file = setup.folder.stamp(model);
         let (state, _) = watch::channel(ModelState::Opening);
         let (publish, setup) = (state.clone(), Arc::clone(setup));
         let open = move || {
@@ -145,7 +166,7 @@ impl ModelSlot {
         if let Err(error) = std::thread::Builder::new().name("open-model".to_owned()).spawn(open) {
             state.send_replace(failed(format!("no thread to open the model: {error}")));
         }
-        Self { state }
+        Self { state, file }
     }
 
     /// How things stand now.

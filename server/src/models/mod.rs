@@ -9,6 +9,7 @@ pub(crate) mod pull;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use elanus_embed::{Architecture, MAX_FILE_BYTES, ModelKey, ModelName, Network, Sha256, WeightsError};
 
@@ -33,6 +34,13 @@ pub(crate) struct ModelFile {
     pub(crate) bytes: u64,
     /// Where it is.
     pub(crate) path: PathBuf,
+}
+
+/// Size and time of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    bytes: u64,
+    modified: Option<SystemTime>,
 }
 
 /// Why a model can't be had or a file not be taken.
@@ -171,6 +179,12 @@ impl ModelFolder {
             }
             file => file.map_err(at(&path)),
         }
+    }
+
+    /// What tells the file of a model from another one that was put in its place; `None` where there is none.
+    pub(crate) fn stamp(&self, model: ModelKey) -> Option<Stamp> {
+        let metadata = std::fs::metadata(self.place(model.network.architecture(), model.sha256)).ok()?;
+        Some(Stamp { bytes: metadata.len(), modified: metadata.modified().ok() })
     }
 
     /// Takes a copy of a file for a network, durable when it returns. Nothing is left of one that does not fit.
