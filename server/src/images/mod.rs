@@ -36,7 +36,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use elanus_embed::{DecodeLimits, Descriptor, DeviceReport, ImageError, Input, ModelKey, Recipe};
+use elanus_embed::{
+    DecodeLimits, Descriptor, DeviceReport, ImageError, Input, ModelKey, Recipe, THUMBNAIL_SIDE,
+};
 use elanus_engine::{Engine, EngineError};
 use elanus_storage::{BlobStore, Digest, DiskVfs, Vfs};
 use parking_lot::Mutex;
@@ -61,7 +63,7 @@ use crate::telemetry::Metrics;
 use collection::ImageCollections;
 use models::Models;
 use sweep::{SweepGate, Sweeper};
-use thumbs::{THUMB_SIDE, Thumbnails};
+use thumbs::Thumbnails;
 
 /// Originals that may be read at one time. Linux gives a process 65,530 maps, and segments need some of them.
 const MAX_MAPPED: usize = 16_384;
@@ -366,7 +368,7 @@ impl ImageService {
         let started = Instant::now();
         let photo = elanus_embed::decode(bytes, &self.decode_limits)?;
         let (width, height) = photo.oriented_size();
-        let thumbnail = if thumbnail { elanus_embed::thumbnail(&photo, THUMB_SIDE)? } else { Vec::new() };
+        let thumbnail = if thumbnail { elanus_embed::thumbnail(&photo, THUMBNAIL_SIDE)? } else { Vec::new() };
         let input = elanus_embed::preprocess(&photo, recipe);
         self.metrics.decode_seconds(started.elapsed().as_secs_f64());
         Ok(Decoded { input, width, height, thumbnail })
