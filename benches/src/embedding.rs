@@ -58,27 +58,26 @@ impl Source {
     /// For a folder of another layout, a photo that can't be read or decoded, with its path; the embedder's.
     pub fn embed(&self, descriptors: impl IntoIterator<Item = Descriptor>) -> Result<Embedded> {
         let folder = Folder::read(&self.voc)?;
-        let ids = folder.labelled(self.photos);
+        let (ids, files) = folder.labelled(self.photos);
         let classes = folder.labels.bits(&ids)?;
         let embedder = elanus_embed::open(self.device)?;
         let report = embedder.device();
         let summary = format!("{} photos, device: {}, {}", ids.len(), report.device, report.detail);
-        let rows = embed(&folder.images(), &ids, descriptors, embedder.as_ref())?;
+        let rows = embed(&files, descriptors, embedder.as_ref())?;
         Ok(Embedded { summary, rows, classes })
     }
 }
 
-/// Embeds the photos `ids` of a folder of `.jpg` files with each descriptor; tells the terminal how far it is.
+/// Embeds photos with each descriptor; tells the terminal how far it is.
 fn embed(
-    images: &Path,
-    ids: &[String],
+    files: &[PathBuf],
     descriptors: impl IntoIterator<Item = Descriptor>,
     embedder: &dyn Embedder,
 ) -> Result<Vec<Row>> {
     let row = |descriptor| Row { descriptor, vectors: Vec::new(), network: Duration::ZERO };
     let mut rows: Vec<Row> = descriptors.into_iter().map(row).collect();
-    for (part, names) in ids.chunks(TOGETHER).enumerate() {
-        let photos = names.iter().map(|name| read(images, name)).collect::<Result<Vec<Photo>>>()?;
+    for (part, together) in files.chunks(TOGETHER).enumerate() {
+        let photos = together.iter().map(|file| read(file)).collect::<Result<Vec<Photo>>>()?;
         for recipe in Recipe::ALL {
             let of_recipe: Vec<&mut Row> =
                 rows.iter_mut().filter(|row| row.descriptor.recipe == recipe).collect();
@@ -87,15 +86,14 @@ fn embed(
                 pool(embedder, &inputs, of_recipe)?;
             }
         }
-        eprint!("\r{} of {} photos", part * TOGETHER + names.len(), ids.len());
+        eprint!("\r{} of {} photos", part * TOGETHER + together.len(), files.len());
     }
     eprintln!();
     Ok(rows)
 }
 
-fn read(images: &Path, name: &str) -> Result<Photo> {
-    let path = images.join(name).with_extension("jpg");
-    let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+fn read(path: &Path) -> Result<Photo> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(decode(&bytes, &DecodeLimits::default()).map_err(|error| format!("{}: {error}", path.display()))?)
 }
 

@@ -117,14 +117,19 @@ impl FromStr for ModelIdentity {
         if model.is_empty() || preprocessing.is_empty() {
             return Err(bad("a name is empty"));
         }
-        Ok(Self {
+        let identity = Self {
             model: model.to_string(),
             weights_sha256: hash.to_string(),
             preprocessing: preprocessing.to_string(),
             pooling: pooling.parse().map_err(|_| bad("the pooling is unknown"))?,
             dimension: dimension.parse().map_err(|_| bad("the dimension is not a number"))?,
             reduction: reduction.transpose()?,
-        })
+        };
+        // One identity has one text: no sign and no zeros before a number.
+        if identity.to_string() != text {
+            return Err(bad("it is not written as it should be"));
+        }
+        Ok(identity)
     }
 }
 
@@ -133,9 +138,8 @@ impl ReductionIdentity {
         let (kind, sha256) = part.split_once('=')?;
         let kind = kind.strip_prefix("pca")?;
         let (whitened, digits) = kind.strip_prefix('w').map_or((false, kind), |digits| (true, digits));
-        let identity = Self { dimension: digits.parse().ok()?, whitened, sha256: sha256.to_string() };
-        // One identity has one text: no sign and no zeros before the number.
-        (Sha256::from_hex(sha256).is_some() && identity.to_string() == part).then_some(identity)
+        Sha256::from_hex(sha256)?;
+        Some(Self { dimension: digits.parse().ok()?, whitened, sha256: sha256.to_string() })
     }
 }
 
@@ -226,6 +230,8 @@ mod tests {
             good[1..].replace("512", "x"),
             wrong("sha256=7", "sha256=G"),
             wrong("max", "median"),
+            wrong(";512", ";+512"),
+            wrong(";512", ";0512"),
             format!("{good};"),
             format!("{good};pca128"),
             format!("{good};pca128={}", "0".repeat(63)),

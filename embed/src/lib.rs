@@ -80,5 +80,5 @@ pub use network::{Architecture, ModelKey, ModelName, Network};
 pub use pool::{FeatureMap, Pooling};
 pub use preprocess::{Input, Recipe, preprocess};
 pub use reduction::{Covariance, PrincipalComponents, Reduction};
-pub use thumbnail::thumbnail;
+pub use thumbnail::{THUMBNAIL_SIDE, thumbnail};
 pub use weights::{MAX_FILE_BYTES, file_sha256};

@@ -7,6 +7,8 @@ use crate::decode::Photo;
 use crate::error::ImageError;
 use crate::preprocess::{orient, resize};
 
+/// Longer side of the thumbnails that the server keeps, in pixels.
+pub const THUMBNAIL_SIDE: u32 = 320;
 /// Good enough for a preview at a sixth of the size of quality 95.
 const QUALITY: u8 = 80;
 

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Result;
+use crate::mmap::Bytes;
 use crate::vfs::{TEMPORARY_SUFFIX, Vfs, sweep_temporary};
 
 /// SHA-256 of a file's bytes.
@@ -163,6 +164,17 @@ impl BlobStore {
         }
     }
 
+    /// The same, mapped: they take no memory of this process's own, however long they are held.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn map(&self, digest: &Digest) -> Result<Option<Bytes>> {
+        match self.vfs.map(&self.path(digest)) {
+            Err(error) if error.is_not_found() => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
     /// Whether a digest is here.
     ///
     /// # Errors
@@ -265,9 +277,12 @@ mod tests {
         assert_eq!(store.put_many(&[b"one", b"two", b"one"]).unwrap()[0], digest);
         assert_eq!(store.list().unwrap().len(), 2);
         assert_eq!(store.get(&digest).unwrap().as_deref(), Some(&b"one"[..]));
+        let mapped = store.map(&digest).unwrap().unwrap();
         store.remove(&digest).unwrap();
         store.remove(&digest).unwrap();
+        assert!(mapped.is_mapped() && mapped[..] == *b"one", "a map outlives the name");
         assert_eq!(store.get(&digest).unwrap(), None);
+        assert!(store.map(&digest).unwrap().is_none());
         assert!(!store.contains(&digest).unwrap());
     }
 

@@ -3,9 +3,11 @@
 import io
 import itertools
 import json
+import os
 import pathlib
 import re
 import socket
+import threading
 import urllib.parse
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 import requests
 from PIL import Image
 
-from conftest import SHARED, draw, wait_until
+from conftest import PATIENCE, SHARED, draw, wait_until
 
 numbers = itertools.count()
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "embed/tests/data"
@@ -76,6 +78,8 @@ def test_upload_search_serve_delete(shared_server, name, photos):
     original = server.get(found[0]["url"])
     assert original.content == files[3].read_bytes() and original.headers["Content-Type"] == "image/jpeg"
     assert original.headers["X-Content-Type-Options"] == "nosniff"
+    head = server.session.head(f"{server.url}{found[0]['url']}")
+    assert head.content == b"" and head.headers["Content-Length"] == original.headers["Content-Length"]
     thumbnail = Image.open(io.BytesIO(server.get(found[0]["thumb"]).content))
     assert thumbnail.format == "JPEG" and max(thumbnail.size) <= 512
 
@@ -84,6 +88,31 @@ def test_upload_search_serve_delete(shared_server, name, photos):
     assert server.get(found[0]["url"]).status_code == 404
     milvus = server.ok("entities/query", {"collectionName": name, "filter": "name == 'photo-00.jpg'", "outputFields": ["width", "height", "album"]})
     assert [(row["width"], row["height"], row["album"]) for row in milvus] == [(96, 80, "drawn")]
+
+
+def test_slow_readers_of_originals_take_no_memory(start, tmp_path):
+    server, readers = start(), 40
+    photo = tmp_path / "large.bmp"
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (2000, 2000, 3), np.uint8)).save(photo)
+    content = photo.read_bytes()
+    (id,) = server.upload([photo], "photos").json()["data"]["ids"]
+    address = urllib.parse.urlsplit(server.url)
+    before, sockets = server.memory("RssAnon"), []
+    for _ in range(readers):
+        reader = socket.socket()
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.connect((address.hostname, address.port))
+        reader.sendall(f"GET /v1/images/photos/{id} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        sockets.append((reader, reader.makefile("rb")))
+    for _, answer in sockets:
+        assert answer.readline() == b"HTTP/1.1 200 OK\r\n"
+    assert server.memory("RssAnon") - before < readers * len(content) / 10
+    # The file may even be removed while it is read.
+    assert server.session.delete(f"{server.url}/v1/images/photos/{id}").status_code == 200
+    wait_until(lambda: not [path for path in (tmp_path / "data/images").rglob("*") if path.is_file()], "it is removed")
+    for reader, answer in sockets:
+        assert answer.read().endswith(content)
+        reader.close()
 
 
 def test_the_same_photo_twice_is_one_row(shared_server, name, photos):
@@ -174,6 +203,26 @@ def test_import_job_counts_reports_and_skips(start, photos, tmp_path):
     assert server.count("mine") == 12
     names = {row["name"] for row in server.ok("entities/query", {"collectionName": "mine", "outputFields": ["name"]})}
     assert any(name.startswith("sub0/") for name in names)
+
+
+def test_jobs_are_listed_while_one_is_stored_slowly(start, photos, tmp_path):
+    server = start("--image-root", photos)
+    # Who writes to a pipe waits until somebody reads.
+    pipe = tmp_path / "data/jobs/1.json.tmp"
+    os.mkfifo(pipe)
+    answers = []
+    body = {"collection": "photos", "folder": str(photos)}
+    create = threading.Thread(target=lambda: answers.append(requests.post(f"{server.url}/v1/jobs", json=body, timeout=PATIENCE)))
+    create.start()
+    tasks = pathlib.Path(f"/proc/{server.process.pid}/task")
+    wait_until(lambda: "wait_for_partner" in [(task / "wchan").read_text() for task in tasks.iterdir()], "a job is being stored")
+    assert server.get("/v1/jobs").json()["data"] == [] and server.get("/v1/jobs/1").status_code == 404
+    pipe.read_bytes()
+    create.join()
+    assert answers[0].status_code == 500, "a pipe can't be synced"
+    job = server.post("/v1/jobs", json=body).json()["data"]
+    assert job["id"] == "1"
+    server.wait_for_job("1")
 
 
 def test_folders_outside_the_roots_are_refused(start, tmp_path, photos):

@@ -54,8 +54,11 @@ def test_files_are_added_whole_or_not_at_all(tmp_path, added):
         assert name in listed, listed
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(WEIGHTS.read_bytes()[:-1000])
+    os.mkfifo(tmp_path / "pipe")
     folder = tmp_path / "models"
+    folder.mkdir()
     for arguments, words in [
+        (["add", tmp_path / "pipe", "--as", "vgg16"], "no regular file"),
         (["add", WEIGHTS, "--as", "vgg16-fc7"], "classifier.0.weight is missing"),
         (["add", WEIGHTS, "--as", "vgg19"], "features.16.weight is missing"),
         (["add", cut, "--as", "vgg16"], "reaches beyond the end"),
@@ -261,6 +264,7 @@ def test_a_server_that_does_not_have_it_is_told(files, tmp_path):
     ]:
         answer = pull(files, tmp_path, **settings)
         assert answer.returncode == 1 and words in answer.stderr and files.url in answer.stderr, answer
+    assert names(tmp_path) == []
     assert pull(files, tmp_path, cut=CUT).returncode == 1
     shifted = pull(files, tmp_path, shift=1)
     assert shifted.returncode == 1 and "another part" in shifted.stderr, shifted

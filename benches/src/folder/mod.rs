@@ -21,8 +21,10 @@ const IMAGES: &str = "JPEGImages";
 pub struct Folder {
     /// Where it is.
     pub path: PathBuf,
-    /// Ids of the photos, in order: names of the `.jpg` files without that ending.
+    /// Ids of the photos, in order: names of the `.jpg` and `.jpeg` files without that ending.
     pub ids: Vec<String>,
+    /// The file of each.
+    files: Vec<PathBuf>,
     /// Bytes of these files.
     pub bytes: u64,
     /// What they show.
@@ -45,26 +47,29 @@ impl Folder {
         if !images.is_dir() {
             return Err(no_images(&path).into());
         }
-        let (mut ids, mut bytes) = (Vec::new(), 0);
+        let (mut photos, mut bytes) = (Vec::new(), 0);
         for file in files(&images)? {
             if let Some(id) = id(&file, &["jpg", "jpeg"]) {
-                ids.push(id);
                 bytes += file.metadata().map_err(|e| format!("{}: {e}", file.display()))?.len();
+                photos.push((id, file));
             }
         }
-        ids.sort_unstable();
+        photos.sort_unstable();
+        let (ids, files): (Vec<String>, Vec<PathBuf>) = photos.into_iter().unzip();
         if ids.is_empty() {
             return Err(format!("{}: there is no .jpg file in it", images.display()).into());
         }
         let annotations = annotation::files(&path)?;
         let labels = labels::read(&path, &annotations)?;
         let origin = Origin::of(&ids, &labels);
-        Ok(Self { ids, bytes, labels, annotations: annotations.len(), origin, path })
+        Ok(Self { ids, files, bytes, labels, annotations: annotations.len(), origin, path })
     }
 
-    /// Those of the photos that somebody labelled, at most so many.
-    pub fn labelled(&self, most: usize) -> Vec<String> {
-        self.ids.iter().filter(|id| self.labels.of(id).is_some()).take(most).cloned().collect()
+    /// Ids and files of those photos that somebody labelled, at most so many.
+    pub fn labelled(&self, most: usize) -> (Vec<String>, Vec<PathBuf>) {
+        let photos = self.ids.iter().zip(&self.files);
+        let labelled = photos.filter(|(id, _)| self.labels.of(id).is_some()).take(most);
+        labelled.map(|(id, file)| (id.clone(), file.clone())).unzip()
     }
 
     /// The folder of the photos.
@@ -130,7 +135,11 @@ mod tests {
             ("ImageSets/Main/trainval.txt", "a\nb\n"),
         ]);
         let read = Folder::read(folder.path()).unwrap();
-        assert_eq!((read.ids, read.bytes, read.annotations), (vec!["a".to_owned(), "b".to_owned()], 5, 1));
+        assert_eq!(
+            (&read.ids[..], read.bytes, read.annotations),
+            (&["a".to_owned(), "b".to_owned()][..], 5, 1)
+        );
+        assert_eq!(read.labelled(1).1, [read.images().join("a.JPG")], "whatever the ending");
         assert_eq!(read.labels.source, Source::ClassLists);
         assert_eq!(read.labels.names(), ["dog"]);
         assert!(read.labels.shows("a", "dog") && !read.labels.shows("b", "dog"));

@@ -17,7 +17,8 @@ pub(crate) fn resize(photo: &Photo, width: u32, height: u32) -> RgbImage {
 /// The `side` x `side` pixels in the middle of the photo resized so that its short side has `short` pixels, more than
 /// `side`; not turned, but those that are in the middle of the photo when it is.
 ///
-/// Only the pixels that are kept are computed: a photo of 1 x 50,000,000 pixels would have 3 · 10¹² of them.
+/// Only the pixels that are kept are computed: a photo of 1 x 65,535 pixels, resized so that its short side has 256, would
+/// have 4 · 10⁹ of them.
 pub(super) fn centre(photo: &Photo, short: u32, side: u32) -> RgbImage {
     let stored_short = u64::from(photo.width().min(photo.height()));
     let window = |(stored, reversed): (u32, bool)| {

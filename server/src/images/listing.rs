@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use elanus_engine::row::{Key, Projection, Rows};
+use elanus_engine::row::{Key, KeyRef, Projection, Rows};
 use serde::Serialize;
 
 use super::collection::keys_of;
@@ -71,7 +71,7 @@ impl ImageService {
         offset: usize,
     ) -> Result<(Arc<ImageCollection>, Rows), ApiError> {
         let collection = self.open(name, Purpose::Read)?;
-        let keys = page(all_keys(&collection)?, limit, offset);
+        let keys = newest(&collection, limit, offset)?;
         let projection = projection(&collection.rows.schema(), None)?;
         let rows = collection.rows.get(&keys_of(&keys), &projection);
         // An empty list of keys has no kind of its own.
@@ -85,26 +85,50 @@ fn empty(collection: &ImageCollection, projection: &Projection) -> elanus_engine
     collection.rows.get(&keys, projection)
 }
 
-fn all_keys(collection: &ImageCollection) -> Result<Vec<Key>, ApiError> {
+/// The keys of a page.
+fn newest(collection: &ImageCollection, limit: usize, offset: usize) -> Result<Vec<Key>, ApiError> {
     let projection = Projection::resolve::<&str>(&collection.rows.schema(), &[])?;
-    let mut keys = Vec::new();
+    let mut newest = Newest::new(offset.saturating_add(limit));
     collection.rows.scan(&projection, &mut |rows| {
-        keys.extend((0..rows.len).filter_map(|row| rows.key(row)).map(elanus_engine::row::KeyRef::to_key));
+        newest.add((0..rows.len).filter_map(|row| rows.key(row)).map(KeyRef::to_key));
         Ok(())
     })?;
-    Ok(keys)
+    Ok(newest.from(offset))
 }
 
-/// Keys `offset` to `offset + limit` in descending order, without sorting the others.
-fn page(mut keys: Vec<Key>, limit: usize, offset: usize) -> Vec<Key> {
-    let end = offset.saturating_add(limit);
-    if end < keys.len() {
-        keys.select_nth_unstable_by(end, newest_first);
-        keys.truncate(end);
+/// The newest of many keys, of which never many more are held than are wanted.
+struct Newest {
+    wanted: usize,
+    keys: Vec<Key>,
+}
+
+impl Newest {
+    fn new(wanted: usize) -> Self {
+        Self { wanted, keys: Vec::new() }
     }
-    keys.sort_unstable_by(newest_first);
-    keys.drain(..offset.min(keys.len()));
-    keys
+
+    fn add(&mut self, keys: impl Iterator<Item = Key>) {
+        self.keys.extend(keys);
+        // Each time at least half of them go: the work for one key stays the same.
+        if self.keys.len() >= self.wanted.saturating_mul(2) {
+            self.forget_older();
+        }
+    }
+
+    fn forget_older(&mut self) {
+        if self.wanted < self.keys.len() {
+            self.keys.select_nth_unstable_by(self.wanted, newest_first);
+            self.keys.truncate(self.wanted);
+        }
+    }
+
+    /// In descending order, without the first `offset`.
+    fn from(mut self, offset: usize) -> Vec<Key> {
+        self.forget_older();
+        self.keys.sort_unstable_by(newest_first);
+        self.keys.drain(..offset.min(self.keys.len()));
+        self.keys
+    }
 }
 
 /// Generated keys count up; as text, a longer number is a larger one.
@@ -119,6 +143,17 @@ fn newest_first(a: &Key, b: &Key) -> Ordering {
 mod tests {
     use super::*;
 
+    /// Of keys that come in pieces.
+    fn page(keys: &[Key], limit: usize, offset: usize) -> Vec<Key> {
+        let wanted = offset.saturating_add(limit);
+        let mut newest = Newest::new(wanted);
+        for piece in keys.chunks(8) {
+            newest.add(piece.iter().cloned());
+            assert!(newest.keys.len() < wanted.saturating_mul(2).max(wanted.saturating_add(8)));
+        }
+        newest.from(offset)
+    }
+
     #[test]
     fn pages_are_the_sorted_list_cut_in_pieces() {
         let keys: Vec<Key> = (0..50).map(|i| Key::Int((i * 37) % 50 + 1)).collect();
@@ -127,7 +162,7 @@ mod tests {
         for limit in [1, 7, 50, 60] {
             for offset in [0, 1, 49, 50, 99, usize::MAX] {
                 let expected: Vec<Key> = sorted.iter().skip(offset).take(limit).cloned().collect();
-                assert_eq!(page(keys.clone(), limit, offset), expected, "{limit} from {offset}");
+                assert_eq!(page(&keys, limit, offset), expected, "{limit} from {offset}");
             }
         }
     }
@@ -135,7 +170,7 @@ mod tests {
     #[test]
     fn text_keys_count_as_numbers() {
         let keys = ["9", "10", "1", "100"].map(|k| Key::Text(k.to_owned()));
-        let page = page(keys.to_vec(), 3, 0);
+        let page = page(&keys, 3, 0);
         assert_eq!(page, ["100", "10", "9"].map(|k| Key::Text(k.to_owned())));
     }
 }

@@ -36,7 +36,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use elanus_embed::{DecodeLimits, Descriptor, DeviceReport, ImageError, Input, ModelKey, Recipe};
+use elanus_embed::{
+    DecodeLimits, Descriptor, DeviceReport, ImageError, Input, ModelKey, Recipe, THUMBNAIL_SIDE,
+};
 use elanus_engine::{Engine, EngineError};
 use elanus_storage::{BlobStore, Digest, DiskVfs, Vfs};
 use parking_lot::Mutex;
@@ -61,7 +63,10 @@ use crate::telemetry::Metrics;
 use collection::ImageCollections;
 use models::Models;
 use sweep::{SweepGate, Sweeper};
-use thumbs::{THUMB_SIDE, Thumbnails};
+use thumbs::Thumbnails;
+
+/// Originals that may be read at one time. Linux gives a process 65,530 maps, and segments need some of them.
+const MAX_MAPPED: usize = 16_384;
 
 /// Everything about images, shared by all handlers and imports.
 pub struct ImageService {
@@ -75,6 +80,8 @@ pub struct ImageService {
     /// One permit for each image that is being decoded.
     decodes: Arc<Semaphore>,
     decode_limits: DecodeLimits,
+    /// One permit for each original that is being read.
+    mapped: Arc<Semaphore>,
     runtime: Handle,
     sweep_gate: SweepGate,
     /// What a repair took out of service; its rows refer to originals.
@@ -99,6 +106,18 @@ pub(crate) struct Decoded {
 impl std::fmt::Debug for ImageService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ImageService").field("models", &self.models).finish_non_exhaustive()
+    }
+}
+
+/// An original that somebody reads.
+struct Mapped {
+    file: elanus_storage::Bytes,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.file
     }
 }
 
@@ -134,6 +153,7 @@ impl ImageService {
                 max_bytes: config.limits.max_body_bytes,
                 ..DecodeLimits::default()
             },
+            mapped: Arc::new(Semaphore::new(MAX_MAPPED)),
             runtime: Handle::current(),
             sweep_gate: SweepGate::default(),
             quarantine: config.data.join(elanus_engine::check::QUARANTINE),
@@ -255,13 +275,17 @@ impl ImageService {
         Ok(key.is_some_and(|key| collection.holds(content, &key)) && self.has_original(content)?)
     }
 
-    /// The original of a content. Blocking.
+    /// The original of a content, mapped: a client may take as long as it wants to read it. Blocking.
     ///
     /// # Errors
-    /// 404 when it is not there; storage errors.
+    /// 404 when it is not there; 503 when too many are being read; storage errors.
     pub(crate) fn original(&self, content: &Digest) -> Result<Bytes, ApiError> {
-        let bytes = self.originals.get(content).map_err(EngineError::from)?;
-        bytes.map(Bytes::from).ok_or_else(|| ApiError::not_found("the original of this image is not stored"))
+        let permit = Arc::clone(&self.mapped).try_acquire_owned();
+        let permit = permit
+            .map_err(|_| ApiError::unavailable("too many originals are being sent; try again in a moment"))?;
+        let file = self.originals.map(content).map_err(EngineError::from)?;
+        let file = file.ok_or_else(|| ApiError::not_found("the original of this image is not stored"))?;
+        Ok(Bytes::from_owner(Mapped { file, _permit: permit }))
     }
 
     fn has_original(&self, content: &Digest) -> Result<bool, ApiError> {
@@ -344,7 +368,7 @@ impl ImageService {
         let started = Instant::now();
         let photo = elanus_embed::decode(bytes, &self.decode_limits)?;
         let (width, height) = photo.oriented_size();
-        let thumbnail = if thumbnail { elanus_embed::thumbnail(&photo, THUMB_SIDE)? } else { Vec::new() };
+        let thumbnail = if thumbnail { elanus_embed::thumbnail(&photo, THUMBNAIL_SIDE)? } else { Vec::new() };
         let input = elanus_embed::preprocess(&photo, recipe);
         self.metrics.decode_seconds(started.elapsed().as_secs_f64());
         Ok(Decoded { input, width, height, thumbnail })

@@ -7,9 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use elanus_storage::{Digest, StorageError, TEMPORARY_SUFFIX, Vfs};
 
-/// Longer side of a thumbnail in pixels.
-pub(crate) const THUMB_SIDE: u32 = 320;
-
 /// The folder of thumbnails.
 #[derive(Debug)]
 pub(crate) struct Thumbnails {

@@ -57,8 +57,9 @@ pub struct Jobs {
     images: Arc<ImageService>,
     metrics: Arc<Metrics>,
     archive: Archive,
-    /// One state is written at a time, so that a later one is never replaced by an earlier one.
+    /// One state is written at a time, so that a later one is never replaced by an earlier one. Taken before the table.
     saving: Mutex<()>,
+    /// Nobody waits for the disk while holding it: requests that only look take it, too.
     table: Mutex<Table>,
 }
 
@@ -216,19 +217,19 @@ impl Jobs {
 
     fn enqueue(&self, collection: &str, task: Task) -> Result<Arc<Job>, ApiError> {
         check_collection_name(collection)?;
-        let mut table = self.table.lock();
-        if table.closing {
-            return Err(ApiError::unavailable("the server is stopping"));
-        }
-        if table.jobs.values().filter(|job| job.state() == JobState::Queued).count() >= MAX_QUEUED {
-            return Err(ApiError::unavailable(format!("{MAX_QUEUED} jobs are waiting already")));
-        }
-        let record = Record::new(table.next_id, collection.to_owned(), task);
+        // Until it is in the table, nobody else gets its number or its place in the queue.
+        let _one_at_a_time = self.saving.lock();
+        let id = self.table.lock().admit()?;
+        let record = Record::new(id, collection.to_owned(), task);
         self.archive.save(&record).map_err(EngineError::from)?;
-        table.next_id += 1;
         let job = Arc::new(Job::new(record));
-        table.jobs.insert(job.id(), Arc::clone(&job));
-        self.forget_old(&mut table);
+        let old = {
+            let mut table = self.table.lock();
+            table.next_id = id + 1;
+            table.jobs.insert(id, Arc::clone(&job));
+            table.forget_old()
+        };
+        self.remove_files(&old);
         Ok(job)
     }
 
@@ -286,8 +287,9 @@ impl Jobs {
         log_end(job);
         let mut table = self.table.lock();
         drop(table.running.remove(&job.id()));
-        self.forget_old(&mut table);
+        let old = table.forget_old();
         drop(table);
+        self.remove_files(&old);
         self.schedule();
     }
 
@@ -300,14 +302,33 @@ impl Jobs {
         }
     }
 
-    /// Forgets the oldest of too many ended jobs.
-    fn forget_old(&self, table: &mut Table) {
-        let ended: Vec<u64> =
-            table.jobs.values().filter(|job| !job.state().is_active()).map(|job| job.id()).collect();
-        for id in ended.iter().take(ended.len().saturating_sub(MAX_ENDED)) {
-            table.jobs.remove(id);
-            self.archive.remove(*id);
+    fn remove_files(&self, jobs: &[u64]) {
+        jobs.iter().for_each(|id| self.archive.remove(*id));
+    }
+}
+
+impl Table {
+    /// The number of a new job.
+    ///
+    /// # Errors
+    /// 503 while the server stops, and when too many jobs wait.
+    fn admit(&self) -> Result<u64, ApiError> {
+        if self.closing {
+            return Err(ApiError::unavailable("the server is stopping"));
         }
+        if self.jobs.values().filter(|job| job.state() == JobState::Queued).count() >= MAX_QUEUED {
+            return Err(ApiError::unavailable(format!("{MAX_QUEUED} jobs are waiting already")));
+        }
+        Ok(self.next_id)
+    }
+
+    /// Forgets the oldest of too many ended jobs, and says which: their files are to be removed.
+    fn forget_old(&mut self) -> Vec<u64> {
+        let ended = self.jobs.values().filter(|job| !job.state().is_active()).map(|job| job.id());
+        let mut old: Vec<u64> = ended.collect();
+        old.truncate(old.len().saturating_sub(MAX_ENDED));
+        old.iter().for_each(|id| drop(self.jobs.remove(id)));
+        old
     }
 }
 

@@ -118,7 +118,7 @@ fn folder(record: &Record) -> &str {
 
 /// How an import ended, and which files were refused.
 fn outcome(record: &Record) -> Vec<String> {
-    let stored = record.done - record.skipped.min(record.done) - record.failed_count.min(record.done);
+    let stored = record.done.saturating_sub(record.skipped).saturating_sub(record.failed_count);
     let mut lines = vec![format!(
         "{}: {} ({} new, {} already there, {} refused)",
         folder(record),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 
 use super::record::{FailedFile, ImportTask, JobState, Record, Task};
@@ -146,7 +146,10 @@ impl Job {
 
     /// Counts files that are handled; `skipped` of them were stored before.
     pub(crate) fn count_done(&self, files: u64, skipped: u64) {
-        let mut record = self.record.lock();
+        self.count(self.record.lock(), files, skipped);
+    }
+
+    fn count(&self, mut record: MutexGuard<'_, Record>, files: u64, skipped: u64) {
         record.done += files;
         record.skipped += skipped;
         record.total = record.total.max(record.done);
@@ -162,8 +165,8 @@ impl Job {
         if record.failed.len() < MAX_LISTED {
             record.failed.push(FailedFile { name, reason });
         }
-        drop(record);
-        self.count_done(1, 0);
+        // In the same breath: whoever looks between would find more refused files than handled ones.
+        self.count(record, 1, 0);
     }
 
     /// Files a second, and seconds left where that can be told.
@@ -289,6 +292,20 @@ mod tests {
         assert_eq!(view.failed[0].name, "0.jpg");
         job.end(JobState::Done, None);
         assert_eq!(job.view().total, 2000, "files that have gone meanwhile are not waited for");
+    }
+
+    #[test]
+    fn a_look_at_a_running_job_adds_up() {
+        let job = job();
+        job.begin();
+        std::thread::scope(|scope| {
+            let work =
+                scope.spawn(|| (0..50_000).for_each(|_| job.count_failed(String::new(), String::new())));
+            while !work.is_finished() {
+                let record = job.record.lock();
+                assert_eq!(record.done, record.failed_count);
+            }
+        });
     }
 
     #[test]

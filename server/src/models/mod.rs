@@ -7,7 +7,7 @@ mod part;
 pub(crate) mod pull;
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -16,6 +16,8 @@ use elanus_embed::{Architecture, MAX_FILE_BYTES, ModelKey, ModelName, Network, S
 use part::Part;
 
 const EXTENSION: &str = "weights";
+/// Bytes that are copied at once.
+const PIECE: usize = 256 << 10;
 
 /// Where weights files are. It need not be there: then there are none.
 #[derive(Debug, Clone)]
@@ -75,6 +77,12 @@ pub(crate) enum ModelError {
         /// Why.
         reason: WeightsError,
     },
+    /// A folder, a pipe or a device.
+    #[error("{path}: it is no regular file")]
+    NoFile {
+        /// What was named.
+        path: PathBuf,
+    },
     /// Another process writes the same file.
     #[error("{path}: another \"elanus model\" is at work on this file")]
     Busy {
@@ -96,6 +104,14 @@ pub(crate) enum ModelError {
         url: String,
         /// Why, as a sentence.
         reason: String,
+    },
+    /// A download is larger than any weights file; it was removed.
+    #[error("{url}: no weights file has more than {limit} bytes, and this one has: it was removed")]
+    TooLarge {
+        /// From where.
+        url: String,
+        /// The most bytes.
+        limit: u64,
     },
     /// A download is not what it should be; it was removed.
     #[error("{url}: the file's SHA-256 is {found}, and it should begin with {expected}: it was removed")]
@@ -190,18 +206,18 @@ impl ModelFolder {
     /// Takes a copy of a file for a network, durable when it returns. Nothing is left of one that does not fit.
     ///
     /// # Errors
-    /// `Unfit`, `Carried`, `Busy`, and what the disk says.
+    /// `Unfit`, `NoFile`, `Carried`, `Busy`, and what the disk says.
     pub(crate) fn add(&self, file: &Path, network: Network) -> Result<ModelKey> {
-        let mut source = File::open(file).map_err(at(file))?;
-        let bytes = source.metadata().map_err(at(file))?.len();
-        if bytes > MAX_FILE_BYTES {
-            let reason = WeightsError::TooLarge { bytes, limit: MAX_FILE_BYTES };
-            return Err(ModelError::Unfit { path: file.to_owned(), reason });
+        // To open a pipe would wait for somebody who writes to it.
+        if !std::fs::metadata(file).map_err(at(file))?.is_file() {
+            return Err(ModelError::NoFile { path: file.to_owned() });
         }
+        let mut source = File::open(file).map_err(at(file))?;
         let mut part = Part::open(&self.path, network, "add")?;
         part.clear()?;
-        let copied = io::copy(&mut source, part.file()).map_err(at(file));
-        match copied.and_then(|_| self.keep(&mut part, network)) {
+        let to = part.path().to_owned();
+        let copied = copy((&mut source, file), (part.file(), &to));
+        match copied.and_then(|()| self.keep(&mut part, network)) {
             Ok(model) => Ok(model),
             Err(error) => {
                 part.remove();
@@ -226,6 +242,27 @@ impl ModelFolder {
 
     fn place(&self, architecture: Architecture, sha256: Sha256) -> PathBuf {
         self.path.join(format!("{architecture}-{sha256}.{EXTENSION}"))
+    }
+}
+
+/// Copies a file that may grow meanwhile.
+///
+/// # Errors
+/// `Unfit` when it is too large; what the disk says of the one or the other.
+fn copy((source, from): (&mut impl Read, &Path), (target, to): (&mut impl Write, &Path)) -> Result<()> {
+    let (mut piece, mut bytes) = (vec![0; PIECE], 0);
+    loop {
+        let count = match source.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            count => count.map_err(at(from))?,
+        };
+        bytes += count as u64;
+        if bytes > MAX_FILE_BYTES {
+            let reason = WeightsError::TooLarge { bytes, limit: MAX_FILE_BYTES };
+            return Err(ModelError::Unfit { path: from.to_owned(), reason });
+        }
+        target.write_all(&piece[..count]).map_err(at(to))?;
     }
 }
 
@@ -278,6 +315,35 @@ mod tests {
     fn a_folder_that_is_not_there_is_empty() {
         let folder = ModelFolder::new("/none/such".into());
         assert!(folder.files().unwrap().is_empty() && find(&folder, "vgg19").is_err());
+    }
+
+    #[test]
+    fn a_copy_ends_at_the_limit_and_says_which_side_failed() {
+        let (from, to) = (Path::new("from"), Path::new("to"));
+        let told = |source: &mut dyn Read, target: &mut dyn Write| {
+            copy((&mut { source }, from), (&mut { target }, to)).unwrap_err()
+        };
+        let endless = told(&mut io::repeat(0), &mut io::sink());
+        assert!(
+            matches!(endless, ModelError::Unfit { reason: WeightsError::TooLarge { .. }, .. }),
+            "{endless}"
+        );
+        let full = told(&mut io::repeat(0), &mut &mut [0u8; 10][..]);
+        assert!(matches!(full, ModelError::Io { ref path, .. } if path == to), "{full}");
+        let folder = tempfile::tempdir().unwrap();
+        // A folder can be opened and not be read.
+        let unread = told(&mut File::open(folder.path()).unwrap(), &mut io::sink());
+        assert!(matches!(unread, ModelError::Io { ref path, .. } if path == from), "{unread}");
+    }
+
+    #[test]
+    fn only_regular_files_are_taken() {
+        let (place, folder) = folder(&[]);
+        for other in [place.path(), Path::new("/dev/zero")] {
+            let error = folder.add(other, Network::Vgg19).unwrap_err();
+            assert!(matches!(error, ModelError::NoFile { .. }), "{error}");
+        }
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
     }
 
     #[test]

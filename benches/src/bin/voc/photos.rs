@@ -1,7 +1,7 @@
 //! The photos that were stored, in the order of their ids, with their vectors; and the exact answers to searches with
 //! them, found by comparing every vector here, not by the server.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use elanus_benches::Result;
@@ -118,11 +118,12 @@ impl<'a> Rows<'a> {
     }
 
     /// The share of the right rows among the first `k` of `found`, for a photo whose `best` scores are known; none when
-    /// there is nothing to find.
+    /// there is nothing to find. A row that is found twice is one.
     pub(crate) fn recall(&self, photo: usize, found: &[usize], best: &[f32], k: usize) -> Option<f64> {
         let right = best.len().min(k);
         let least = best.get(right.checked_sub(1)?)? - CLOSE;
-        let hits = found.iter().take(k).filter(|row| self.score(photo, **row) >= least).count();
+        let found: BTreeSet<usize> = found.iter().take(k).copied().collect();
+        let hits = found.into_iter().filter(|row| self.score(photo, *row) >= least).count();
         Some(hits.min(right) as f64 / right as f64)
     }
 }
@@ -156,6 +157,7 @@ mod tests {
         assert_eq!(best, [0.8, 0.6, 0.0]);
         assert_eq!(rows.recall(0, &[1, 2], &best, 2), Some(0.5));
         assert_eq!(rows.recall(0, &[3, 1], &best, 2), Some(1.0), "in any order");
+        assert_eq!(rows.recall(0, &[1, 1], &best, 2), Some(0.5), "the same one twice");
         assert_eq!(rows.recall(0, &[1], &rows.best(0, 10, |row| row == 1), 10), Some(1.0), "all there are");
         assert_eq!(rows.recall(0, &[], &rows.best(0, 10, |_| false), 10), None);
     }

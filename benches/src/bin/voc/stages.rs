@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use elanus_benches::Result;
 use elanus_benches::metrics::Metrics;
-use elanus_embed::{DecodeLimits, Descriptor, DeviceChoice, Input, decode, preprocess, thumbnail};
+use elanus_embed::{
+    DecodeLimits, Descriptor, DeviceChoice, Input, THUMBNAIL_SIDE, decode, preprocess, thumbnail,
+};
 use serde::Serialize;
 
 /// Time that the server spent in the network.
 pub(crate) const NETWORK_SECONDS: &str = "elanus_embed_seconds_sum";
-/// Side of the server's thumbnails.
-const THUMB_SIDE: u32 = 320;
 /// Photos in one run of the network.
 const BATCHES: [usize; 2] = [1, 8];
 /// What the server's metrics tell of an import: stage, its metric of seconds, its metric of photos. A stage that gets
@@ -78,7 +78,7 @@ pub(crate) fn alone(
     let limits = DecodeLimits::default();
     let (bytes, reading) = timed(files, |file| Ok(std::fs::read(file)?))?;
     let (photos, decoding) = timed(&bytes, |bytes| Ok(decode(bytes, &limits)?))?;
-    let (_, thumbnails) = timed(&photos, |photo| Ok(thumbnail(photo, THUMB_SIDE)?))?;
+    let (_, thumbnails) = timed(&photos, |photo| Ok(thumbnail(photo, THUMBNAIL_SIDE)?))?;
     let (inputs, resizing) = timed(&photos, |photo| Ok(preprocess(photo, descriptor.recipe)))?;
     let stage = |name: &str, seconds| Stage::new(name.to_owned(), Place::Alone, files.len() as u64, seconds);
     let mut stages = vec![

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Map, Value as Json, json};
+use elanus_engine::row::Rows;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::json;
 
 use super::{image_json, key_json};
 use crate::app::{App, blocking};
 use crate::error::ApiError;
 use crate::images::Purpose;
 use crate::images::collection::keys_of;
+use crate::images::layout::Layout;
 use crate::reply::{int64_as_string, own_data};
 
 /// Images of a page when the request does not say.
@@ -48,10 +50,25 @@ pub(super) async fn images(
     let images = Arc::clone(&app.images);
     let list = blocking(move || {
         let (found, rows) = images.browse(&collection, limit, offset)?;
-        let image = |row| image_json(&found.layout, &collection, &rows, row, None, (as_string, true));
-        Ok((0..rows.len).map(image).collect::<Vec<Map<String, Json>>>())
+        Ok(own_data(Images { layout: &found.layout, collection: &collection, rows: &rows, as_string }))
     });
-    Ok(own_data(list.await?))
+    list.await
+}
+
+/// Images as JSON. They are written one after the other: as trees all of one page would take many times the room.
+struct Images<'a> {
+    layout: &'a Layout,
+    collection: &'a str,
+    rows: &'a Rows,
+    as_string: bool,
+}
+
+impl Serialize for Images<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { layout, collection, rows, as_string } = *self;
+        let image = |row| image_json(layout, collection, rows, row, None, (as_string, true));
+        serializer.collect_seq((0..rows.len).map(image))
+    }
 }
 
 pub(super) async fn delete(

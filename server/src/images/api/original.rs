@@ -90,11 +90,11 @@ async fn respond(
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let service = Arc::clone(images);
-        let bytes = match file {
-            File::Original => blocking(move || service.original(&content)).await?,
-            File::Thumbnail => thumbnail(service, content).await?,
-        };
-        with_body(bytes, &name)
+        match file {
+            // The first page is read from the disk to tell what the file is.
+            File::Original => blocking(move || Ok(with_body(service.original(&content)?, &name))).await?,
+            File::Thumbnail => with_body(thumbnail(service, content).await?, &name),
+        }
     };
     let fixed =
         version.v.is_some_and(|v| v.len() >= super::VERSION_DIGITS && content.to_string().starts_with(&v));

@@ -21,7 +21,7 @@ use super::layout::MODEL_PROPERTY;
 use super::{ImageCollection, ImageService, Purpose, descriptor};
 use crate::error::ApiError;
 use copy::{copy, definition};
-use learn::{components, covariance};
+use learn::{Turn, components, covariance};
 
 /// Key of the property by which a job finds the collection that it makes or has made, after a restart too.
 const JOB_PROPERTY: &str = "elanus.reduced_by";
@@ -189,8 +189,9 @@ impl ImageService {
         job: &ReduceJob<'_>,
     ) -> Result<bool, ApiError> {
         let engine = self.collections.engine();
+        let Some(turn) = Turn::wait(job) else { return Ok(false) };
         let Some(covariance) = unless_stopped(covariance(source, job))? else { return Ok(false) };
-        let Some(components) = components(covariance, job)? else { return Ok(false) };
+        let Some(components) = components(covariance, turn, job)? else { return Ok(false) };
         let identity = descriptor::identity(source.descriptor()?);
         let identity = identity.parse().map_err(|error| ApiError::internal(format!("{error}")))?;
         let reduction = components.reduction(identity, request.dimension, request.whiten)?;
