@@ -350,3 +350,30 @@ impl Import<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use elanus_embed::{Covariance, ModelIdentity};
+
+    use super::*;
+
+    #[test]
+    fn a_vector_that_one_photo_does_not_give_ends_no_job() {
+        let compute = || EmbedError::Compute { reason: "the vector's length is 0".to_owned() };
+        assert!(matches!(stored_vector(Err(compute()), None), Err(NoVector::OfFile(_))));
+        assert!(matches!(stored_vector(Err(EmbedError::Stopped), None), Err(NoVector::OfJob(_))));
+        assert_eq!(stored_vector(Ok(vec![3.0]), None), Ok(vec![3.0]));
+
+        let identity = ModelIdentity::of(Descriptor::default());
+        let mut covariance = Covariance::new(identity.dimension);
+        for row in 0..3 {
+            let mut vector = vec![0.0; identity.dimension];
+            vector[row] = 1.0;
+            covariance.add(&vector).unwrap();
+        }
+        let reduction = covariance.principal_components().unwrap();
+        let reduction = reduction.reduction(identity.clone(), 2, false).unwrap();
+        let nowhere = vec![f32::NAN; identity.dimension];
+        assert!(matches!(stored_vector(Ok(nowhere), Some(&reduction)), Err(NoVector::OfFile(_))));
+    }
+}
