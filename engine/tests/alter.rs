@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use elanus_engine::exec::{Aggregate, AggregateKind, AggregateRequest, Cell, OrderBy};
-use elanus_engine::row::{BatchBuilder, KeySource, Keys, OutputValue, Projection, Value, sparse};
+use elanus_engine::row::{BatchBuilder, KeySource, Keys, OutputValue, Projection, Rows, Value, sparse};
 use elanus_engine::schema::{DataType, Field, Function, Schema};
 use elanus_engine::{
     Collection, Definition, Engine, EngineError, EngineOptions, Filter, Metric, MetricType, QueryRequest,
@@ -337,7 +337,17 @@ fn rows_expire() {
     let found =
         c.get(&Keys::Int(vec![1, 2]), &Projection::resolve::<&str>(&c.schema(), &[]).unwrap()).unwrap();
     assert_eq!(found.len, 0);
+    let projection = Projection::resolve::<&str>(&c.schema(), &[]).unwrap();
+    let (mut visited, mut stored) = (0, 0);
+    let count = |into: &mut usize, rows: Rows| {
+        *into += rows.len;
+        Ok(())
+    };
+    c.scan(&projection, &mut |rows| count(&mut visited, rows)).unwrap();
+    c.scan_stored(&projection, &mut |rows| count(&mut stored, rows)).unwrap();
+    assert_eq!((visited, stored), (0, 2));
     c.drop_properties(&["collection.ttl.seconds".into()]).unwrap();
+    assert_eq!(c.count(), 2, "they were there all the time");
     assert!(c.set_property("collection.ttl.seconds", "soon").is_err());
 }
 

@@ -292,6 +292,31 @@ fn an_upsert_that_depends_on_what_is_stored_loses_no_other() {
     assert_eq!(count().1, 2000);
 }
 
+/// A collection is always under one of its names, also while it is opened under the new one, and keeps its number.
+#[test]
+fn a_collection_that_is_renamed_is_never_without_a_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(data_dir::open(dir.path()).unwrap(), options()).unwrap();
+    let c = engine.create(definition()).unwrap();
+    put(&c, "", &(0..5000).map(|key| (key, key)).collect::<Vec<_>>()).unwrap();
+    let (id, over) = (c.id(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..50 {
+                engine.rename(("default", "c"), ("default", "d")).unwrap();
+                engine.rename(("default", "d"), ("default", "c")).unwrap();
+            }
+            over.store(true, Ordering::SeqCst);
+        });
+        while !over.load(Ordering::SeqCst) {
+            let names = engine.names();
+            assert!(names == ["c"] || names == ["d"], "{names:?}");
+            assert_eq!(engine.numbers().into_values().collect::<Vec<_>>(), [id]);
+        }
+    });
+    assert_eq!((engine.collection("c").unwrap().count(), engine.is_opening()), (5000, false));
+}
+
 /// A filter deletes rows of the value 0, while others give rows the value 1: none of those dies.
 #[test]
 fn a_deletion_by_filter_spares_what_does_not_match_any_more() {

@@ -155,7 +155,7 @@ pub(crate) async fn searching<T: Send + 'static>(
     engine: &Engine,
     call: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    if engine.loading().is_some() {
+    if engine.is_opening() {
         return blocking(call).await;
     }
     let (tell, told) = tokio::sync::oneshot::channel();

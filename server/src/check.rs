@@ -7,11 +7,9 @@ use std::sync::Arc;
 
 use elanus_engine::Result;
 use elanus_engine::check::{Examined, Quarantine, Report, Severity, check};
-use elanus_engine::row::Projection;
 use elanus_storage::{Digest, DiskVfs, Vfs, data_dir};
 
-use crate::images::layout::{Layout, SHA256};
-use crate::images::reductions;
+use crate::images::{reductions, references};
 
 /// Most missing originals that are told one by one.
 const MOST_TOLD: usize = 10;
@@ -69,12 +67,9 @@ pub(crate) fn examine(root: &Path, repair: bool) -> Result<Report> {
 /// Every content that a row names.
 fn contents(examined: &Examined<'_>) -> Result<HashSet<Digest>> {
     let mut contents = HashSet::new();
-    let schema = Arc::new(examined.definition.schema.clone());
-    if let Ok(layout) = Layout::of(&schema, None) {
-        let projection = Projection::resolve(&schema, &[SHA256])?;
+    if let Some(projection) = references::projection(&examined.definition.schema) {
         examined.scan(&projection, &mut |rows| {
-            contents
-                .extend((0..rows.len).filter_map(|row| layout.sha256(&rows, row)?.parse::<Digest>().ok()));
+            (0..rows.len).for_each(|row| contents.extend(references::contents(&rows, row)));
             Ok(())
         })?;
     }

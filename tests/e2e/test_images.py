@@ -1,5 +1,6 @@
 """The image API: embed, upload, search by photo, serve by id, import jobs, hostile files."""
 
+import concurrent.futures
 import io
 import itertools
 import json
@@ -120,6 +121,77 @@ def test_the_same_photo_twice_is_one_row(shared_server, name, photos):
     first = shared_server.upload([file], name).json()["data"]["ids"]
     assert shared_server.upload([file, file], name).json()["data"]["ids"] == first * 2
     assert shared_server.count(name) == 1
+
+
+def vectors_of(server, name, **more):
+    """A collection as a client of Milvus makes it: keys and vectors are declared, the rest is dynamic."""
+    fields = [
+        {"fieldName": "pk", "dataType": "Int64", "isPrimary": True},
+        {"fieldName": "embedding", "dataType": "FloatVector", "elementTypeParams": {"dim": 512}},
+    ]
+    schema = {"autoId": True, "enableDynamicField": True, "fields": fields}
+    index = {"fieldName": "embedding", "indexName": "embedding", "metricType": "COSINE"}
+    server.ok("collections/create", {"collectionName": name, "schema": schema, "indexParams": [index], **more})
+
+
+def test_fields_of_a_repeated_photo_meet_and_it_stays_in_its_partition(start, photos):
+    server, file = start(), sorted(photos.rglob("*.jpg"))[0]
+    vectors_of(server, "c")
+    server.ok("partitions/create", {"collectionName": "c", "partitionName": "one"})
+    every = {"collectionName": "c", "filter": "", "limit": 9, "outputFields": ["*"]}
+    [pk] = server.upload([file], "c").json()["data"]["ids"]
+    [row] = server.ok("entities/query", every)
+    assert server.session.delete(f"{server.url}/v1/images/c/{pk}").json()["code"] == 0
+    row = {key: value for key, value in row.items() if key != "pk"}
+    server.ok("entities/insert", {"collectionName": "c", "partitionName": "one", "data": [row]})
+    # Another life reads from the rows which photos there are.
+    server.stop()
+    server = start()
+
+    names = [f"f{number}" for number in range(24)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda field: server.upload([file], "c", **{field: "x"}).json(), names))
+    assert len({answer["data"]["ids"][0] for answer in answers}) == 1 == server.count("c")
+    [found] = server.ok("entities/query", {**every, "partitionNames": ["one"]})
+    assert set(names) <= set(found)
+
+
+def test_photos_outlive_new_names_and_fields_of_their_collection(start, photos, tmp_path):
+    server, files = start(), sorted(photos.rglob("*.jpg"))[:4]
+
+    def originals():
+        return {path.name for path in (tmp_path / "data/images").rglob("*") if path.is_file()}
+
+    for name in ["a", "b", "c"]:
+        vectors_of(server, name)
+    server.upload(files[:1], "a"), server.upload(files[1:2], "b"), server.upload(files[2:3], "c")
+    for name, field in [
+        ("a", {"fieldName": "width", "dataType": "VarChar", "elementTypeParams": {"max_length": 9}}),
+        ("b", {"fieldName": "terms", "dataType": "SparseFloatVector"}),
+        ("c", {"fieldName": "sha256", "dataType": "VarChar", "elementTypeParams": {"max_length": 64}}),
+    ]:
+        server.ok("collections/fields/add", {"collectionName": name, "schema": {**field, "nullable": True}})
+    server.ok("collections/rename", {"collectionName": "a", "newCollectionName": "z"})
+    kept = originals()
+    assert len(kept) == 3
+    # Only a sweep removes the last one.
+    [last] = server.upload(files[3:], "d").json()["data"]["ids"]
+    assert server.session.delete(f"{server.url}/v1/images/d/{last}").json()["code"] == 0
+    wait_until(lambda: len(originals()) == 3, "the photo without a row is removed")
+    assert originals() == kept
+
+
+def test_what_stores_nothing_decides_nothing(shared_server, name, photos, tmp_path):
+    text = tmp_path / "no.txt"
+    text.write_text("no photo")
+    vectors_of(shared_server, name)
+    url = f"{shared_server.url}/v1/images/{name}"
+    refused = shared_server.session.post(url + "?pooling=gem", files={"file": text.open("rb")})
+    assert refused.status_code == 415
+    photo = sorted(photos.rglob("*.jpg"))[0]
+    stored = shared_server.session.post(url + "?pooling=avg", files={"file": photo.open("rb")})
+    assert stored.json()["code"] == 0, stored.text
+    assert shared_server.session.post(url + "?pooling=gem", files={"file": photo.open("rb")}).status_code == 409
 
 
 def test_refused_files_have_a_reason_and_the_others_are_stored(shared_server, name, photos, tmp_path):

@@ -203,6 +203,12 @@ impl Engine {
         self.slots.names()
     }
 
+    /// Numbers of all collections, by their names inside of the engine. A collection keeps its number for its life, whatever
+    /// it is called, and nobody gets it after. Waits while one is made, renamed or dropped.
+    pub fn numbers(&self) -> BTreeMap<String, u64> {
+        self.catalog.lock().1.collections.clone()
+    }
+
     /// Collections that could not be opened, with the reason.
     pub fn failed(&self) -> Vec<(String, String)> {
         self.slots.failed()
@@ -211,6 +217,11 @@ impl Engine {
     /// How far opening is; `None` when it is done.
     pub fn loading(&self) -> Option<Loading> {
         self.slots.loading()
+    }
+
+    /// Whether a collection is being opened, at the start or under another name: who asks for it waits.
+    pub fn is_opening(&self) -> bool {
+        self.slots.is_opening()
     }
 
     /// Everything that is wrong: collections out of service or read-only, with the reason.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::slots::Slot;
+use super::slots::opened;
 use super::{CatalogFile, Engine};
 use crate::collection::{Collection, DEFAULT_DATABASE, now_ms};
 use crate::error::{EngineError, Result};
@@ -287,12 +287,8 @@ impl Engine {
         next.aliases.values_mut().filter(|target| **target == old).for_each(|target| target.clone_from(&new));
         self.store(&mut catalog, next)?;
         collection.close();
-        self.slots.remove(&old);
-        let folder = super::collection_folder(&self.root, id);
-        match Collection::open(self.shared.clone(), &folder, id, new.clone()) {
-            Ok(opened) => self.slots.put(&new, Slot::Open(Arc::new(opened))),
-            Err(error) => self.slots.put(&new, super::slots::failed(&new, error.to_string())),
-        }
+        self.slots.rename(&old, &new);
+        self.slots.renamed(&new, opened(&self.shared, &self.root, &new, id));
         Ok(())
     }
 

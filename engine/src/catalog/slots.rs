@@ -51,6 +51,8 @@ struct State {
     waiting: usize,
     /// Nothing waits to be opened any more, and nothing will: collections that are made are open.
     loaded: bool,
+    /// Collections that are opened under another name.
+    renaming: usize,
 }
 
 /// More than so many requests do not wait: each holds a thread that requests for open collections need.
@@ -60,7 +62,7 @@ impl Slots {
     pub(super) fn new(file: &CatalogFile) -> Self {
         let slots = file.collections.iter().map(|(name, &id)| (name.clone(), Slot::Waiting { id })).collect();
         Self {
-            state: Mutex::new(State { slots, stopped: false, waiting: 0, loaded: false }),
+            state: Mutex::new(State { slots, stopped: false, waiting: 0, loaded: false, renaming: 0 }),
             changed: Condvar::new(),
         }
     }
@@ -68,16 +70,7 @@ impl Slots {
     /// Opens what waits, one after the other; several threads may do so at once.
     pub(super) fn load(&self, shared: &Shared, root: &Path) {
         while let Some((name, id)) = self.take_waiting() {
-            let folder = collection_folder(root, id);
-            let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                Collection::open(shared.clone(), &folder, id, name.clone())
-            }));
-            let slot = match opened {
-                Ok(Ok(collection)) => Slot::Open(Arc::new(collection)),
-                Ok(Err(error)) => failed(&name, error.to_string()),
-                Err(_) => failed(&name, "internal error while it was opened; the log has the details".into()),
-            };
-            self.put(&name, slot);
+            self.put(&name, opened(shared, root, &name, id));
             shared.want_index();
         }
     }
@@ -102,6 +95,21 @@ impl Slots {
     pub(super) fn put(&self, name: &str, slot: Slot) {
         self.state.lock().slots.insert(name.to_owned(), slot);
         self.changed.notify_all();
+    }
+
+    /// Gives a collection another name, under which it is opened anew: whoever asks for it waits. There is no moment in
+    /// which it has neither name.
+    pub(super) fn rename(&self, old: &str, new: &str) {
+        let mut state = self.state.lock();
+        state.slots.remove(old);
+        state.slots.insert(new.to_owned(), Slot::Opening);
+        state.renaming += 1;
+    }
+
+    /// Ends [`Slots::rename`].
+    pub(super) fn renamed(&self, new: &str, slot: Slot) {
+        self.state.lock().renaming -= 1;
+        self.put(new, slot);
     }
 
     /// Takes a collection out of service, if it still is what its name stands for.
@@ -190,6 +198,11 @@ impl Slots {
     pub(super) fn loading(&self) -> Option<Loading> {
         self.state.lock().loading()
     }
+
+    pub(super) fn is_opening(&self) -> bool {
+        let mut state = self.state.lock();
+        state.renaming > 0 || state.loading().is_some()
+    }
 }
 
 impl State {
@@ -205,7 +218,18 @@ impl State {
     }
 }
 
-pub(super) fn failed(name: &str, reason: String) -> Slot {
+/// Opens a collection. What prevents it is in its slot, a panic too.
+pub(super) fn opened(shared: &Shared, root: &Path, name: &str, id: u64) -> Slot {
+    let folder = collection_folder(root, id);
+    let open = || Collection::open(shared.clone(), &folder, id, name.to_owned());
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(open)) {
+        Ok(Ok(collection)) => Slot::Open(Arc::new(collection)),
+        Ok(Err(error)) => failed(name, error.to_string()),
+        Err(_) => failed(name, "internal error while it was opened; the log has the details".into()),
+    }
+}
+
+fn failed(name: &str, reason: String) -> Slot {
     tracing::error!(collection = name, reason, "collection is out of service; the others go on");
     Slot::Failed { reason }
 }

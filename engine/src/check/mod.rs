@@ -101,7 +101,7 @@ impl Examined<'_> {
     /// # Errors
     /// What `visit` returns.
     pub fn scan(&self, projection: &Projection, visit: &mut dyn FnMut(Rows) -> Result<()>) -> Result<()> {
-        exec::scan(self.snapshot, projection, visit)
+        exec::scan(self.snapshot, None, projection, visit)
     }
 }
 

@@ -96,7 +96,22 @@ impl Collection {
     /// # Errors
     /// What `visit` returns.
     pub fn scan(&self, projection: &Projection, visit: &mut dyn FnMut(Rows) -> Result<()>) -> Result<()> {
-        exec::scan(&self.snapshot(), projection, visit)
+        let snapshot = self.snapshot();
+        let visible = self.visible(&snapshot, None)?;
+        exec::scan(&snapshot, visible.as_ref(), projection, visit)
+    }
+
+    /// The same with rows that have lived as long as they may and are still there: with a longer time to live they are
+    /// seen again.
+    ///
+    /// # Errors
+    /// As [`Collection::scan`].
+    pub fn scan_stored(
+        &self,
+        projection: &Projection,
+        visit: &mut dyn FnMut(Rows) -> Result<()>,
+    ) -> Result<()> {
+        exec::scan(&self.snapshot(), None, projection, visit)
     }
 
     /// The nearest rows to each query vector.

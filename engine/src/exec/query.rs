@@ -84,10 +84,11 @@ pub(crate) fn count(snapshot: &Snapshot, filter: &Filter) -> Result<u64> {
 
 pub(crate) fn scan(
     snapshot: &Snapshot,
+    visible: Option<&Filter>,
     projection: &Projection,
     visit: &mut dyn FnMut(Rows) -> Result<()>,
 ) -> Result<()> {
-    for (index, matching) in matches(snapshot, None)?.iter().enumerate() {
+    for (index, matching) in matches(snapshot, visible)?.iter().enumerate() {
         let view = index as u32;
         let rows: Vec<RowAddress> = matching.iter().map(|row| RowAddress { view, row: row as u32 }).collect();
         for part in rows.chunks(SCAN_ROWS) {

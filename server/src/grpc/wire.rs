@@ -142,7 +142,7 @@ async fn run(
 /// Whether a request is answered on the thread that received it.
 fn runs_here(app: &App, rpc: &Rpc, headers: &HeaderMap, body: &Bytes) -> bool {
     // A collection that is still being opened is waited for.
-    if body.len() > SMALL || app.engine.loading().is_some() {
+    if body.len() > SMALL || app.engine.is_opening() {
         return false;
     }
     match rpc.place {

@@ -15,8 +15,9 @@ use parking_lot::Mutex;
 
 use super::descriptor::{self, AskedDescriptor};
 use super::known::KnownImages;
-use super::layout::{self, Layout, MODEL_PROPERTY, SHA256};
+use super::layout::{self, Layout, MODEL_PROPERTY};
 use super::models::Models;
+use super::references;
 use crate::error::ApiError;
 
 /// What a caller is going to do with a collection.
@@ -24,10 +25,8 @@ use crate::error::ApiError;
 pub(crate) enum Purpose {
     /// Look at rows and originals; any model will do.
     Read,
-    /// Compare vectors: our network must have made those that are there.
-    Search,
-    /// Add images: the same, and an empty collection becomes ours.
-    Write,
+    /// Compare or add vectors: our network must have made those that are there.
+    Embed,
 }
 
 /// Whether whoever adds images may make the collection for them; if not, the refusal.
@@ -39,7 +38,7 @@ pub(crate) struct ImageCollection {
     /// Its rows.
     pub(crate) rows: Arc<Collection>,
     /// Its fields when it was looked at.
-    schema: Arc<Schema>,
+    pub(super) schema: Arc<Schema>,
     /// Where the values of an image are.
     pub(crate) layout: Layout,
     /// How its images become vectors; `None` where another model made them.
@@ -107,7 +106,36 @@ impl ImageCollections {
             }
             found => found?,
         };
-        self.prepare(rows, name, Purpose::Write, asked)
+        self.prepare(rows, name, Purpose::Embed, asked)
+    }
+
+    /// A collection with the fields that it has now.
+    ///
+    /// # Errors
+    /// 400 when it can't hold images any more.
+    pub(super) fn current(
+        &self,
+        collection: &Arc<ImageCollection>,
+    ) -> Result<Arc<ImageCollection>, ApiError> {
+        let rows = &collection.rows;
+        if Arc::ptr_eq(&collection.schema, &rows.schema()) {
+            return Ok(Arc::clone(collection));
+        }
+        let asked = collection.descriptor()?.into();
+        self.prepare(Arc::clone(rows), rows.name(), Purpose::Embed, asked)
+    }
+
+    /// Notes in a collection, before its first images are stored, how they become vectors. Durable when it returns.
+    ///
+    /// # Errors
+    /// 409 when vectors that were made otherwise have come since the collection was opened; engine errors.
+    pub(super) fn stamp(&self, collection: &ImageCollection) -> Result<(), ApiError> {
+        let _one_at_a_time = self.stamping.lock();
+        let descriptor = self.descriptor(&collection.rows, collection.descriptor()?.into())?;
+        if !collection.rows.properties().contains_key(MODEL_PROPERTY) {
+            collection.rows.set_property(MODEL_PROPERTY, &descriptor::identity(descriptor))?;
+        }
+        Ok(())
     }
 
     fn prepare(
@@ -123,13 +151,13 @@ impl ImageCollections {
         let stamp = rows.properties().get(MODEL_PROPERTY).and_then(|stamp| descriptor::of_stamp(stamp));
         let expected = stamp.or(descriptor.as_ref().ok().copied()).unwrap_or(self.default);
         let dimension = (purpose != Purpose::Read).then(|| dimension(expected, reduced.as_ref()));
-        let layout = Layout::of(&rows.schema(), dimension).map_err(|reason| {
+        let schema = rows.schema();
+        let layout = Layout::of(&schema, dimension).map_err(|reason| {
             ApiError::invalid(format!("the collection {name} can't hold images: {reason}"))
         })?;
         let descriptor = match purpose {
             Purpose::Read => descriptor.ok(),
-            Purpose::Search => Some(descriptor?),
-            Purpose::Write => Some(self.stamped(&rows, asked)?),
+            Purpose::Embed => Some(descriptor?),
         };
         let mut open = self.open.lock();
         if !open.contains_key(&rows.id()) {
@@ -139,7 +167,6 @@ impl ImageCollections {
             });
         }
         // A collection that was renamed, or whose fields have changed, is looked at afresh.
-        let schema = rows.schema();
         let current = |known: &Arc<ImageCollection>| {
             Arc::ptr_eq(&known.rows, &rows)
                 && Arc::ptr_eq(&known.schema, &schema)
@@ -172,8 +199,8 @@ impl ImageCollections {
         check_collection_name(name)?;
         match self.engine.collection_in(DEFAULT_DATABASE, name) {
             Ok(rows) => {
-                let existing = self.prepare(rows, name, Purpose::Write, asked)?;
-                Ok((existing.layout.clone(), existing.rows.schema(), existing.descriptor()?))
+                let existing = self.prepare(rows, name, Purpose::Embed, asked)?;
+                Ok((existing.layout.clone(), Arc::clone(&existing.schema), existing.descriptor()?))
             }
             Err(EngineError::CollectionNotFound { .. }) => {
                 may_create.clone()?;
@@ -239,19 +266,6 @@ impl ImageCollections {
         }
         Ok(descriptor)
     }
-
-    /// The same for images that are to be added: a collection that has no stamp gets one.
-    ///
-    /// # Errors
-    /// As [`ImageCollections::descriptor`]; engine errors.
-    fn stamped(&self, rows: &Collection, asked: AskedDescriptor) -> Result<Descriptor, ApiError> {
-        let _one_at_a_time = self.stamping.lock();
-        let descriptor = self.descriptor(rows, asked)?;
-        if !rows.properties().contains_key(MODEL_PROPERTY) {
-            rows.set_property(MODEL_PROPERTY, &descriptor::identity(descriptor))?;
-        }
-        Ok(descriptor)
-    }
 }
 
 impl ImageCollection {
@@ -295,20 +309,27 @@ impl ImageCollection {
     }
 
     /// Visits the content and the key of every row that has one.
-    ///
-    /// # Errors
-    /// Engine errors.
-    pub(crate) fn each_content(&self, visit: impl FnMut(Digest, Key)) -> Result<(), ApiError> {
-        each_content(&self.rows, &self.layout, visit)
+    fn each_content(&self, mut visit: impl FnMut(Digest, Key)) -> Result<(), ApiError> {
+        let Some(projection) = references::projection(&self.rows.schema()) else { return Ok(()) };
+        self.rows.scan(&projection, &mut |rows| {
+            for row in 0..rows.len {
+                if let (Some(content), Some(key)) = (references::contents(&rows, row).next(), rows.key(row)) {
+                    visit(content, key.to_key());
+                }
+            }
+            Ok(())
+        })?;
+        Ok(())
     }
 
     /// Whether the row with this key is there and has this content.
-    pub(crate) fn holds(&self, content: &Digest, key: &Key) -> bool {
-        self.row(key, &[SHA256])
-            .ok()
-            .flatten()
-            .and_then(|row| self.layout.sha256(&row, 0))
-            .is_some_and(|sha256| sha256 == content.to_string())
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub(crate) fn holds(&self, content: &Digest, key: &Key) -> Result<bool, ApiError> {
+        let Some(projection) = references::projection(&self.rows.schema()) else { return Ok(false) };
+        let rows = self.rows.get(&keys_of(std::slice::from_ref(key)), &projection)?;
+        Ok((0..rows.len).any(|row| references::contents(&rows, row).next().as_ref() == Some(content)))
     }
 
     /// Some fields of one row; `None` when there is no such row.
@@ -354,28 +375,6 @@ fn dimension(descriptor: Descriptor, reduced: Option<&ModelIdentity>) -> usize {
 fn definition(name: &str, descriptor: Descriptor) -> Result<Definition, ApiError> {
     let dimension = descriptor.model.network.dimension();
     Ok(layout::definition(name, dimension, &descriptor::identity(descriptor))?)
-}
-
-/// Visits the content and the key of every row that has one.
-///
-/// # Errors
-/// Engine errors.
-pub(crate) fn each_content(
-    rows: &Collection,
-    layout: &Layout,
-    mut visit: impl FnMut(Digest, Key),
-) -> Result<(), ApiError> {
-    let projection = Projection::resolve(&rows.schema(), &[SHA256])?;
-    rows.scan(&projection, &mut |rows| {
-        for row in 0..rows.len {
-            let content = layout.sha256(&rows, row).and_then(|sha256| sha256.parse().ok());
-            if let (Some(content), Some(key)) = (content, rows.key(row)) {
-                visit(content, key.to_key());
-            }
-        }
-        Ok(())
-    })?;
-    Ok(())
 }
 
 /// Keys of one kind as the engine takes them.

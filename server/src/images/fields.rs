@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use elanus_engine::EngineError;
-use elanus_engine::row::{BatchBuilder, KeyRef, KeySource, Rows, Value};
+use elanus_engine::row::{BatchBuilder, KeyRef, KeySource, Projection, Rows, Value};
 use elanus_engine::schema::{DYNAMIC_FIELD, DataType, Field, Schema};
 use serde_json::{Map, Value as Json};
 
@@ -13,7 +13,8 @@ use super::layout::{Layout, is_reserved};
 /// The fields of one request, by name, typed for one schema.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
-    declared: Vec<(usize, Json)>,
+    /// By name: a field's position changes when one before it is dropped.
+    declared: Vec<(String, Json)>,
     dynamic: Map<String, Json>,
 }
 
@@ -37,7 +38,7 @@ impl Fields {
                 Some((_, field)) if field.data_type.is_vector() => {
                     return Err(format!("the field {name} is a vector and can't be given with an image"));
                 }
-                Some((index, field)) => fields.set_declared(index, typed(field, value)?)?,
+                Some((_, field)) => fields.set_declared(name.clone(), typed(field, value)?)?,
                 None if name == DYNAMIC_FIELD || name.is_empty() => {
                     return Err(format!("a field can't be called {name:?}"));
                 }
@@ -62,18 +63,25 @@ impl Fields {
     /// Sets them in the row under construction.
     ///
     /// # Errors
-    /// The engine's `InvalidRow` when a value does not fit.
+    /// The engine's `InvalidRow` when a value does not fit; `FieldNotFound` for a field that was dropped meanwhile.
     pub(crate) fn fill(&self, batch: &mut BatchBuilder) -> Result<(), EngineError> {
-        for (index, value) in &self.declared {
-            set_json(batch, *index, value)?;
-        }
+        self.fill_declared(batch)?;
         self.dynamic.iter().try_for_each(|(name, value)| batch.set_dynamic(name, &value.to_string()))
     }
 
-    /// A batch of one row: the stored `row` of `rows` (which holds every field) with these fields replaced.
+    fn fill_declared(&self, batch: &mut BatchBuilder) -> Result<(), EngineError> {
+        for (name, value) in &self.declared {
+            let found = batch.schema().field(name).map(|(index, _)| index);
+            let index = found.ok_or_else(|| EngineError::FieldNotFound { name: name.clone() })?;
+            set_json(batch, index, value)?;
+        }
+        Ok(())
+    }
+
+    /// A batch of one row: the stored `row` of `rows`, which are [`whole`], with these fields replaced.
     ///
     /// # Errors
-    /// `InvalidRow` when a value does not fit; `Internal` when `rows` is not complete.
+    /// As [`Fields::fill`]; `Internal` when `rows` is not complete.
     pub(crate) fn merged(
         &self,
         schema: &Arc<Schema>,
@@ -81,15 +89,9 @@ impl Fields {
         row: usize,
     ) -> Result<BatchBuilder, EngineError> {
         let mut batch = BatchBuilder::new(schema, KeySource::Given);
-        let given: Vec<&str> = self
-            .declared
-            .iter()
-            .filter_map(|(at, _)| Some(schema.fields().get(*at)?.name.as_str()))
-            .collect();
-        copy_declared(&mut batch, rows, row, &|field| !given.contains(&field.name.as_str()))?;
-        for (index, value) in &self.declared {
-            set_json(&mut batch, *index, value)?;
-        }
+        let given = |field: &Field| self.declared.iter().any(|(name, _)| *name == field.name);
+        copy_declared(&mut batch, rows, row, &|field| !given(field))?;
+        self.fill_declared(&mut batch)?;
         let mut dynamic = dynamic(rows, row);
         dynamic.extend(self.dynamic.iter().map(|(name, value)| (name.clone(), value.clone())));
         for (name, value) in &dynamic {
@@ -99,11 +101,11 @@ impl Fields {
         Ok(batch)
     }
 
-    fn set_declared(&mut self, index: usize, value: Json) -> Result<(), String> {
-        if self.declared.iter().any(|(position, _)| *position == index) {
-            return Err("a field is given twice".to_owned());
+    fn set_declared(&mut self, name: String, value: Json) -> Result<(), String> {
+        if self.declared.iter().any(|(other, _)| *other == name) {
+            return Err(format!("the field {name} is given twice"));
         }
-        self.declared.push((index, value));
+        self.declared.push((name, value));
         Ok(())
     }
 }
@@ -119,7 +121,11 @@ fn typed(field: &Field, value: Json) -> Result<Json, String> {
             "false" | "0" => Ok(Json::Bool(false)),
             _ => Err(wrong()),
         },
-        DataType::Float | DataType::Double => text.trim().parse::<f64>().map(Json::from).map_err(|_| wrong()),
+        // JSON has no number for what is not finite, and null is another value.
+        DataType::Float | DataType::Double => {
+            let number = text.trim().parse().ok().and_then(serde_json::Number::from_f64);
+            number.map(Json::Number).ok_or_else(wrong)
+        }
         DataType::Json => serde_json::from_str(&text).map_err(|_| wrong()),
         other if other.is_integer() => text.trim().parse::<i64>().map(Json::from).map_err(|_| wrong()),
         _ => Err(wrong()),
@@ -146,6 +152,16 @@ fn set_json(batch: &mut BatchBuilder, index: usize, value: &Json) -> Result<(), 
         }
     };
     batch.set(index, value)
+}
+
+/// All that a row has, with the partition that it is in.
+///
+/// # Errors
+/// None that a schema gives reason to.
+pub(super) fn whole(schema: &Schema) -> Result<Projection, EngineError> {
+    let mut names = vec!["*"];
+    names.extend(schema.dynamic().then_some(DYNAMIC_FIELD));
+    Ok(Projection { partitions: true, ..Projection::resolve(schema, &names)? })
 }
 
 /// Sets those of the declared fields that are wanted to what a stored row has, which `rows` holds with every field.
@@ -221,6 +237,32 @@ mod tests {
         assert_eq!(declared, [&json!(2007), &json!(true), &json!([1, 2])]);
         assert_eq!(given.dynamic["zip"], "00123", "undeclared text stays text");
         assert_eq!(given.dynamic["n"], 3);
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_refused_not_stored_as_null() {
+        let mut open = schema().1.fields().to_vec();
+        open.push(Field::new("weight", DataType::Double).nullable());
+        let schema = Arc::new(Schema::new(open, true, "").unwrap());
+        let layout = Layout::of(&schema, Some(2)).unwrap();
+        let weight = |text: &str| Fields::new(&layout, &schema, [("weight".to_owned(), json!(text))]);
+        for wrong in ["NaN", "inf", "-Infinity", "1e999", ""] {
+            assert!(weight(wrong).unwrap_err().contains("weight is Double"), "{wrong}");
+        }
+        assert_eq!(weight(" 1.5 ").unwrap().declared, [("weight".to_owned(), json!(1.5))]);
+    }
+
+    #[test]
+    fn a_field_that_was_dropped_before_it_moves_no_value_into_another() {
+        let (_, before) = schema();
+        let given = fields(json!({"year": 2007, "public": true})).unwrap();
+        let after = Arc::new(before.without_field("year").unwrap());
+        let mut batch = BatchBuilder::new(&after, KeySource::Generated);
+        let error = given.fill(&mut batch).unwrap_err();
+        assert!(matches!(&error, EngineError::FieldNotFound { name } if name == "year"), "{error}");
+        let after = Arc::new(before.without_field("public").unwrap());
+        let mut batch = BatchBuilder::new(&after, KeySource::Generated);
+        fields(json!({"year": 2007, "tags": [1]})).unwrap().fill(&mut batch).unwrap();
     }
 
     #[test]

@@ -43,28 +43,34 @@ impl KnownImages {
 
     /// Claims what is not stored; waits while any of it is claimed by somebody else, which lasts as long as one commit.
     /// `alive` says whether the row of a stored content still exists; one that was deleted is claimed anew.
-    pub(crate) fn claim(&self, contents: &[Digest], alive: impl Fn(&Digest, &Key) -> bool) -> Claim<'_> {
+    ///
+    /// # Errors
+    /// What `alive` returns; nothing is claimed then.
+    pub(crate) fn claim<E>(
+        &self,
+        contents: &[Digest],
+        alive: impl Fn(&Digest, &Key) -> Result<bool, E>,
+    ) -> Result<Claim<'_>, E> {
         let mut state = self.state.lock();
         while contents.iter().any(|content| state.claimed.contains(content)) {
             self.released.wait(&mut state);
         }
-        let mut claim = Claim { known: self, stored: HashMap::new(), mine: Vec::new() };
+        let mut stored = HashMap::new();
         for content in contents {
-            match state.stored.get(content) {
-                Some(key) if alive(content, key) => {
-                    claim.stored.insert(*content, key.clone());
-                }
-                stale => {
-                    if stale.is_some() {
-                        state.stored.remove(content);
-                    }
-                    if state.claimed.insert(*content) {
-                        claim.mine.push(*content);
-                    }
-                }
+            if let Some(key) = state.stored.get(content)
+                && alive(content, key)?
+            {
+                stored.insert(*content, key.clone());
             }
         }
-        claim
+        let mut mine = Vec::new();
+        for content in contents.iter().filter(|content| !stored.contains_key(content)) {
+            state.stored.remove(content);
+            if state.claimed.insert(*content) {
+                mine.push(*content);
+            }
+        }
+        Ok(Claim { known: self, stored, mine })
     }
 }
 
@@ -93,9 +99,15 @@ impl Drop for Claim<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use super::*;
+
+    /// Claims where reading never fails.
+    fn claim<'a>(known: &'a KnownImages, contents: &[Digest], alive: impl Fn(&Key) -> bool) -> Claim<'a> {
+        known.claim::<Infallible>(contents, |_, key| Ok(alive(key))).unwrap()
+    }
 
     fn content(n: u8) -> Digest {
         Digest::from([n; 32])
@@ -116,7 +128,7 @@ mod tests {
                         if worker % 2 == 0 {
                             group.reverse();
                         }
-                        let mut claim = known.claim(&group, |_, _| true);
+                        let mut claim = claim(known, &group, |_| true);
                         let mine = claim.mine.clone();
                         inserted.fetch_add(mine.len() as i64, Ordering::SeqCst);
                         claim.fulfil(
@@ -133,17 +145,30 @@ mod tests {
     #[test]
     fn an_attempt_that_failed_frees_the_content() {
         let known = KnownImages::default();
-        drop(known.claim(&[content(1)], |_, _| true));
+        drop(claim(&known, &[content(1)], |_| true));
         assert_eq!(known.find(&content(1)), None);
-        let claim = known.claim(&[content(1)], |_, _| true);
+        let claim = claim(&known, &[content(1)], |_| true);
         assert_eq!(claim.mine, [content(1)]);
     }
 
     #[test]
     fn a_deleted_row_is_claimed_anew() {
         let known = KnownImages::new(HashMap::from([(content(1), Key::Int(7)), (content(2), Key::Int(8))]));
-        let claim = known.claim(&[content(1), content(2), content(1)], |_, key| *key != Key::Int(7));
+        let claim = claim(&known, &[content(1), content(2), content(1)], |key| *key != Key::Int(7));
         assert_eq!(claim.mine, [content(1)]);
         assert_eq!(claim.stored, HashMap::from([(content(2), Key::Int(8))]));
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_not_taken_for_a_deleted_one() {
+        let known = KnownImages::new(HashMap::from([(content(2), Key::Int(8))]));
+        let unread = known.claim(&[content(1), content(2)], |_, _| Err("the disk"));
+        assert_eq!(unread.err(), Some("the disk"));
+        assert_eq!(known.find(&content(2)), Some(Key::Int(8)));
+        assert_eq!(
+            claim(&known, &[content(1), content(2)], |_| true).mine,
+            [content(1)],
+            "nothing stayed claimed"
+        );
     }
 }

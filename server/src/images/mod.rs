@@ -25,6 +25,7 @@ pub(crate) mod name;
 mod originals;
 mod reduce;
 pub(crate) mod reductions;
+pub(crate) mod references;
 mod search;
 mod store;
 mod sweep;
@@ -272,7 +273,10 @@ impl ImageService {
     /// Engine errors.
     pub(crate) fn has(&self, collection: &ImageCollection, content: &Digest) -> Result<bool, ApiError> {
         let key = collection.known()?.find(content);
-        Ok(key.is_some_and(|key| collection.holds(content, &key)) && self.has_original(content)?)
+        match key {
+            Some(key) => Ok(collection.holds(content, &key)? && self.has_original(content)?),
+            None => Ok(false),
+        }
     }
 
     /// The original of a content, mapped: a client may take as long as it wants to read it. Blocking.

@@ -2,7 +2,6 @@
 //! collection whose vectors were reduced names its file in the model identity that it is stamped with. Without the file
 //! its vectors can still be searched with vectors, and no photo can become one.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,24 +43,6 @@ impl ImageService {
         let reduction = Arc::new(reduction);
         *read = Some(Arc::clone(&reduction));
         Ok(Some(reduction))
-    }
-
-    /// Every reduction that a collection names.
-    ///
-    /// # Errors
-    /// Engine errors.
-    pub(super) fn named_reductions(&self) -> Result<HashSet<Digest>, ApiError> {
-        let engine = self.collections.engine();
-        let mut named = HashSet::new();
-        for name in engine.names() {
-            match engine.collection(&name) {
-                Ok(rows) => named.extend(of_properties(&rows.properties()).as_ref().and_then(digest)),
-                // Dropped a moment ago.
-                Err(EngineError::CollectionNotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(named)
     }
 }
 

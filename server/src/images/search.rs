@@ -64,7 +64,7 @@ impl ImageService {
         let (service, name) = (Arc::clone(self), name.to_owned());
         let by_file = matches!(request.query, Query::File(_));
         let open = move || {
-            let collection = service.open(&name, Purpose::Search)?;
+            let collection = service.open(&name, Purpose::Embed)?;
             // Stored vectors need none.
             let reduction = if by_file { service.reduction(&collection)? } else { None };
             Ok((collection, reduction))

@@ -3,17 +3,16 @@
 //! key and takes the fields that come with the new request.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use elanus_embed::Reduction;
-use elanus_engine::EngineError;
 use elanus_engine::row::{BatchBuilder, Key, KeySource};
-use elanus_engine::schema::DYNAMIC_FIELD;
+use elanus_engine::{Collection, EngineError};
 use elanus_storage::Digest;
 
 use super::ImageService;
-use super::collection::{ImageCollection, owned_keys};
-use super::fields::Fields;
+use super::collection::{ImageCollection, keys_of, owned_keys};
+use super::fields::{Fields, whole};
 use super::layout::ImageValues;
 use super::name;
 use crate::error::ApiError;
@@ -31,7 +30,7 @@ pub(crate) struct EmbeddedImage {
     pub(crate) width: u32,
     /// Height in pixels, upright.
     pub(crate) height: u32,
-    /// Its vector, as the network made it.
+    /// Its vector, as the collection stores it.
     pub(crate) vector: Vec<f32>,
     /// JPEG for lists.
     pub(crate) thumbnail: Vec<u8>,
@@ -50,34 +49,41 @@ impl ImageService {
     /// Stores a group of images; durable when it returns. Blocking. Either all of the new ones are stored or none.
     ///
     /// # Errors
-    /// Fields that do not fit a row; 503 when the collection's reduction is lost; engine and storage errors.
+    /// Fields that do not fit a row; 409 when the collection got images that were embedded otherwise meanwhile; engine and
+    /// storage errors.
     pub(crate) fn store(
         &self,
-        collection: &ImageCollection,
+        collection: &Arc<ImageCollection>,
         images: &[EmbeddedImage],
         fields: &Fields,
     ) -> Result<Vec<StoredImage>, ApiError> {
-        let reduction = self.reduction(collection)?;
         let known = collection.known()?;
         let contents: Vec<Digest> = images.iter().map(|image| image.content).collect();
         // Until the rows are there nothing refers to the originals: no sweep may take them.
         let _kept = self.sweep_gate.store(&contents);
-        let mut claim = known.claim(&contents, |content, key| collection.holds(content, key));
+        let mut claim = known.claim(&contents, |content, key| collection.holds(content, key))?;
         let before = claim.stored.clone();
         let mut seen = HashSet::new();
         let mut is_new =
             |image: &EmbeddedImage| !before.contains_key(&image.content) && seen.insert(image.content);
         let fresh: Vec<&EmbeddedImage> = images.iter().filter(|image| is_new(image)).collect();
-        let batch = new_rows(collection, reduction.as_deref(), &fresh, fields)?;
+        let mut batch = self.new_rows(collection, &fresh, fields)?;
         self.put_originals(images)?;
-        if let Some(batch) = batch {
-            let keys = owned_keys(&collection.rows.insert(batch.finish()?)?);
+        if !fresh.is_empty() {
+            self.collections.stamp(collection)?;
+            let keys = loop {
+                match collection.rows.insert(batch.finish()?) {
+                    // A field came or went since the rows were made.
+                    Err(EngineError::SchemaChanged) => batch = self.new_rows(collection, &fresh, fields)?,
+                    stored => break owned_keys(&stored?),
+                }
+            };
             claim.fulfil(fresh.iter().map(|image| image.content).zip(keys));
             self.metrics.images_stored(fresh.len() as u64);
         }
         if !fields.is_empty() {
             let repeated: Vec<&Key> = contents.iter().filter_map(|content| before.get(content)).collect();
-            merge(collection, &repeated, fields)?;
+            merge(&collection.rows, &repeated, fields)?;
         }
         let place = |image: &EmbeddedImage| {
             let id = claim.stored.get(&image.content).cloned();
@@ -86,6 +92,31 @@ impl ImageService {
                 .ok_or_else(|| ApiError::internal("an image was stored without a key"))
         };
         images.iter().map(place).collect()
+    }
+
+    /// Rows for new images, under the fields that the collection has now.
+    fn new_rows(
+        &self,
+        collection: &Arc<ImageCollection>,
+        images: &[&EmbeddedImage],
+        fields: &Fields,
+    ) -> Result<BatchBuilder, ApiError> {
+        let collection = self.collections.current(collection)?;
+        let layout = &collection.layout;
+        let mut batch = BatchBuilder::new(&collection.schema, KeySource::Generated);
+        for image in images {
+            let values = ImageValues {
+                name: &name::clean(&image.name, layout.name_bytes()),
+                sha256: &image.content.to_string(),
+                width: image.width,
+                height: image.height,
+                vector: &image.vector,
+            };
+            layout.fill(&mut batch, values)?;
+            fields.fill(&mut batch)?;
+            batch.end_row()?;
+        }
+        Ok(batch)
     }
 
     /// Makes the originals durable, and the thumbnails likely.
@@ -101,44 +132,16 @@ impl ImageService {
     }
 }
 
-/// Rows for new images; `None` when there is none.
-fn new_rows(
-    collection: &ImageCollection,
-    reduction: Option<&Reduction>,
-    images: &[&EmbeddedImage],
-    fields: &Fields,
-) -> Result<Option<BatchBuilder>, ApiError> {
-    if images.is_empty() {
-        return Ok(None);
-    }
-    let layout = &collection.layout;
-    let mut batch = BatchBuilder::new(&collection.rows.schema(), KeySource::Generated);
-    for image in images {
-        let reduced = reduction.map(|reduction| reduction.apply(&image.vector)).transpose()?;
-        let values = ImageValues {
-            name: &name::clean(&image.name, layout.name_bytes()),
-            sha256: &image.content.to_string(),
-            width: image.width,
-            height: image.height,
-            vector: reduced.as_ref().unwrap_or(&image.vector),
-        };
-        layout.fill(&mut batch, values)?;
-        fields.fill(&mut batch)?;
-        batch.end_row()?;
-    }
-    Ok(Some(batch))
-}
-
-/// Puts the fields into rows that are there already.
-fn merge(collection: &ImageCollection, keys: &[&Key], fields: &Fields) -> Result<(), ApiError> {
-    let schema = collection.rows.schema();
-    let mut all: Vec<&str> = schema.fields().iter().map(|field| field.name.as_str()).collect();
-    if schema.dynamic() {
-        all.push(DYNAMIC_FIELD);
-    }
+/// Puts the fields into rows that are there already. Those that were deleted meanwhile stay so.
+fn merge(collection: &Collection, keys: &[&Key], fields: &Fields) -> Result<(), ApiError> {
     for key in keys {
-        if let Some(row) = collection.row(key, &all)? {
-            collection.rows.upsert(fields.merged(&schema, &row, 0)?.finish()?)?;
+        // From reading the row to writing it nobody else writes: neither his fields nor his deletion would last.
+        let turn = collection.update_turn();
+        let schema = collection.schema();
+        let rows = collection.get(&keys_of(std::slice::from_ref(key)), &whole(&schema)?)?;
+        if !rows.is_empty() {
+            let batch = fields.merged(&schema, &rows, 0)?.finish()?;
+            turn.upsert_into(batch.in_partitions(vec![rows.partition(0)])?, "")?;
         }
     }
     Ok(())

@@ -1,24 +1,27 @@
-//! Removing originals that no row refers to any more, and reductions that no collection names: after rows or collections were removed, and at the start for what
-//! a crash left behind. Rows decide, never bookkeeping: every sweep reads all of them. What is stored while a sweep
-//! runs is safe from it; while a collection is out of service nothing is removed, because its rows can't be read.
+//! Removing originals that no row refers to any more, and reductions that no collection names: after rows or collections
+//! were removed, and at the start for what a crash left behind. Rows decide, never bookkeeping: every sweep reads all of
+//! them ([`references`](super::references)), where there is anything to remove. What is stored while a sweep runs is safe
+//! from it; while a collection is out of service nothing is removed, because its rows can't be read.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use elanus_engine::{Engine, EngineError};
 use elanus_storage::Digest;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::ImageService;
-use super::collection::each_content;
-use super::layout::Layout;
+use super::layout::MODEL_PROPERTY;
+use super::references::{self, Answer, Referred};
 use crate::error::ApiError;
 
 /// How often rows are counted to see whether some have gone.
 const CENSUS_EVERY: Duration = Duration::from_secs(2);
+/// A sweep reads every row: after one comes a rest of so many times its length, however much is deleted.
+const REST: u32 = 19;
 /// Originals removed before others may store images again.
 const REMOVED_AT_ONCE: usize = 256;
 
@@ -63,6 +66,7 @@ impl Sweeper {
 fn run(inbox: &Receiver<()>, service: &Weak<ImageService>) {
     let mut census = Census::default();
     let mut asked = false;
+    let mut rested = Instant::now();
     loop {
         let inbox_asked = match inbox.recv_timeout(CENSUS_EVERY) {
             Ok(()) => true,
@@ -75,23 +79,36 @@ fn run(inbox: &Receiver<()>, service: &Weak<ImageService>) {
         engine.set_other_bytes(super::reductions::FOLDER, service.reductions.bytes());
         asked |= inbox_asked;
         // While collections are being opened their rows can't be read: later.
-        if engine.loading().is_some() {
+        if engine.is_opening() {
             continue;
         }
-        let shrunk = census.take(engine);
-        if !std::mem::take(&mut asked) && !shrunk {
+        asked |= census.take(engine);
+        let begun = Instant::now();
+        if !asked || begun < rested {
             continue;
         }
+        asked = false;
         match service.sweep() {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "originals without rows were removed"),
+            Ok(Swept::Removed(0)) => {}
+            Ok(Swept::Removed(removed)) => tracing::info!(removed, "originals without rows were removed"),
+            Ok(Swept::Later) => asked = true,
             Err(error) => tracing::warn!(%error, "unused originals could not be removed"),
         }
+        rested = Instant::now() + begun.elapsed().saturating_mul(REST);
     }
 }
 
-/// Rows of every collection when it was last looked at, by the collection's number. Rows and collections are also
-/// removed through the Milvus API, which knows nothing of images.
+/// What has become of a sweep.
+enum Swept {
+    /// So many originals were removed.
+    Removed(usize),
+    /// Collections have changed their names meanwhile: to be done again.
+    Later,
+}
+
+/// Rows of every collection with photos when it was last looked at, by the collection's number. Rows and collections are
+/// also removed through the Milvus API, which knows nothing of images. Rows that have lived as long as they may count
+/// until they are gone, as they do for the sweep.
 #[derive(Debug, Default)]
 struct Census {
     rows: HashMap<u64, u64>,
@@ -100,9 +117,9 @@ struct Census {
 impl Census {
     /// Counts again; says whether a collection or rows of one have gone.
     fn take(&mut self, engine: &Engine) -> bool {
-        let names = engine.names();
-        let open = names.iter().filter_map(|name| engine.collection(name).ok());
-        self.replace(open.map(|collection| (collection.id(), collection.count())).collect())
+        let open = engine.open_collections();
+        let with_photos = open.iter().filter(|rows| rows.properties().contains_key(MODEL_PROPERTY));
+        self.replace(with_photos.map(|rows| (rows.id(), rows.snapshot().live())).collect())
     }
 
     fn replace(&mut self, now: HashMap<u64, u64>) -> bool {
@@ -200,26 +217,38 @@ impl Drop for Sweep<'_> {
 }
 
 impl ImageService {
-    /// Removes originals and thumbnails that no row of any collection refers to, and reductions that no collection names;
-    /// returns how many originals. Blocking.
+    /// Removes originals and thumbnails that no row of any collection refers to, and reductions that no collection names.
+    /// Blocking.
     ///
     /// # Errors
     /// Engine and storage errors; what is left is found by the next sweep.
-    pub(super) fn sweep(&self) -> Result<usize, ApiError> {
+    fn sweep(&self) -> Result<Swept, ApiError> {
         self.drop_drafts()?;
-        if !self.collections.engine().failed().is_empty() {
+        let engine = self.collections.engine();
+        if !engine.failed().is_empty() {
             tracing::info!("a collection is out of service: unused originals stay");
-            return Ok(0);
+            return Ok(Swept::Removed(0));
         }
         if self.quarantine.exists() {
             tracing::info!("something is in quarantine, which may refer to them: unused originals stay");
-            return Ok(0);
+            return Ok(Swept::Removed(0));
         }
         let sweep = self.sweep_gate.begin();
         let mut unused: Vec<Digest> = self.originals.list().map_err(EngineError::from)?;
         let mut reductions: Vec<Digest> = self.reductions.list().map_err(EngineError::from)?;
-        let (referred, named) = (self.referred()?, self.named_reductions()?);
-        unused.retain(|content| !referred.contains(content));
+        if unused.is_empty() && reductions.is_empty() {
+            return Ok(Swept::Removed(0));
+        }
+        let referred = match references::ask(engine)? {
+            Answer::Known(referred) => referred,
+            Answer::Unknowable(reason) => {
+                tracing::info!(reason, "nobody knows which photos a collection holds: unused originals stay");
+                return Ok(Swept::Removed(0));
+            }
+            Answer::Moved => return Ok(Swept::Later),
+        };
+        let Referred { originals, reductions: named } = referred;
+        unused.retain(|content| !originals.contains(content));
         reductions.retain(|content| !named.contains(content));
         let mut removed = 0;
         sweep.remove(&reductions, |content| self.reductions.remove(content)).map_err(EngineError::from)?;
@@ -232,27 +261,7 @@ impl ImageService {
                 })
                 .map_err(EngineError::from)?;
         }
-        Ok(removed)
-    }
-
-    /// Every content that a row names.
-    fn referred(&self) -> Result<HashSet<Digest>, ApiError> {
-        let engine = self.collections.engine();
-        let mut referred = HashSet::new();
-        for name in engine.names() {
-            let rows = match engine.collection(&name) {
-                Ok(rows) => rows,
-                // Dropped a moment ago.
-                Err(EngineError::CollectionNotFound { .. }) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            if let Ok(layout) = Layout::of(&rows.schema(), None) {
-                each_content(&rows, &layout, |content, _| {
-                    referred.insert(content);
-                })?;
-            }
-        }
-        Ok(referred)
+        Ok(Swept::Removed(removed))
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::intake::FilePart;
 use super::name;
 use super::{AskedDescriptor, EmbeddedImage, Fields, ImageService, Model, Permission};
-use crate::app::blocking;
+use crate::app::{blocking, blocking_write};
 use crate::error::ApiError;
 
 /// Files of one request that are under way at one time: one decoded while another is embedded.
@@ -94,17 +94,22 @@ impl ImageService {
     async fn store_all(
         self: &Arc<Self>,
         collection: &str,
-        images: Vec<EmbeddedImage>,
+        mut images: Vec<EmbeddedImage>,
         fields: Vec<(String, Json)>,
         descriptor: Descriptor,
         may_create: Permission,
     ) -> Result<Vec<Key>, ApiError> {
         let (service, name) = (Arc::clone(self), collection.to_owned());
-        blocking(move || {
+        blocking_write(move || {
             // Somebody else may have made it meanwhile, for other vectors.
             let collection = service.open_or_create(&name, descriptor.into(), &may_create)?;
-            let schema = collection.rows.schema();
-            let fields = Fields::new(&collection.layout, &schema, fields).map_err(ApiError::invalid)?;
+            let fields =
+                Fields::new(&collection.layout, &collection.schema, fields).map_err(ApiError::invalid)?;
+            if let Some(reduction) = service.reduction(&collection)? {
+                for image in &mut images {
+                    image.vector = reduction.apply(&image.vector)?;
+                }
+            }
             let stored = service.store(&collection, &images, &fields)?;
             Ok(stored.into_iter().map(|image| image.id).collect())
         })

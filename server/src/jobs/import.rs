@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use elanus_embed::{Descriptor, ImageError, Input, Pending};
+use elanus_embed::{Descriptor, EmbedError, ImageError, Input, Pending, Reduction};
 use elanus_storage::Digest;
 use parking_lot::Mutex;
 
@@ -65,6 +65,7 @@ struct Import<'a> {
     model: Arc<Model>,
     collection: Arc<ImageCollection>,
     descriptor: Descriptor,
+    reduction: Option<Arc<Reduction>>,
     files: Mutex<Files<'a>>,
     memory: Arc<Room>,
     /// The first fault that ends the job.
@@ -93,6 +94,10 @@ pub(super) fn import(job: &Job, task: &ImportTask, images: &Arc<ImageService>, f
         Ok(opened) => opened,
         Err(error) => return End::Failed(error.message),
     };
+    let reduction = match images.reduction(&collection) {
+        Ok(reduction) => reduction,
+        Err(error) => return End::Failed(error.message),
+    };
     if !count(job, folder) {
         return End::Stopped;
     }
@@ -102,6 +107,7 @@ pub(super) fn import(job: &Job, task: &ImportTask, images: &Arc<ImageService>, f
         model,
         collection,
         descriptor,
+        reduction,
         files: Mutex::new(Box::new(candidates(folder))),
         memory: Room::new(MEMORY_BYTES),
         fault: Mutex::new(None),
@@ -139,6 +145,32 @@ impl Group {
     fn patience(&self) -> Duration {
         self.begun.map_or(GROUP_WAIT, |begun| GROUP_WAIT.saturating_sub(begun.elapsed()))
     }
+
+    fn is_due(&self) -> bool {
+        self.images.len() >= GROUP_ROWS || self.patience().is_zero()
+    }
+}
+
+/// Why an image has no vector.
+#[derive(Debug, PartialEq, Eq)]
+enum NoVector {
+    /// It is the image's own fault.
+    OfFile(String),
+    /// The file is found missing when the folder is imported again.
+    OfJob(String),
+}
+
+/// The vector of an image as the collection stores it.
+fn stored_vector(
+    made: Result<Vec<f32>, EmbedError>,
+    reduction: Option<&Reduction>,
+) -> Result<Vec<f32>, NoVector> {
+    let vector = made.map_err(|error| match error {
+        EmbedError::Compute { .. } => NoVector::OfFile(error.to_string()),
+        error => NoVector::OfJob(error.to_string()),
+    })?;
+    let Some(reduction) = reduction else { return Ok(vector) };
+    reduction.apply(&vector).map_err(|error| NoVector::OfFile(error.to_string()))
 }
 
 impl Import<'_> {
@@ -283,19 +315,16 @@ impl Import<'_> {
 
     /// Waits for a vector and adds the image to the group; says whether the group is due.
     fn collect(&self, group: &mut Group, Underway { image, vector, memory }: Underway) -> bool {
-        match vector.wait() {
+        match stored_vector(vector.wait(), self.reduction.as_deref()) {
             Ok(vector) => {
                 group.begun.get_or_insert_with(Instant::now);
                 group.images.push(EmbeddedImage { vector, ..image });
                 group.memory.push(memory);
-                group.images.len() >= GROUP_ROWS || group.patience().is_zero()
             }
-            // No fault of the file: it is found missing when the folder is imported again.
-            Err(error) => {
-                self.fail(error.to_string());
-                false
-            }
+            Err(NoVector::OfFile(reason)) => self.job.count_failed(image.name, reason),
+            Err(NoVector::OfJob(reason)) => self.fail(reason),
         }
+        group.is_due()
     }
 
     fn store(&self, group: Group) {
@@ -319,5 +348,32 @@ impl Import<'_> {
         } else {
             format!("the collection {name} was dropped during the import")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use elanus_embed::{Covariance, ModelIdentity};
+
+    use super::*;
+
+    #[test]
+    fn a_vector_that_one_photo_does_not_give_ends_no_job() {
+        let compute = || EmbedError::Compute { reason: "the vector's length is 0".to_owned() };
+        assert!(matches!(stored_vector(Err(compute()), None), Err(NoVector::OfFile(_))));
+        assert!(matches!(stored_vector(Err(EmbedError::Stopped), None), Err(NoVector::OfJob(_))));
+        assert_eq!(stored_vector(Ok(vec![3.0]), None), Ok(vec![3.0]));
+
+        let identity = ModelIdentity::of(Descriptor::default());
+        let mut covariance = Covariance::new(identity.dimension);
+        for row in 0..3 {
+            let mut vector = vec![0.0; identity.dimension];
+            vector[row] = 1.0;
+            covariance.add(&vector).unwrap();
+        }
+        let reduction = covariance.principal_components().unwrap();
+        let reduction = reduction.reduction(identity.clone(), 2, false).unwrap();
+        let nowhere = vec![f32::NAN; identity.dimension];
+        assert!(matches!(stored_vector(Ok(nowhere), Some(&reduction)), Err(NoVector::OfFile(_))));
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 
 use super::{image_json, key_json};
-use crate::app::{App, blocking};
+use crate::app::{App, blocking, blocking_write};
 use crate::error::ApiError;
 use crate::images::Purpose;
 use crate::images::collection::keys_of;
@@ -77,7 +77,7 @@ pub(super) async fn delete(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let images = Arc::clone(&app.images);
-    let deleted = blocking(move || {
+    let deleted = blocking_write(move || {
         let collection = images.open(&collection, Purpose::Read)?;
         let key = collection.parse_key(&id)?;
         if collection.rows.delete_keys(keys_of(std::slice::from_ref(&key)))? == 0 {

@@ -3,8 +3,7 @@
 use elanus_embed::Reduction;
 use elanus_engine::EngineError;
 use elanus_engine::collection::{Collection, Definition};
-use elanus_engine::row::{BatchBuilder, KeySource, Projection, Rows};
-use elanus_engine::schema::DYNAMIC_FIELD;
+use elanus_engine::row::{BatchBuilder, KeySource, Rows};
 
 use super::{
     ImageCollection, JOB_PROPERTY, MODEL_PROPERTY, ReduceJob, ReduceRequest, draft_name, internal, vector,
@@ -33,7 +32,7 @@ pub(super) fn definition(
     Ok(definition)
 }
 
-/// Copies all rows as they are at one moment, reduced.
+/// Copies all rows as they are at one moment, reduced. Where rows live for a time only, it begins anew for the copies.
 ///
 /// # Errors
 /// `Cancelled` when the job was stopped; engine and storage errors.
@@ -43,10 +42,7 @@ pub(super) fn copy(
     target: &Collection,
     job: &ReduceJob<'_>,
 ) -> Result<(), EngineError> {
-    let schema = source.rows.schema();
-    let mut names = vec!["*"];
-    names.extend(schema.dynamic().then_some(DYNAMIC_FIELD));
-    let projection = Projection { partitions: true, ..Projection::resolve(&schema, &names)? };
+    let projection = fields::whole(&source.rows.schema())?;
     source.rows.scan(&projection, &mut |rows| {
         let mut first = 0;
         while first < rows.len {

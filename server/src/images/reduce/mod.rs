@@ -94,7 +94,7 @@ impl ImageService {
         request: &ReduceRequest,
     ) -> Result<Arc<ImageCollection>, ApiError> {
         check_collection_name(&request.to)?;
-        let source = self.open(name, Purpose::Search)?;
+        let source = self.open(name, Purpose::Embed)?;
         if source.reduced.is_some() {
             return Err(ApiError::conflict(format!(
                 "the vectors of the collection {name} were reduced already: reduce the collection that it was made of"
