@@ -9,6 +9,7 @@ use elanus_engine::Result;
 use elanus_engine::check::{Examined, Quarantine, Report, Severity, check};
 use elanus_storage::{Digest, DiskVfs, Vfs, data_dir};
 
+use crate::images::layout::MODEL_PROPERTY;
 use crate::images::{reductions, references};
 
 /// Most missing originals that are told one by one.
@@ -24,7 +25,8 @@ pub(crate) fn examine(root: &Path, repair: bool) -> Result<Report> {
     let (mut wanted, mut reduced) = (Vec::new(), Vec::new());
     let mut report = check(&data, repair, &mut |examined| {
         let name = &examined.definition.name;
-        wanted.push((name.clone(), contents(examined)?));
+        let photos = examined.definition.properties.contains_key(MODEL_PROPERTY);
+        wanted.push((name.clone(), photos, contents(examined)?));
         let identity = reductions::of_properties(&examined.definition.properties);
         reduced.extend(identity.as_ref().and_then(reductions::digest).map(|digest| (name.clone(), digest)));
         Ok(())
@@ -37,21 +39,22 @@ pub(crate) fn examine(root: &Path, repair: bool) -> Result<Report> {
         let path = path_of(root, reductions::FOLDER, digest);
         let what =
             format!("missing; the vectors of {name} were reduced with it, and no photo can become one");
-        report.add(Severity::Damage, &path, what, None);
+        report.add(Severity::Missing, &path, what, None);
     }
     let stored = named_by_content(vfs.as_ref(), root, "images", repair, &mut report)?;
-    for (name, contents) in &wanted {
+    // Other collections may have hashes of their own in a field of that name.
+    for (name, _, contents) in wanted.iter().filter(|(_, photos, _)| *photos) {
         let missing: Vec<&Digest> = contents.difference(&stored).collect();
         for digest in missing.iter().take(MOST_TOLD) {
             let path = path_of(root, "images", digest);
-            report.add(Severity::Damage, &path, format!("missing; a row of {name} refers to it"), None);
+            report.add(Severity::Missing, &path, format!("missing; a row of {name} refers to it"), None);
         }
         if missing.len() > MOST_TOLD {
             let what = format!("{} more originals of {name} are missing", missing.len() - MOST_TOLD);
-            report.add(Severity::Damage, &root.join("images"), what, None);
+            report.add(Severity::Missing, &root.join("images"), what, None);
         }
     }
-    let unused = stored.iter().filter(|digest| !wanted.iter().any(|(_, c)| c.contains(*digest))).count();
+    let unused = stored.iter().filter(|digest| !wanted.iter().any(|(_, _, c)| c.contains(*digest))).count();
     if unused > 0 {
         let what = format!("{unused} originals that no row refers to; the server removes them");
         report.add(Severity::Note, &root.join("images"), what, None);

@@ -846,6 +846,33 @@ def test_a_backup_with_several_databases_comes_back(start, tmp_path):
         assert stats["rowCount"] == keys
 
 
+def test_what_is_missing_keeps_nothing_else_from_coming_back(start, tmp_path):
+    server = start()
+    photos = [draw(tmp_path / f"photo-{seed}.jpg", 90 + seed) for seed in range(2)]
+    assert server.upload(photos).status_code == 200
+    # Hashes of its own, in a collection that holds no photos.
+    server.ok("collections/create", {"collectionName": "docs", "dimension": 2, "autoId": True, "idType": "Int64"})
+    row = {"vector": [1, 2], "sha256": hashlib.sha256(b"a document").hexdigest()}
+    server.ok("entities/insert", {"collectionName": "docs", "data": [row]})
+    source = tmp_path / "backup"
+    assert elanus("backup", source, "--admin", admin_of(server)).returncode == 0
+    run = elanus("restore", source, "--data", tmp_path / "whole")
+    assert run.returncode == 0 and run.stderr == "", run.stderr
+    check = elanus("check", tmp_path / "whole")
+    assert check.returncode == 0 and "missing; " not in check.stdout, check.stdout
+
+    lost = hashlib.sha256(photos[0].read_bytes()).hexdigest()
+    (source / "images" / lost[:2] / lost).unlink()
+    run = elanus("restore", source, "--data", tmp_path / "holed")
+    assert run.returncode == 0 and f"{lost}: missing; a row of images refers to it" in run.stderr, run.stderr
+    check = elanus("check", tmp_path / "holed")
+    assert check.returncode == 1 and "MISSING" in check.stdout and "0 damaged, 1 missing" in check.stdout, check.stdout
+    again = start(data=tmp_path / "holed")
+    assert len(again.ok("entities/query", {"collectionName": "docs", "filter": "", "limit": 10})) == 1
+    found = again.post("/v1/images/images/search", files={"file": photos[0].open("rb")}).json()["data"]
+    assert len(found) == 2
+
+
 def refused(run, *words):
     assert run.returncode == 1 and run.stdout == "" and len(run.stderr.strip().splitlines()) == 1, (run.stdout, run.stderr)
     for word in words:

@@ -24,6 +24,8 @@ pub use repair::{QUARANTINE, Quarantine};
 pub enum Severity {
     /// Left-overs that the next start removes, or derived data that it builds again. Nothing is lost.
     Note,
+    /// What stored data names is not there. What is stored is sound.
+    Missing,
     /// Stored data is damaged or missing.
     Damage,
 }
@@ -57,7 +59,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether stored data is damaged and was not put right.
+    /// Whether nothing is damaged or missing, or all that was has been put right.
     pub fn is_sound(&self) -> bool {
         self.findings.iter().all(|f| f.severity == Severity::Note || f.repaired.is_some())
     }

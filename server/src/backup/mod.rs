@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use api::{ADMIN_HEADER, routes};
 pub(crate) use make::make;
 pub(crate) use request::{BackupRequest, RestoreRequest};
-pub(crate) use restore::{restore_collection, restore_directory};
+pub(crate) use restore::{Restored, restore_collection, restore_directory};
 
 use elanus_storage::{DiskVfs, Vfs as _};
 use parking_lot::{Mutex, MutexGuard};

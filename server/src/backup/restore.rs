@@ -15,13 +15,22 @@ use crate::check;
 use crate::error::ApiError;
 use crate::images::ImageService;
 
+/// A backup that became a data directory.
+#[derive(Debug)]
+pub(crate) struct Restored {
+    /// What it holds.
+    pub(crate) info: BackupInfo,
+    /// What its rows name and it does not hold, a sentence each.
+    pub(crate) missing: Vec<String>,
+}
+
 /// Makes `target`, which is not there or empty, the data directory that the backup `source` is. It is checked before it
 /// appears. Blocking.
 ///
 /// # Errors
 /// 400 for a source that is no backup or a target that is taken; what the check finds; storage errors. The target is
 /// then as it was.
-pub(crate) fn restore_directory(source: &Path, target: &Path) -> Result<BackupInfo, ApiError> {
+pub(crate) fn restore_directory(source: &Path, target: &Path) -> Result<Restored, ApiError> {
     // Without a slash at its end, so that the folder beside it is beside it.
     let target: &Path = &target.components().collect::<PathBuf>();
     if target.exists() && target.read_dir().map_or(true, |mut entries| entries.next().is_some()) {
@@ -37,13 +46,13 @@ pub(crate) fn restore_directory(source: &Path, target: &Path) -> Result<BackupIn
         )));
     }
     let restored = fill(source, &staging).and_then(|info| {
-        require_sound(&staging, &info)?;
+        let missing = require_sound(&staging, &info)?;
         std::fs::remove_file(staging.join(elanus_engine::catalog::BACKUP_FILE))
             .and_then(|()| std::fs::rename(&staging, target))
             .map_err(|error| failed("rename", &staging, &error))?;
         let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         DiskVfs.sync_dir(folder)?;
-        Ok(info)
+        Ok(Restored { info, missing })
     });
     if restored.is_err() {
         let _ = std::fs::remove_dir_all(&staging);
@@ -72,8 +81,9 @@ fn lock(source: &Path) -> Result<Option<DataDir>, ApiError> {
     }
 }
 
-/// Whether the folder is whole and holds what the backup says.
-fn require_sound(folder: &Path, info: &BackupInfo) -> Result<(), ApiError> {
+/// Whether the folder is whole and holds what the backup says. What its rows only name, and the server that was backed up
+/// did not have, is no reason to keep everything else from coming back: it is told.
+fn require_sound(folder: &Path, info: &BackupInfo) -> Result<Vec<String>, ApiError> {
     let report = check::examine(folder, false)?;
     let damaged = |what: String| Err(ApiError::invalid(format!("the backup is damaged: {what}")));
     if let Some(finding) = report.findings.iter().find(|f| f.severity == Severity::Damage) {
@@ -84,7 +94,9 @@ fn require_sound(folder: &Path, info: &BackupInfo) -> Result<(), ApiError> {
     if report.rows_of != described {
         return damaged(format!("it should hold {described:?} and holds {:?}", report.rows_of));
     }
-    Ok(())
+    let missing = report.findings.into_iter().filter(|f| f.severity == Severity::Missing);
+    let below = |path: &Path| path.strip_prefix(folder).unwrap_or(path).display().to_string();
+    Ok(missing.map(|finding| format!("{}: {}", below(&finding.path), finding.what)).collect())
 }
 
 /// Takes collection `name` of the backup `source` into a running engine as `new_name`; returns its rows. Blocking.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{FAILED, complain};
-use crate::backup::{ADMIN_HEADER, BackupRequest, RestoreRequest, restore_directory};
+use crate::backup::{ADMIN_HEADER, BackupRequest, RestoreRequest, Restored, restore_directory};
 
 const DEFAULT_ADMIN: &str = "127.0.0.1:9091";
 /// Variable with the password of the user who asks.
@@ -72,7 +72,12 @@ pub(super) fn back_up(arguments: &BackupArguments) -> ExitCode {
 pub(super) fn restore(arguments: RestoreArguments) -> ExitCode {
     let restored = match (arguments.data, arguments.collection) {
         (Some(data), _) => restore_directory(&arguments.source, &data)
-            .map(|info| describe(&info))
+            .map(|Restored { info, missing }| {
+                for what in missing {
+                    let _ = writeln!(std::io::stderr(), "elanus: {what}");
+                }
+                describe(&info)
+            })
             .map_err(|error| error.message),
         (None, Some(collection)) => absolute(&arguments.source).and_then(|source| {
             let request = RestoreRequest { source, collection, new_name: arguments.new_name };

@@ -39,6 +39,7 @@ fn text(report: &Report) -> String {
     for finding in &report.findings {
         let severity = match finding.severity {
             Severity::Note => "note",
+            Severity::Missing => "MISSING",
             Severity::Damage => "DAMAGE",
         };
         text += &format!("{severity}: {}: {}\n", finding.path.display(), finding.what);
@@ -46,11 +47,15 @@ fn text(report: &Report) -> String {
             text += &format!("  repaired: {done}\n");
         }
     }
-    let damage = report.findings.iter().filter(|f| f.severity == Severity::Damage).count();
-    let notes = report.findings.len() - damage;
+    let of = |severity: Severity| report.findings.iter().filter(|f| f.severity == severity).count();
     text += &format!(
-        "{} collections, {} rows, {} bytes examined; {damage} damaged, {notes} notes\n",
-        report.collections, report.rows, report.bytes
+        "{} collections, {} rows, {} bytes examined; {} damaged, {} missing, {} notes\n",
+        report.collections,
+        report.rows,
+        report.bytes,
+        of(Severity::Damage),
+        of(Severity::Missing),
+        of(Severity::Note)
     );
     text
 }
