@@ -138,6 +138,8 @@ impl ImageService {
             BlobStore::open(Arc::clone(&vfs), &config.data.join(folder)).map_err(EngineError::from)
         };
         let (originals, reductions) = (blobs("images")?, blobs(reductions::FOLDER)?);
+        let thumbs = Thumbnails::new(Arc::clone(&vfs), config.data.join("thumbs"));
+        thumbs.tidy(&originals.list().map_err(EngineError::from)?);
         let models = Arc::new(Models::new(config, Arc::clone(metrics)));
         let EmbedConfig { model, recipe, pooling, .. } = config.embed;
         let asked = AskedDescriptor::of_settings(Some(model), recipe, pooling);
@@ -147,7 +149,7 @@ impl ImageService {
             collections: ImageCollections::new(Arc::clone(engine), Arc::clone(&models), default),
             originals,
             reductions,
-            thumbs: Thumbnails::new(Arc::clone(&vfs), config.data.join("thumbs")),
+            thumbs,
             models,
             decodes: Arc::new(Semaphore::new(config.limits.max_decodes.max(1))),
             decode_limits: DecodeLimits {

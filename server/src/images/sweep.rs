@@ -332,6 +332,11 @@ mod tests {
                 let _sweep = gate.begin();
                 begun.send(()).unwrap();
             });
+            // Nobody new may store where a sweep waits.
+            while gate.storing.try_read().is_some() {
+                assert!(inbox.try_recv().is_err(), "it has begun while a row is missing");
+                std::thread::yield_now();
+            }
             assert!(inbox.try_recv().is_err(), "it can't begin while a row is missing");
             drop(storing);
             inbox.recv().unwrap();

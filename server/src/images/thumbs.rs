@@ -1,11 +1,12 @@
 //! Thumbnails: small JPEG files named by the content of their original. They are derived data: written without waiting
 //! for the disk, made again when one is missing or empty, and removed with their original.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use elanus_storage::{Digest, StorageError, TEMPORARY_SUFFIX, Vfs};
+use elanus_storage::{Digest, StorageError, TEMPORARY_SUFFIX, Vfs, sweep_temporary};
 
 /// The folder of thumbnails.
 #[derive(Debug)]
@@ -19,6 +20,32 @@ impl Thumbnails {
     /// Thumbnails below `folder`, which is made with the first of them.
     pub(crate) fn new(vfs: Arc<dyn Vfs>, folder: PathBuf) -> Self {
         Self { vfs, folder, next_temporary: AtomicU64::new(0) }
+    }
+
+    /// Removes what nobody else would: files that a crash left half-written, and thumbnails that were made while their
+    /// original was removed. To be called before there are others; a failure is logged.
+    pub(crate) fn tidy(&self, originals: &[Digest]) {
+        let originals: HashSet<&Digest> = originals.iter().collect();
+        if let Err(error) = self.remove_orphans(&originals) {
+            tracing::warn!(%error, "unused thumbnails could not be removed");
+        }
+    }
+
+    fn remove_orphans(&self, originals: &HashSet<&Digest>) -> Result<(), StorageError> {
+        if !self.vfs.exists(&self.folder)? {
+            return Ok(());
+        }
+        for below in self.vfs.list(&self.folder)?.iter().filter(|entry| entry.is_dir) {
+            let folder = self.folder.join(&below.name);
+            sweep_temporary(self.vfs.as_ref(), &folder)?;
+            for entry in self.vfs.list(&folder)? {
+                let content = entry.name.strip_suffix(".jpg").and_then(|name| name.parse::<Digest>().ok());
+                if content.is_some_and(|content| !originals.contains(&content)) {
+                    self.vfs.remove_file(&folder.join(&entry.name))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The stored thumbnail; `None` when it has to be made.
@@ -95,5 +122,19 @@ mod tests {
         thumbs.remove(&content);
         thumbs.remove(&content);
         assert!(!thumbs.contains(&content));
+    }
+
+    #[test]
+    fn a_start_leaves_thumbnails_of_originals_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let thumbs = Thumbnails::new(Arc::new(elanus_storage::DiskVfs), folder.path().join("thumbs"));
+        thumbs.tidy(&[]);
+        let [kept, gone] = [Digest::of(b"kept"), Digest::of(b"gone")];
+        thumbs.write(&kept, b"x");
+        thumbs.write(&gone, b"x");
+        let half = thumbs.path(&kept).with_extension(format!("0{TEMPORARY_SUFFIX}"));
+        std::fs::write(&half, b"x").unwrap();
+        thumbs.tidy(&[kept]);
+        assert_eq!([thumbs.contains(&kept), thumbs.contains(&gone), half.exists()], [true, false, false]);
     }
 }
