@@ -27,6 +27,8 @@ use crate::error::WeightsError;
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
 /// Bytes of a safetensors header, or of the pickles of a state dict. ResNet-50's have 50 kB.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
+/// What PyTorch's `DataParallel` puts before each name.
+const PARALLEL: &str = "module.";
 /// Bytes that are hashed at once.
 const HASH_BYTES: usize = 1 << 20;
 
@@ -83,14 +85,16 @@ impl<R: Read + Seek> WeightsFile<R> {
         Ok(Self { reader, length, entries })
     }
 
-    /// The values of a tensor, row-major, widened to f32.
+    /// The values of a tensor, row-major, widened to f32. A model that was trained on several devices has names of its own.
     ///
     /// # Errors
     /// When it is missing, has another shape, is of no kind that is understood, reaches beyond the file, or has a value
     /// that is not finite.
     pub(crate) fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
         let tensor = || name.to_string();
-        let entry = self.entries.get(name).ok_or_else(|| WeightsError::Missing { tensor: tensor() })?;
+        let of_parallel = || self.entries.get(&format!("{PARALLEL}{name}"));
+        let entry = self.entries.get(name).or_else(of_parallel);
+        let entry = entry.ok_or_else(|| WeightsError::Missing { tensor: tensor() })?;
         if entry.shape != shape {
             let (found, expected) = (entry.shape.clone(), shape.to_vec());
             return Err(WeightsError::Shape { tensor: tensor(), found, expected });

@@ -63,6 +63,9 @@ fn safetensors_of_all_three_kinds_are_widened() {
     for name in ["F32", "F16", "BF16"] {
         assert_eq!(file.tensor(name, &[2]).unwrap(), [1.5, -2.0], "{name}");
     }
+    let view = TensorView::new(Dtype::F32, vec![2], &f32s).unwrap();
+    let parallel = safetensors::serialize([("module.conv1.weight", view)], None).unwrap();
+    assert_eq!(opened(&parallel).tensor("conv1.weight", &[2]).unwrap(), [1.5, -2.0]);
     assert!(file.tensor("U8", &[4]).unwrap_err().to_string().contains("U8"));
     let cut = &bytes[..bytes.len() - 1];
     assert!(opened(cut).tensor("U8", &[4]).is_err());
@@ -97,6 +100,8 @@ fn legacy(pickle: &[u8]) -> Vec<u8> {
 fn nothing_of_a_pickle_is_called() {
     let error = refusal(&legacy(b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85R."));
     assert!(error.contains("it asks for posix.system to be called"), "{error}");
+    let whole = refusal(&legacy(b"\x80\x02ctorchvision\nResNet\n)\x81."));
+    assert!(whole.contains("save its state_dict()"), "{whole}");
     assert_eq!(opened(&legacy(b"\x80\x02}.")).entries.len(), 0);
 }
 

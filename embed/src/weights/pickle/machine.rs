@@ -7,6 +7,9 @@ use super::{Id, LONGEST_NAME, MOST_SIDES, Storage, Tensor, Value, damaged};
 use crate::error::WeightsError;
 use crate::weights::{Kind, not_weights};
 
+const NOT_A_STATE_DICT: &str =
+    "which no state dict needs (a model saved whole can't be read: save its state_dict())";
+
 /// The machine between two opcodes.
 #[derive(Default)]
 pub(super) struct Machine<'a> {
@@ -135,6 +138,7 @@ impl<'a> Machine<'a> {
             }
             // The attributes of a dictionary: versions of PyTorch's modules.
             b'b' => drop(self.pop()?),
+            0x81 | b'i' | b'o' => return Err(not_weights(format!("it makes objects, {NOT_A_STATE_DICT}"))),
             other => return Err(not_weights(format!("its pickle has the opcode {other:#04x}"))),
         }
         Ok(None)
@@ -296,10 +300,7 @@ impl<'a> Machine<'a> {
                 Value::Tensor(tensor) => Ok(Value::Tensor(tensor.clone())),
                 _ => Err(damaged()),
             },
-            _ => Err(not_weights(format!(
-                "it asks for {name} to be called, which no state dict needs (a model saved whole can't be read: save its \
-                 state_dict())"
-            ))),
+            _ => Err(not_weights(format!("it asks for {name} to be called, {NOT_A_STATE_DICT}"))),
         }
     }
 }

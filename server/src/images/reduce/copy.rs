@@ -5,9 +5,7 @@ use elanus_engine::EngineError;
 use elanus_engine::collection::{Collection, Definition};
 use elanus_engine::row::{BatchBuilder, KeySource, Rows};
 
-use super::{
-    ImageCollection, JOB_PROPERTY, MODEL_PROPERTY, ReduceJob, ReduceRequest, draft_name, internal, vector,
-};
+use super::{ImageCollection, JOB_PROPERTY, MODEL_PROPERTY, ReduceJob, ReduceRequest, draft_name, vector};
 use crate::images::fields;
 
 /// Rows, and bytes of values, that are stored at a time.
@@ -77,7 +75,9 @@ fn copy_part(
         if let (Some((field, _)), Some(vector)) =
             (target.schema().field(name), value.as_ref().and_then(vector))
         {
-            let reduced = reduction.apply(vector).map_err(|error| internal(&error))?;
+            let key = rows.key(row).map(|key| key.to_key().to_string()).unwrap_or_default();
+            let refused = |error| EngineError::InvalidParameter(format!("the photo {key}: {error}"));
+            let reduced = reduction.apply(vector).map_err(refused)?;
             batch.set_vector(field, |matrix| {
                 matrix.extend(reduced);
                 Ok(())
