@@ -1,6 +1,7 @@
 """The image API: embed, upload, search by photo, serve by id, import jobs, hostile files."""
 
 import concurrent.futures
+import contextlib
 import io
 import itertools
 import json
@@ -279,18 +280,31 @@ def test_import_job_counts_reports_and_skips(start, photos, tmp_path):
 
 def test_jobs_are_listed_while_one_is_stored_slowly(start, photos, tmp_path):
     server = start("--image-root", photos)
-    # Who writes to a pipe waits until somebody reads.
+    # Who writes to a full pipe waits until somebody reads.
     pipe = tmp_path / "data/jobs/1.json.tmp"
     os.mkfifo(pipe)
+    end = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(end, bytes(4096))
     answers = []
     body = {"collection": "photos", "folder": str(photos)}
     create = threading.Thread(target=lambda: answers.append(requests.post(f"{server.url}/v1/jobs", json=body, timeout=PATIENCE)))
     create.start()
-    tasks = pathlib.Path(f"/proc/{server.process.pid}/task")
-    wait_until(lambda: "wait_for_partner" in [(task / "wchan").read_text() for task in tasks.iterdir()], "a job is being stored")
+
+    def opened():
+        for link in pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if os.readlink(link) == str(pipe):
+                    return True
+        return False
+
+    wait_until(opened, "a job is being stored")
     assert server.get("/v1/jobs").json()["data"] == [] and server.get("/v1/jobs/1").status_code == 404
-    pipe.read_bytes()
-    create.join()
+    while create.is_alive():
+        with contextlib.suppress(BlockingIOError):
+            os.read(end, 65536)
+    os.close(end)
     assert answers[0].status_code == 500, "a pipe can't be synced"
     job = server.post("/v1/jobs", json=body).json()["data"]
     assert job["id"] == "1"
