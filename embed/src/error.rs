@@ -122,6 +122,12 @@ pub enum EmbedError {
     /// The batcher is going down; the image was not embedded.
     #[error("the embedder is stopping")]
     Stopped,
+    /// The network gave an image nothing that has a direction; other images are not concerned.
+    #[error("the photo has no vector: its length is {length}")]
+    NoDirection {
+        /// Of the vector, as a word: 0, infinite or no number.
+        length: String,
+    },
     /// The network failed; the vector must not be used.
     #[error("computing the vector failed: {reason}")]
     Compute {

@@ -37,7 +37,7 @@ fn collections_of_all_databases_are_counted_by_their_full_names() {
     create(&engine, "default", "c", 3);
     create(&engine, "db", "c", 5);
     create(&engine, "db", "other", 7);
-    let info = engine.backup(&target, &mut |_| Ok(())).unwrap();
+    let info = engine.backup(&target, &mut |_| Ok(BTreeMap::new())).unwrap();
     let described: BTreeMap<String, u64> = info.collections.into_iter().map(|c| (c.name, c.rows)).collect();
     let report = check::check(&elanus_storage::data_dir::open(&target).unwrap(), false, &mut |_| Ok(()));
     assert_eq!(report.unwrap().rows_of, described);
@@ -52,7 +52,7 @@ fn rows_that_expired_since_are_no_damage() {
     let c = create(&engine, "default", "c", 0);
     c.set_property("collection.ttl.seconds", "1").unwrap();
     c.insert(batch(&c.schema(), KeySource::Given, &[(1, 1), (2, 2)])).unwrap();
-    let info = engine.backup(&target, &mut |_| Ok(())).unwrap();
+    let info = engine.backup(&target, &mut |_| Ok(BTreeMap::new())).unwrap();
     assert_eq!(info.collections[0].rows, 2);
     let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while c.count() > 0 {
@@ -72,7 +72,7 @@ fn a_restored_collection_takes_no_alias_away() {
     let engine = open(&dir.path().join("data"));
     create(&engine, "default", "c", 2);
     create(&engine, "default", "other", 1);
-    engine.backup(&target, &mut |_| Ok(())).unwrap();
+    engine.backup(&target, &mut |_| Ok(BTreeMap::new())).unwrap();
     engine.set_alias("default", "other", "taken", false).unwrap();
     let refused = engine.restore(&DiskVfs, &target, "c", "taken");
     assert!(matches!(refused, Err(EngineError::AliasConflict(_))), "{refused:?}");

@@ -282,7 +282,7 @@ fn everything_at_once() {
         scope.spawn(|| {
             for number in 0..5 {
                 let target = backups.path().join(number.to_string());
-                let info = engine.backup(&target, &mut |_| Ok(())).unwrap();
+                let info = engine.backup(&target, &mut |_| Ok(BTreeMap::new())).unwrap();
                 let data = elanus_storage::data_dir::open(&target).unwrap();
                 let copy = Engine::open(data, EngineOptions::default()).unwrap();
                 assert_eq!(copy.collection("c").unwrap().count(), info.collections[0].rows);

@@ -863,6 +863,10 @@ def test_what_is_missing_keeps_nothing_else_from_coming_back(start, tmp_path):
 
     lost = hashlib.sha256(photos[0].read_bytes()).hexdigest()
     (source / "images" / lost[:2] / lost).unlink()
+    refused(elanus("restore", source, "--data", tmp_path / "never"), "damaged", "images holds 1 files of 2")
+    (tmp_path / "data" / "images" / lost[:2] / lost).unlink()
+    source = tmp_path / "without"
+    assert elanus("backup", source, "--admin", admin_of(server)).returncode == 0
     run = elanus("restore", source, "--data", tmp_path / "holed")
     assert run.returncode == 0 and f"{lost}: missing; a row of images refers to it" in run.stderr, run.stderr
     check = elanus("check", tmp_path / "holed")

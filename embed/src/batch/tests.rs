@@ -232,7 +232,7 @@ fn a_vector_that_means_nothing_is_an_error_of_its_own() {
     (0..2).for_each(|_| permit.send(()).unwrap());
     first.wait().unwrap();
     assert_eq!(seen.recv().unwrap(), [1, 15, 2]);
-    assert!(matches!(bad.wait(), Err(EmbedError::Compute { .. })));
+    assert!(matches!(bad.wait(), Err(EmbedError::NoDirection { .. })));
     assert_eq!([good, other].map(|pending| name(pending.wait().unwrap())), [1.0, 2.0]);
 }
 

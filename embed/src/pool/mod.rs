@@ -96,7 +96,7 @@ impl FeatureMap {
     /// One value per channel, as a vector of length 1.
     ///
     /// # Errors
-    /// [`EmbedError::Compute`] for values that are not finite and vectors that are all zero, which no working network
+    /// [`EmbedError::NoDirection`] for values that are not finite and vectors that are all zero, which no working network
     /// gives, and for [`Pooling::None`] where there are several positions.
     pub fn pool(&self, pooling: Pooling) -> Result<Vec<f32>, EmbedError> {
         let positions = self.side * self.side;
@@ -154,7 +154,7 @@ fn length(vector: &[f32]) -> f64 {
 fn normalise(mut vector: Vec<f32>) -> Result<Vec<f32>, EmbedError> {
     let length = length(&vector);
     if !length.is_finite() || length == 0.0 {
-        return Err(EmbedError::Compute { reason: format!("the vector's length is {length}") });
+        return Err(EmbedError::NoDirection { length: length.to_string() });
     }
     for value in &mut vector {
         *value = (f64::from(*value) / length) as f32;

@@ -30,6 +30,9 @@ pub struct BackupInfo {
     pub created: u64,
     /// Its collections.
     pub collections: Vec<BackupCollection>,
+    /// How many files it holds that rows and collections name, by their folder. None in a backup of an older program.
+    #[serde(default)]
+    pub files: BTreeMap<String, u64>,
     /// Collections that could not be read and are not in it, with the reason.
     pub left_out: Vec<(String, String)>,
 }
@@ -95,18 +98,22 @@ fn check_free(catalog: &CatalogFile, name: &str) -> Result<()> {
 impl Engine {
     /// Fills `dir`, a folder that is not there or empty, with a copy of all collections as they are at one moment:
     /// exactly the rows acknowledged then. Writers stop only for that moment. `finish` adds what else belongs to the
-    /// copy before it counts as finished; it runs after the moment.
+    /// copy before it counts as finished, and says how many files that are, by their folder; it runs after the moment.
     ///
     /// # Errors
     /// `InvalidParameter` for a folder that is not empty; storage errors; what `finish` returns. The folder is then
     /// removed again.
-    pub fn backup(&self, dir: &Path, finish: &mut dyn FnMut(&Path) -> Result<()>) -> Result<BackupInfo> {
+    pub fn backup(
+        &self,
+        dir: &Path,
+        finish: &mut dyn FnMut(&Path) -> Result<BTreeMap<String, u64>>,
+    ) -> Result<BackupInfo> {
         let vfs = self.vfs();
         if vfs.exists(dir)? && !vfs.list(dir)?.is_empty() {
             return Err(EngineError::invalid(format!("{} is not empty", dir.display())));
         }
-        let copied = self.copy_all(dir).and_then(|info| {
-            finish(dir)?;
+        let copied = self.copy_all(dir).and_then(|mut info| {
+            info.files = finish(dir)?;
             let text = serde_json::to_vec_pretty(&info)
                 .map_err(|e| EngineError::Internal(format!("backup: {e}")))?;
             write_atomic(vfs, &dir.join(BACKUP_FILE), &text)?;
@@ -134,6 +141,7 @@ impl Engine {
             format: BACKUP_FORMAT,
             created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
             collections: Vec::new(),
+            files: BTreeMap::new(),
             left_out: Vec::new(),
         };
         for ((collection, held), cut) in open.iter().zip(&held).zip(&cuts) {

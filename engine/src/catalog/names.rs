@@ -286,8 +286,9 @@ impl Engine {
         next.collections.insert(new.clone(), id);
         next.aliases.values_mut().filter(|target| **target == old).for_each(|target| target.clone_from(&new));
         self.store(&mut catalog, next)?;
-        collection.close();
+        // First: whoever asks while it is closed, by an alias too, waits.
         self.slots.rename(&old, &new);
+        collection.close();
         self.slots.renamed(&new, opened(&self.shared, &self.root, &new, id));
         Ok(())
     }

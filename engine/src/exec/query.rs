@@ -91,9 +91,24 @@ pub(crate) fn scan(
     for (index, matching) in matches(snapshot, visible)?.iter().enumerate() {
         let view = index as u32;
         let rows: Vec<RowAddress> = matching.iter().map(|row| RowAddress { view, row: row as u32 }).collect();
-        for part in rows.chunks(SCAN_ROWS) {
-            visit(gather(snapshot, projection, part)?)?;
-        }
+        rows.chunks(SCAN_ROWS).try_for_each(|part| visit_part(snapshot, projection, part, visit))?;
     }
     Ok(())
+}
+
+/// Rows whose values are too much for one answer are visited in halves.
+fn visit_part(
+    snapshot: &Snapshot,
+    projection: &Projection,
+    part: &[RowAddress],
+    visit: &mut dyn FnMut(Rows) -> Result<()>,
+) -> Result<()> {
+    match gather(snapshot, projection, part) {
+        Err(EngineError::AnswerTooLarge { .. }) if part.len() > 1 => {
+            let (first, second) = part.split_at(part.len() / 2);
+            visit_part(snapshot, projection, first, visit)?;
+            visit_part(snapshot, projection, second, visit)
+        }
+        rows => visit(rows?),
+    }
 }

@@ -143,7 +143,7 @@ impl World {
             self.set_interlude(&name, &collection, None);
         }
         self.say(|| format!("back up into {}", dir.display()));
-        let made = self.engine().backup(&dir, &mut |_| Ok(()));
+        let made = self.engine().backup(&dir, &mut |_| Ok(BTreeMap::new()));
         self.vfs.set_interlude(None);
         self.say(|| format!("  {made:?}"));
         if self.vfs.is_down() {

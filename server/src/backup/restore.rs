@@ -7,7 +7,7 @@ use std::sync::Arc;
 use elanus_engine::check::Severity;
 use elanus_engine::{BackupInfo, Engine, EngineError};
 use elanus_storage::data_dir::{self, DataDir};
-use elanus_storage::{DiskVfs, StorageError, Vfs};
+use elanus_storage::{BlobStore, DiskVfs, StorageError, Vfs};
 
 use super::make::copy_backup;
 use super::{Staging, archive, failed, is_archive, one_at_a_time};
@@ -93,6 +93,12 @@ fn require_sound(folder: &Path, info: &BackupInfo) -> Result<Vec<String>, ApiErr
         info.collections.iter().map(|c| (c.name.clone(), c.rows)).collect();
     if report.rows_of != described {
         return damaged(format!("it should hold {described:?} and holds {:?}", report.rows_of));
+    }
+    for (name, files) in &info.files {
+        let found = BlobStore::open(Arc::new(DiskVfs), &folder.join(name))?.list()?.len() as u64;
+        if found < *files {
+            return damaged(format!("{name} holds {found} files of {files}"));
+        }
     }
     let missing = report.findings.into_iter().filter(|f| f.severity == Severity::Missing);
     let below = |path: &Path| path.strip_prefix(folder).unwrap_or(path).display().to_string();

@@ -1,5 +1,6 @@
 //! Originals and reductions on their way into a backup and back.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use elanus_engine::{EngineError, Result};
@@ -17,12 +18,14 @@ impl ImageService {
     }
 
     /// Gives every original and every reduction a second name in the backup `root`, or makes copies where the disk has no
-    /// hard links. Durable when it returns. Blocking.
+    /// hard links; says how many of each there are, by their folder. Durable when it returns. Blocking.
     ///
     /// # Errors
     /// Storage errors.
-    pub(crate) fn link_originals(&self, root: &Path) -> Result<()> {
-        self.stores().into_iter().try_for_each(|(name, store)| link_all(store, &root.join(name)))
+    pub(crate) fn link_originals(&self, root: &Path) -> Result<BTreeMap<String, u64>> {
+        let linked =
+            |(name, store): (&str, &BlobStore)| Ok((name.to_owned(), link_all(store, &root.join(name))?));
+        self.stores().into_iter().map(linked).collect()
     }
 
     /// Takes over all originals and reductions of the backup `root`, each checked against its name. Blocking.
@@ -72,11 +75,11 @@ impl ImageService {
     }
 }
 
-fn link_all(store: &BlobStore, folder: &Path) -> Result<()> {
+fn link_all(store: &BlobStore, folder: &Path) -> Result<u64> {
     let vfs = DiskVfs;
     vfs.create_dir_all(folder)?;
-    let mut current = None;
-    for digest in store.list()? {
+    let (mut current, all) = (None, store.list()?);
+    for digest in &all {
         let name = digest.to_string();
         let below = folder.join(&name[..2]);
         if current.as_ref() != Some(&below) {
@@ -85,11 +88,12 @@ fn link_all(store: &BlobStore, folder: &Path) -> Result<()> {
             }
             vfs.create_dir_all(&below)?;
         }
-        let (from, to) = (store.path_of(&digest), below.join(name));
+        let (from, to) = (store.path_of(digest), below.join(name));
         match vfs.hard_link(&from, &to) {
             Err(error) if error.is_unlinkable() => copy_file(&vfs, &from, &vfs, &to).map(drop),
             other => other,
         }?;
     }
-    Ok(current.map_or(Ok(()), |done| vfs.sync_dir(&done))?)
+    current.map_or(Ok(()), |done| vfs.sync_dir(&done))?;
+    Ok(all.len() as u64)
 }

@@ -81,23 +81,25 @@ pub(super) fn ask(engine: &Engine) -> Result<Answer> {
         referred
             .reductions
             .extend(reductions::of_properties(&properties).as_ref().and_then(reductions::digest));
-        match projection(&rows.schema()) {
-            Some(projection) => {
-                let visited = rows.scan_stored(&projection, &mut |rows| {
-                    (0..rows.len).for_each(|row| referred.originals.extend(contents(&rows, row)));
-                    Ok(())
-                });
-                match visited {
-                    Err(EngineError::SchemaChanged) => return Ok(Answer::Moved),
-                    other => other?,
+        let mut names_any = false;
+        if let Some(projection) = projection(&rows.schema()) {
+            let visited = rows.scan_stored(&projection, &mut |rows| {
+                for content in (0..rows.len).flat_map(|row| contents(&rows, row)) {
+                    names_any = true;
+                    referred.originals.insert(content);
                 }
+                Ok(())
+            });
+            match visited {
+                Err(EngineError::SchemaChanged) => return Ok(Answer::Moved),
+                other => other?,
             }
-            None if properties.contains_key(MODEL_PROPERTY) && rows.snapshot().live() > 0 => {
-                return Ok(Answer::Unknowable(format!(
-                    "the collection {name} has no field {SHA256} any more"
-                )));
-            }
-            None => {}
+        }
+        // Its field was dropped: what it holds is not known any more.
+        if !names_any && properties.contains_key(MODEL_PROPERTY) && rows.snapshot().live() > 0 {
+            return Ok(Answer::Unknowable(format!(
+                "no row of the collection {name} has a {SHA256} any more"
+            )));
         }
         asked.insert(rows.id());
     }
@@ -188,13 +190,17 @@ mod tests {
     fn where_photos_are_and_cannot_be_named_nobody_knows() {
         let folder = tempfile::tempdir().unwrap();
         let engine = open(folder.path());
-        let mut definition = layout::definition("own", 2, "m").unwrap();
-        definition.schema = Schema::new(definition.schema.fields().to_vec(), false, "").unwrap();
-        let own = engine.create(definition).unwrap();
-        store(&own, Digest::of(b"a"));
-        assert_eq!(known(&engine).len(), 1);
-        own.drop_field(SHA256).unwrap();
-        assert!(matches!(ask(&engine).unwrap(), Answer::Unknowable(reason) if reason.contains("own")));
+        for dynamic in [false, true] {
+            let mut definition = layout::definition("own", 2, "m").unwrap();
+            definition.schema = Schema::new(definition.schema.fields().to_vec(), dynamic, "").unwrap();
+            let own = engine.create(definition).unwrap();
+            assert_eq!(known(&engine).len(), 0);
+            store(&own, Digest::of(b"a"));
+            assert_eq!(known(&engine).len(), 1);
+            own.drop_field(SHA256).unwrap();
+            assert!(matches!(ask(&engine).unwrap(), Answer::Unknowable(reason) if reason.contains("own")));
+            engine.drop_collection("own").unwrap();
+        }
     }
 
     /// Two collections, of which each is called otherwise again and again while all are asked.

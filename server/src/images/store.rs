@@ -135,14 +135,25 @@ impl ImageService {
 /// Puts the fields into rows that are there already. Those that were deleted meanwhile stay so.
 fn merge(collection: &Collection, keys: &[&Key], fields: &Fields) -> Result<(), ApiError> {
     for key in keys {
-        // From reading the row to writing it nobody else writes: neither his fields nor his deletion would last.
-        let turn = collection.update_turn();
-        let schema = collection.schema();
-        let rows = collection.get(&keys_of(std::slice::from_ref(key)), &whole(&schema)?)?;
-        if !rows.is_empty() {
-            let batch = fields.merged(&schema, &rows, 0)?.finish()?;
-            turn.upsert_into(batch.in_partitions(vec![rows.partition(0)])?, "")?;
+        loop {
+            match merge_row(collection, key, fields) {
+                // A field came or went since the row was read.
+                Err(EngineError::SchemaChanged) => {}
+                merged => break merged?,
+            }
         }
+    }
+    Ok(())
+}
+
+fn merge_row(collection: &Collection, key: &Key, fields: &Fields) -> Result<(), EngineError> {
+    // From reading the row to writing it nobody else writes: neither his fields nor his deletion would last.
+    let turn = collection.update_turn();
+    let schema = collection.schema();
+    let rows = collection.get(&keys_of(std::slice::from_ref(key)), &whole(&schema)?)?;
+    if !rows.is_empty() {
+        let batch = fields.merged(&schema, &rows, 0)?.finish()?;
+        turn.upsert_into(batch.in_partitions(vec![rows.partition(0)])?, "")?;
     }
     Ok(())
 }

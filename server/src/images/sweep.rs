@@ -92,7 +92,10 @@ fn run(inbox: &Receiver<()>, service: &Weak<ImageService>) {
             Ok(Swept::Removed(0)) => {}
             Ok(Swept::Removed(removed)) => tracing::info!(removed, "originals without rows were removed"),
             Ok(Swept::Later) => asked = true,
-            Err(error) => tracing::warn!(%error, "unused originals could not be removed"),
+            Err(error) => {
+                asked = true;
+                tracing::warn!(%error, "unused originals could not be removed");
+            }
         }
         rested = Instant::now() + begun.elapsed().saturating_mul(REST);
     }

@@ -166,7 +166,7 @@ fn stored_vector(
     reduction: Option<&Reduction>,
 ) -> Result<Vec<f32>, NoVector> {
     let vector = made.map_err(|error| match error {
-        EmbedError::Compute { .. } => NoVector::OfFile(error.to_string()),
+        EmbedError::NoDirection { .. } => NoVector::OfFile(error.to_string()),
         error => NoVector::OfJob(error.to_string()),
     })?;
     let Some(reduction) = reduction else { return Ok(vector) };
@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_vector_that_one_photo_does_not_give_ends_no_job() {
-        let compute = || EmbedError::Compute { reason: "the vector's length is 0".to_owned() };
+        let compute = || EmbedError::NoDirection { length: "0".to_owned() };
         assert!(matches!(stored_vector(Err(compute()), None), Err(NoVector::OfFile(_))));
         assert!(matches!(stored_vector(Err(EmbedError::Stopped), None), Err(NoVector::OfJob(_))));
         assert_eq!(stored_vector(Ok(vec![3.0]), None), Ok(vec![3.0]));

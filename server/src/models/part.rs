@@ -50,14 +50,15 @@ impl Part {
         &mut self.file
     }
 
-    /// Leaves out what comes after the first `most` bytes, goes to the end, and says how many bytes there are.
-    pub(super) fn seek_end(&mut self, most: u64) -> Result<u64> {
-        let file = &mut self.file;
-        let end = file.seek(SeekFrom::End(0)).and_then(|end| match end > most {
-            true => file.set_len(most).and_then(|()| file.seek(SeekFrom::End(0))),
-            false => Ok(end),
-        });
-        end.map_err(at(&self.path))
+    /// How many bytes there are.
+    pub(super) fn length(&self) -> Result<u64> {
+        self.file.metadata().map(|metadata| metadata.len()).map_err(at(&self.path))
+    }
+
+    /// Leaves out what comes after the first `length` bytes, and goes to the end.
+    pub(super) fn cut(&mut self, length: u64) -> Result<()> {
+        let cut = self.file.set_len(length).and_then(|()| self.file.seek(SeekFrom::End(0)));
+        cut.map(drop).map_err(at(&self.path))
     }
 
     /// Makes it empty.
@@ -147,7 +148,7 @@ mod tests {
         part.write(b"other").unwrap();
         part.clear().unwrap();
         assert_eq!(std::fs::read(&finished).unwrap(), b"all of it");
-        assert!(path.exists() && part.seek_end(u64::MAX).unwrap() == 0);
+        assert!(path.exists() && part.length().unwrap() == 0);
         let second = Part::lock(path, |path| options().open(path));
         assert!(matches!(second, Err(ModelError::Busy { .. })));
     }

@@ -130,7 +130,7 @@ impl Download<'_> {
     fn run(&mut self, progress: Progress<'_>) -> Result<()> {
         self.origin = self.read_origin().filter(|origin| origin.url == self.pull.url);
         let durable = self.origin.as_ref().map_or(0, |origin| origin.synced);
-        let mut have = self.part.seek_end(durable)?;
+        let mut have = self.part.length()?.min(durable);
         let known = self.origin.as_ref().filter(|_| have > 0);
         let mut response = self.ask(known.map(|origin| (have, origin.etag.as_str())))?;
         let rest = response.status() == StatusCode::PARTIAL_CONTENT && known.is_some();
@@ -138,13 +138,13 @@ impl Download<'_> {
             return Err(self.failed("the server sends another part of the file than was asked for"));
         }
         match response.status() {
-            StatusCode::PARTIAL_CONTENT if rest => {}
+            StatusCode::PARTIAL_CONTENT if rest => self.part.cut(have)?,
             StatusCode::OK => {
                 have = 0;
                 self.begin(&response)?;
             }
             // The part is as long as the file, or longer: whether it is the file, its hash will say.
-            StatusCode::RANGE_NOT_SATISFIABLE if known.is_some() => return Ok(()),
+            StatusCode::RANGE_NOT_SATISFIABLE if known.is_some() => return self.part.cut(have),
             status => return Err(self.failed(format!("the server answers {status}"))),
         }
         let total = response.body().content_length().map(|rest| rest.saturating_add(have));
@@ -240,7 +240,7 @@ impl Download<'_> {
     fn note(&mut self) -> Result<()> {
         let Some(origin) = &mut self.origin else { return Ok(()) };
         self.part.sync()?;
-        origin.synced = self.part.seek_end(u64::MAX)?;
+        origin.synced = self.part.length()?;
         self.write_origin()
     }
 

@@ -136,13 +136,15 @@ impl ImageService {
             (job.copied)(rows.count());
             return Ok(true);
         }
+        // Before anything is kept: it may take minutes.
+        let Some(turn) = Turn::wait(job) else { return Ok(false) };
         engine.drop_collection(&draft_name(&job.mark))?;
         let source = self.check_reduction(name, request)?;
         (job.found)(source.rows.count());
         // The file until the collection names it, the collection until it has its name, and originals of rows that are
         // deleted while they are copied.
         let kept = self.keep_originals();
-        let made = self.make_reduced(&source, request, job);
+        let made = self.make_reduced(&source, request, job, turn);
         drop(kept);
         self.request_sweep();
         made
@@ -187,9 +189,9 @@ impl ImageService {
         source: &ImageCollection,
         request: &ReduceRequest,
         job: &ReduceJob<'_>,
+        turn: Turn,
     ) -> Result<bool, ApiError> {
         let engine = self.collections.engine();
-        let Some(turn) = Turn::wait(job) else { return Ok(false) };
         let Some(covariance) = unless_stopped(covariance(source, job))? else { return Ok(false) };
         let Some(components) = components(covariance, turn, job)? else { return Ok(false) };
         let identity = descriptor::identity(source.descriptor()?);
