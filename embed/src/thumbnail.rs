@@ -1,7 +1,7 @@
 //! Small JPEG previews for pages: upright, with the photo's own aspect ratio, never larger than the photo. They are
 //! made from the same decoded [`Photo`] that is embedded, so that an upload is decoded once.
 
-use image::codecs::jpeg::JpegEncoder;
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use crate::decode::Photo;
 use crate::error::ImageError;
@@ -16,9 +16,12 @@ const QUALITY: u8 = 80;
 pub fn thumbnail(photo: &Photo, max_side: u32) -> Result<Vec<u8>, ImageError> {
     let (width, height) = fit(photo.width(), photo.height(), max_side);
     let small = orient(resize(photo, width, height), photo.orientation());
+    let side = |side: u32| u16::try_from(side).map_err(|_| ImageError::Internal);
     let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
-        .encode_image(&small)
+    let mut encoder = Encoder::new(&mut jpeg, QUALITY);
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    encoder
+        .encode(small.as_raw(), side(small.width())?, side(small.height())?, ColorType::Rgb)
         .map_err(|_| ImageError::Internal)?;
     Ok(jpeg)
 }

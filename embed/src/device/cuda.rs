@@ -15,12 +15,12 @@ use burn_tensor::backend::Backend;
 use cudarc::driver::CudaContext;
 use half::{bf16, f16};
 
+use super::backend::BackendNetwork;
 use super::{DeviceReport, Embedder, Precision, parts};
 use crate::error::EmbedError;
 use crate::network::Network;
 use crate::pool::FeatureMap;
 use crate::preprocess::Input;
-use crate::vgg::{Layers, Vgg};
 use crate::weights::WeightsFile;
 
 /// Images of 224x224 in one run: as many as fill a large GPU, and fewer where they would take more than a quarter of its
@@ -61,7 +61,6 @@ pub(super) fn open<R: Read + Seek>(
     reason: &str,
     precision: Precision,
 ) -> Result<Arc<dyn Embedder>, String> {
-    let layers = Layers::of(network).ok_or_else(|| format!("{network} runs on the CPU only"))?;
     guarded("the first computation on the GPU failed", || {
         let memory = CudaContext::new(0).and_then(|context| context.mem_get_info());
         let (free, _) = memory.map_err(|error| format!("the GPU's memory is unknown: {error}"))?;
@@ -78,7 +77,7 @@ pub(super) fn open<R: Read + Seek>(
             precision: precision.to_string(),
             reason: reason.to_string(),
         });
-        let wanted = Wanted { network, layers, report, max_batch: batch_for(free) };
+        let wanted = Wanted { network, report, max_batch: batch_for(free) };
         match precision {
             Precision::F32 => wanted.on::<Cuda<f32>, R>(device, file),
             Precision::F16 => wanted.on::<Cuda<f16>, R>(device, file),
@@ -90,7 +89,6 @@ pub(super) fn open<R: Read + Seek>(
 /// What is to be opened on the GPU, in whatever precision.
 struct Wanted {
     network: Network,
-    layers: Layers,
     report: Arc<DeviceReport>,
     max_batch: usize,
 }
@@ -102,11 +100,10 @@ impl Wanted {
         file: &mut WeightsFile<R>,
     ) -> Result<Arc<dyn Embedder>, String>
     where
-        Vgg<B>: Send + Sync + 'static,
+        BackendNetwork<B>: Send + Sync + 'static,
     {
-        let Self { network, layers, report, max_batch } = self;
-        let network = Vgg::<B>::load(device, file, layers, network.normalisation());
-        let network = network.map_err(|error| error.to_string())?;
+        let Self { network, report, max_batch } = self;
+        let network = BackendNetwork::<B>::load(network, file, device).map_err(|error| error.to_string())?;
         Ok(Arc::new(Gpu { network, report, max_batch }))
     }
 }
@@ -123,7 +120,7 @@ fn guarded<T>(what: &str, step: impl FnOnce() -> Result<T, String>) -> Result<T,
 
 /// An [`Embedder`] on a burn backend.
 struct Gpu<B: Backend> {
-    network: Vgg<B>,
+    network: BackendNetwork<B>,
     report: Arc<DeviceReport>,
     /// Images of 224x224 in one forward pass, see [`parts`].
     max_batch: usize,
@@ -131,7 +128,7 @@ struct Gpu<B: Backend> {
 
 impl<B: Backend> Embedder for Gpu<B>
 where
-    Vgg<B>: Send + Sync,
+    BackendNetwork<B>: Send + Sync,
 {
     fn device(&self) -> Arc<DeviceReport> {
         Arc::clone(&self.report)

@@ -1,11 +1,14 @@
 //! Where a network runs. [`open`] and [`open_model`] choose once: what was asked for by name or nothing, or with
 //! [`DeviceChoice::Auto`] a GPU if one is usable and the processor otherwise; the reason is kept for people to see. A GPU
-//! that fails later is replaced by the processor. ResNet-50 and fully connected layers are there for the processor only.
-//! Burn's backend types end here: everything above sees `Arc<dyn Embedder>`.
+//! that fails later is replaced by the processor. Burn's backend types end here: everything above sees `Arc<dyn Embedder>`.
 
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) mod backend;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+#[cfg(test)]
+mod parity;
 mod precision;
 #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only a GPU is tried and replaced"))]
 mod spare;
@@ -24,7 +27,6 @@ use crate::error::{EmbedError, UnknownWord, WeightsError};
 use crate::network::{ModelKey, Network};
 use crate::pool::{FeatureMap, Pooling};
 use crate::preprocess::{Input, Recipe};
-use crate::vgg::Layers;
 use crate::vgg::carried::WEIGHTS;
 use crate::weights::{self, WeightsFile};
 pub(crate) use cpu::CpuNetwork;
@@ -130,8 +132,7 @@ pub enum DeviceChoice {
     Auto,
     /// The processor.
     Cpu,
-    /// An NVIDIA GPU or an error. Networks that run on the processor only (those with fully connected layers, ResNet-50)
-    /// do so here, too; [`Embedder::device`] says it.
+    /// An NVIDIA GPU or an error.
     Cuda,
 }
 
@@ -226,10 +227,8 @@ fn start<R: Read + Seek>(
     network: Network,
     file: &mut WeightsFile<R>,
 ) -> Result<Arc<dyn Embedder>, EmbedError> {
-    let on_gpu = Layers::of(network).is_some_and(Layers::is_convolutional);
     let reason = match device {
         DeviceChoice::Cpu => "the CPU was asked for".to_string(),
-        _ if !on_gpu => format!("{network} runs on the CPU only"),
         DeviceChoice::Cuda => {
             let unusable = |reason| EmbedError::Device { device: "cuda".to_string(), reason };
             return open_cuda(network, file, "CUDA was asked for", precision).map_err(unusable);

@@ -1,7 +1,8 @@
-//! ResNet-50 (He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2015) on the processor, as
-//! torchvision has it: version 1.5, whose strides are in the 3x3 convolutions. What is left of a photo is the maps before
-//! the average pool: 2048 channels of a 32nd of the input's side. What must stay true: vectors equal to torchvision's to a
-//! cosine of 0.9999. The device owns it; nothing else calls it.
+//! ResNet-50 (He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2015), as torchvision has it: version
+//! 1.5, whose strides are in the 3x3 convolutions. What is left of a photo is the maps before the average pool: 2048
+//! channels of a 32nd of the input's side. It is there twice, as the VGG networks are: for the processor on our own
+//! convolutions, and for GPUs on any burn backend. What must stay true of both: vectors equal to torchvision's to a cosine
+//! of 0.9999. The devices own it; nothing else calls it.
 //!
 //! ```text
 //!   7x7/2, pool -> 3, 4, 6 and 3 blocks of 64, 128, 256 and 512 channels, each:
@@ -9,24 +10,20 @@
 //!   x --> 1x1 --> 3x3, the first of a stage /2 --> 1x1 to four times the channels --> + --> ReLU --> x
 //!   '---> as it is; in the first of a stage 1x1 to the new size ----------------------'
 //! ```
-//!
-//! A block's sum is written where its x was: a stage needs no more maps than one block.
 
-mod block;
+#[cfg(any(test, feature = "cuda"))]
+mod backend;
+mod cpu;
 
 use std::io::{Read, Seek};
-use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) use backend::Resnet;
+pub(crate) use cpu::CpuResnet;
 
-use crate::conv::{Buffer, FirstConv, Kernel2d, Map, Scratch, max_pool_3x3};
-use crate::device::{CpuNetwork, Spent};
-use crate::error::{EmbedError, WeightsError};
-use crate::kernel::Kernel;
-use crate::pool::FeatureMap;
-use crate::preprocess::{Input, Normalisation};
+use crate::conv::Kernel2d;
+use crate::error::WeightsError;
 use crate::weights::WeightsFile;
-use block::{Block, Room};
 
 /// Blocks and inner channels of the four stages.
 const STAGES: [(usize, usize); 4] = [(3, 64), (4, 128), (6, 256), (3, 512)];
@@ -36,128 +33,60 @@ const EXPANSION: usize = 4;
 const STEM: usize = 64;
 /// What batch normalisation adds to a variance, in PyTorch.
 const EPSILON: f64 = 1e-5;
-/// Images of 224x224 in one run of the network.
-const MAX_BATCH: usize = 16;
-
-/// The network with its packed weights.
-pub(crate) struct CpuResnet {
-    stem: FirstConv,
-    stages: Vec<Vec<Block>>,
-    /// One for each call in progress, kept for the next of its size.
-    workspaces: Mutex<Vec<Workspace>>,
-    scratch: Scratch,
+/// The convolutions of a block as stored, see the picture above.
+struct Bottleneck {
+    narrow: Folded,
+    middle: Folded,
+    widen: Folded,
+    /// In the first block of a stage: x brought to the stage's size.
+    project: Option<Folded>,
 }
 
-/// What the layers of one call write.
-struct Workspace {
-    /// Side and number of the pictures.
-    size: (usize, usize),
-    /// The picture with a border of zeros, see [`Input::write_padded`].
-    input: Vec<f32>,
-    stem: Map,
-    pooled: Vec<Map>,
-    stages: Vec<Room>,
-    /// Transformed patches, shared by all threads.
-    patches: Buffer,
-}
-
-impl CpuResnet {
-    /// Folds each batch normalisation into the convolution before it and packs the weights, on all threads.
-    pub(crate) fn load<R: Read + Seek>(
-        kernel: &'static Kernel,
+impl Bottleneck {
+    /// Reads the block of this name, as torchvision has it (`layer1.0`).
+    fn read<R: Read + Seek>(
         file: &mut WeightsFile<R>,
+        name: &str,
+        (inputs, inner): (usize, usize),
+        stride: usize,
     ) -> Result<Self, WeightsError> {
-        let stem = Folded::read(file, "conv1", "bn1", [STEM, 3, 7])?;
-        let (mut inputs, mut stages) = (STEM, Vec::new());
-        for (number, (blocks, inner)) in STAGES.into_iter().enumerate() {
-            let mut stage = Vec::new();
-            for block in 0..blocks {
-                let name = format!("layer{}.{block}", number + 1);
-                // The first stage comes behind a pool and keeps its size.
-                let stride = if block == 0 && number > 0 { 2 } else { 1 };
-                stage.push(Block::load(kernel, file, &name, (inputs, inner), stride)?);
-                inputs = inner * EXPANSION;
-            }
-            stages.push(stage);
-        }
-        let stem = FirstConv::new(kernel, &stem.kernel2d(), 2);
-        Ok(Self { stem, stages, workspaces: Mutex::default(), scratch: Scratch::default() })
-    }
-
-    /// Room for so many pictures of this side: what an earlier call has left, if it was of the same size.
-    fn workspace(&self, side: usize, count: usize) -> Workspace {
-        let mut free = self.workspaces.lock();
-        let left = free.iter().position(|space| space.size.0 == side).map(|at| free.swap_remove(at));
-        drop(free);
-        match left {
-            Some(space) if space.size.1 >= count => space,
-            _ => Workspace::new(side, count),
-        }
-    }
-}
-
-impl Workspace {
-    fn new(side: usize, count: usize) -> Self {
-        let room = |(number, (_, inner)): (usize, (usize, usize))| {
-            Room::new(inner, (side / 4) >> number, number > 0, count)
+        let outer = inner * EXPANSION;
+        let mut conv = |number: usize, shape: [usize; 3], stride: usize| {
+            let (conv, norm) = (format!("{name}.conv{number}"), format!("{name}.bn{number}"));
+            Folded::read(file, &conv, &norm, shape, stride)
         };
-        Self {
-            size: (side, count),
-            input: Vec::new(),
-            stem: Map::new(STEM, side / 2, side / 2),
-            pooled: (0..count).map(|_| Map::new(STEM, side / 4, side / 4)).collect(),
-            stages: STAGES.into_iter().enumerate().map(room).collect(),
-            patches: Buffer::default(),
-        }
+        let narrow = conv(1, [inner, inputs, 1], 1)?;
+        let middle = conv(2, [inner, inner, 3], stride)?;
+        let widen = conv(3, [outer, inner, 1], 1)?;
+        let project = if inputs == outer {
+            None
+        } else {
+            let (conv, norm) = (format!("{name}.downsample.0"), format!("{name}.downsample.1"));
+            Some(Folded::read(file, &conv, &norm, [outer, inputs, 1], stride)?)
+        };
+        Ok(Self { narrow, middle, widen, project })
     }
 }
 
-impl CpuNetwork for CpuResnet {
-    fn bytes(&self) -> usize {
-        self.stages.iter().flatten().map(Block::bytes).sum()
-    }
-
-    fn max_batch(&self) -> usize {
-        MAX_BATCH
-    }
-
-    fn operations(&self, side: usize) -> (f64, f64) {
-        let stem = self.stem.operations((side / 2).pow(2));
-        let stages = self.stages.iter().enumerate();
-        let blocks = stages.flat_map(|(number, stage)| {
-            stage.iter().map(move |block| block.operations((side / 4) >> number))
-        });
-        blocks.fold((stem, stem), |sum, block| (sum.0 + block.0, sum.1 + block.1))
-    }
-
-    fn feature_maps(&self, inputs: &[Input], spent: &mut Spent) -> Result<Vec<FeatureMap>, EmbedError> {
-        let Some(side) = inputs.first().map(Input::side) else { return Ok(Vec::new()) };
-        let started = Instant::now();
-        let mut copy = Duration::ZERO;
-        let count = inputs.len();
-        let mut space = self.workspace(side, count);
-        for (input, pooled) in inputs.iter().zip(&mut space.pooled) {
-            let before = Instant::now();
-            input.write_padded(Normalisation::Torchvision, self.stem.padding(), &mut space.input);
-            copy += before.elapsed();
-            self.stem.forward(&space.input, &mut space.stem, &self.scratch);
-            max_pool_3x3(&space.stem, pooled);
+/// Hands each block of a weights file to `take`, in order, with the number of its stage from 0 on; gives the first layer.
+fn read<R: Read + Seek>(
+    file: &mut WeightsFile<R>,
+    mut take: impl FnMut(usize, Bottleneck),
+) -> Result<Folded, WeightsError> {
+    let stem = Folded::read(file, "conv1", "bn1", [STEM, 3, 7], 2)?;
+    let mut inputs = STEM;
+    for (stage, (blocks, inner)) in STAGES.into_iter().enumerate() {
+        for block in 0..blocks {
+            // The first stage comes behind a pool and keeps its size.
+            let stride = if block == 0 && stage > 0 { 2 } else { 1 };
+            take(
+                stage,
+                Bottleneck::read(file, &format!("layer{}.{block}", stage + 1), (inputs, inner), stride)?,
+            );
+            inputs = inner * EXPANSION;
         }
-        let mut x = &space.pooled[..count];
-        for (stage, room) in self.stages.iter().zip(&mut space.stages) {
-            for block in stage {
-                block.forward(x, room, count, &mut space.patches, &self.scratch);
-            }
-            x = &room.sum[..count];
-        }
-        let before = Instant::now();
-        let maps = x.iter().map(|map| FeatureMap::new(map.planes(), STAGES[3].1 * EXPANSION)).collect();
-        self.workspaces.lock().push(space);
-        copy += before.elapsed();
-        spent.copy += copy;
-        spent.compute += started.elapsed().saturating_sub(copy);
-        maps
     }
+    Ok(stem)
 }
 
 /// A convolution with the batch normalisation behind it (Ioffe and Szegedy, 2015): at its trained mean and variance that
@@ -168,6 +97,7 @@ struct Folded {
     outputs: usize,
     inputs: usize,
     size: usize,
+    stride: usize,
 }
 
 impl Folded {
@@ -176,6 +106,7 @@ impl Folded {
         conv: &str,
         norm: &str,
         [outputs, inputs, size]: [usize; 3],
+        stride: usize,
     ) -> Result<Self, WeightsError> {
         let mut weights = file.tensor(&format!("{conv}.weight"), &[outputs, inputs, size, size])?;
         let mut of = |what: &str| file.tensor(&format!("{norm}.{what}"), &[outputs]);
@@ -192,11 +123,11 @@ impl Folded {
         if !weights.iter().chain(&bias).all(|value| value.is_finite()) {
             return Err(WeightsError::Folded { norm: norm.to_string(), conv: conv.to_string() });
         }
-        Ok(Self { weights, bias, outputs, inputs, size })
+        Ok(Self { weights, bias, outputs, inputs, size, stride })
     }
 
     fn kernel2d(&self) -> Kernel2d<'_> {
-        let Self { weights, bias, outputs, inputs, size } = self;
+        let Self { weights, bias, outputs, inputs, size, .. } = self;
         Kernel2d { weights, bias, outputs: *outputs, inputs: *inputs, size: *size }
     }
 }

@@ -1,4 +1,4 @@
-//! The convolutions of VGG on any burn backend: what runs on GPUs, and what the tests hold our own convolutions against.
+//! VGG on any burn backend.
 
 use std::io::{Read, Seek};
 
@@ -8,10 +8,8 @@ use burn_tensor::module::{conv2d, max_pool2d};
 use burn_tensor::ops::ConvOptions;
 use burn_tensor::{Tensor, TensorData};
 
-use super::{CHANNELS, Layers, convs};
+use super::{Layers, convs, denses};
 use crate::error::{EmbedError, WeightsError};
-use crate::pool::FeatureMap;
-use crate::preprocess::{Input, Normalisation};
 use crate::weights::WeightsFile;
 
 /// A 3x3 convolution with padding 1 and its ReLU.
@@ -38,43 +36,60 @@ impl<B: Backend> Conv<B> {
     }
 }
 
+/// A fully connected layer and its ReLU.
+struct Dense<B: Backend> {
+    /// `[inputs, outputs]`.
+    weights: Tensor<B, 2>,
+    /// `[1, outputs]`.
+    bias: Tensor<B, 2>,
+}
+
+impl<B: Backend> Dense<B> {
+    fn new(stored: super::Dense, device: &B::Device) -> Self {
+        let super::Dense { weights, bias, area: _ } = stored;
+        let (outputs, inputs) = (bias.len(), weights.len() / bias.len());
+        let weights = Tensor::from_data(TensorData::new(weights, [outputs, inputs]), device);
+        let bias = Tensor::from_data(TensorData::new(bias, [1, outputs]), device);
+        Self { weights: weights.transpose(), bias }
+    }
+
+    /// `[n, inputs]` to `[n, outputs]`.
+    fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        relu(x.matmul(self.weights.clone()) + self.bias.clone())
+    }
+}
+
 /// The network with its weights on one device.
 pub(crate) struct Vgg<B: Backend> {
+    layers: Layers,
     convs: Vec<Conv<B>>,
-    normalisation: Normalisation,
-    device: B::Device,
+    dense: Vec<Dense<B>>,
 }
 
 impl<B: Backend> Vgg<B> {
-    /// Copies the weights to `device`, widened to f32. Fully connected layers are left out.
+    /// Copies the weights to `device`.
     pub(crate) fn load<R: Read + Seek>(
-        device: B::Device,
         file: &mut WeightsFile<R>,
         layers: Layers,
-        normalisation: Normalisation,
+        device: &B::Device,
     ) -> Result<Self, WeightsError> {
-        let mut loaded = Vec::new();
-        convs(file, layers, |conv| loaded.push(Conv::new(conv, &device)))?;
-        Ok(Self { convs: loaded, normalisation, device })
+        let (mut loaded, mut dense) = (Vec::new(), Vec::new());
+        convs(file, layers, |conv| loaded.push(Conv::new(conv, device)))?;
+        denses(file, layers, |layer| dense.push(Dense::new(layer, device)))?;
+        Ok(Self { layers, convs: loaded, dense })
     }
 
-    /// What the last pool leaves of each input, in order. All inputs are of one size.
-    pub(crate) fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
-        let Some(side) = inputs.first().map(Input::side) else { return Ok(Vec::new()) };
-        let mut planes = Vec::with_capacity(inputs.len() * 3 * side * side);
-        for input in inputs {
-            input.write_planes(self.normalisation, &mut planes);
+    /// `[n, 3, side, side]` to `[n, 512, side / 32, side / 32]`, or to `[n, 4096, 1, 1]` behind a fully connected layer.
+    ///
+    /// # Errors
+    /// [`EmbedError::Compute`] for a side that a fully connected layer does not take.
+    pub(crate) fn forward(&self, images: Tensor<B, 4>) -> Result<Tensor<B, 4>, EmbedError> {
+        self.layers.check(images.dims()[3])?;
+        let maps = self.convs.iter().fold(images, |x, conv| conv.forward(x));
+        if self.dense.is_empty() {
+            return Ok(maps);
         }
-        let data = TensorData::new(planes, [inputs.len(), 3, side, side]);
-        let mut x = Tensor::<B, 4>::from_data(data, &self.device);
-        for conv in &self.convs {
-            x = conv.forward(x);
-        }
-        let failed = |reason: String| EmbedError::Compute { reason };
-        let data = x.try_into_data().map_err(|error| failed(error.to_string()))?;
-        // Half precision ends here.
-        let values = data.convert::<f32>().into_vec::<f32>().map_err(|error| failed(format!("{error:?}")))?;
-        let each = (values.len() / inputs.len()).max(1);
-        values.chunks(each).map(|map| FeatureMap::new(map.to_vec(), CHANNELS[4])).collect()
+        let rows = self.dense.iter().fold(maps.flatten(1, 3), |x, layer| layer.forward(x));
+        Ok(rows.unsqueeze_dims(&[2, 3]))
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::{CHANNELS, Conv, DENSE, DENSE_AREA, Layers, convs};
+use super::{CHANNELS, Conv, DENSE, Layers, convs, denses};
 use crate::conv::{Buffer, Dense, FirstConv, Kernel2d, Map, Rows, Scratch, WinogradConv};
 use crate::device::{CpuNetwork, Spent};
 use crate::error::{EmbedError, WeightsError};
@@ -22,6 +22,7 @@ const MAX_BATCH: usize = 16;
 
 /// The network with its packed weights.
 pub(crate) struct CpuVgg {
+    architecture: Layers,
     normalisation: Normalisation,
     first: FirstConv,
     layers: Vec<WinogradConv>,
@@ -66,16 +67,22 @@ impl CpuVgg {
             outputs.push((channels, pool));
         })?;
         let first = first.ok_or_else(|| WeightsError::Missing { tensor: "features.0.weight".to_string() })?;
-        let (mut dense, mut inputs, mut area) = (Vec::new(), CHANNELS[4] * DENSE_AREA, DENSE_AREA);
-        for layer in layers.dense {
-            let weights = file.tensor(&format!("classifier.{layer}.weight"), &[DENSE, inputs])?;
-            let bias = file.tensor(&format!("classifier.{layer}.bias"), &[DENSE])?;
-            dense.push(Dense::new(kernel, &weights, &bias, area));
-            (inputs, area) = (DENSE, 1);
-        }
+        let mut dense = Vec::new();
+        denses(file, layers, |layer| {
+            dense.push(Dense::new(kernel, &layer.weights, &layer.bias, layer.area));
+        })?;
         let one_by_one = layers.convs[..4].iter().map(|block| block.len()).sum::<usize>() - 1;
-        let (workspaces, scratch) = (Mutex::default(), Scratch::default());
-        Ok(Self { normalisation, first, layers: rest, dense, one_by_one, outputs, workspaces, scratch })
+        Ok(Self {
+            architecture: layers,
+            normalisation,
+            first,
+            layers: rest,
+            dense,
+            one_by_one,
+            outputs,
+            workspaces: Mutex::default(),
+            scratch: Scratch::default(),
+        })
     }
 
     /// Channels and side of each layer's output for pictures of this side.
@@ -91,10 +98,6 @@ impl CpuVgg {
         let Some((first, rest)) = self.dense.split_first() else {
             return maps.iter().map(|map| FeatureMap::new(map.planes(), CHANNELS[4])).collect();
         };
-        if maps.iter().any(|map| map.height() * map.width() != DENSE_AREA) {
-            let reason = "a fully connected layer takes pictures of 224x224".to_string();
-            return Err(EmbedError::Compute { reason });
-        }
         let rows = rest.iter().fold(first.forward(&Rows::flatten(maps)), |rows, layer| layer.forward(&rows));
         rows.values().map(|values| FeatureMap::new(values, DENSE)).collect()
     }
@@ -144,6 +147,7 @@ impl CpuNetwork for CpuVgg {
 
     fn feature_maps(&self, inputs: &[Input], spent: &mut Spent) -> Result<Vec<FeatureMap>, EmbedError> {
         let Some(side) = inputs.first().map(Input::side) else { return Ok(Vec::new()) };
+        self.architecture.check(side)?;
         let started = Instant::now();
         let mut copy = Duration::ZERO;
         let mut space = self.workspace(side, inputs.len());

@@ -1,9 +1,9 @@
 //! The VGG networks (Simonyan and Zisserman, 2014): five blocks of 3x3 convolutions with ReLU, each followed by a 2x2 max
 //! pool, and perhaps the first fully connected layers. They differ by lists. What is left of a photo is a
 //! [`FeatureMap`](crate::FeatureMap), which is pooled into a vector. They are there twice: for the processor on our own
-//! convolutions, and for GPUs, without fully connected layers, on any burn backend. What must stay true of both: inputs of
-//! any side that is a multiple of 32 (224 before a fully connected layer), vectors equal to Keras's and torchvision's to a
-//! cosine of 0.9999. The devices own a network each; nothing else calls it.
+//! convolutions, and for GPUs on any burn backend. What must stay true of both: inputs of any side that is a multiple of 32
+//! (224 before a fully connected layer), vectors equal to Keras's and torchvision's to a cosine of 0.9999. The devices own
+//! a network each; nothing else calls it.
 
 #[cfg(any(test, feature = "cuda"))]
 mod backend;
@@ -14,11 +14,11 @@ mod parity;
 
 use std::io::{Read, Seek};
 
-#[cfg(feature = "cuda")]
+#[cfg(any(test, feature = "cuda"))]
 pub(crate) use backend::Vgg;
 pub(crate) use cpu::CpuVgg;
 
-use crate::error::WeightsError;
+use crate::error::{EmbedError, WeightsError};
 use crate::network::Network;
 use crate::weights::WeightsFile;
 
@@ -54,9 +54,12 @@ impl Layers {
         Some(Self { convs, dense })
     }
 
-    /// Whether there are no fully connected ones.
-    pub(crate) fn is_convolutional(self) -> bool {
-        self.dense.is_empty()
+    /// Refuses pictures of a side that it does not take.
+    fn check(self, side: usize) -> Result<(), EmbedError> {
+        if self.dense.is_empty() || (side / 32).pow(2) == DENSE_AREA {
+            return Ok(());
+        }
+        Err(EmbedError::Compute { reason: "a fully connected layer takes pictures of 224x224".to_string() })
     }
 }
 
@@ -86,6 +89,32 @@ fn convs<R: Read + Seek>(
             take(Conv { kernel, bias, outputs, inputs, pool: block.last() == Some(layer) });
             inputs = outputs;
         }
+    }
+    Ok(())
+}
+
+/// One fully connected layer as stored, widened to f32.
+struct Dense {
+    /// `[outputs, inputs]`, row-major.
+    weights: Vec<f32>,
+    /// One value per output.
+    bias: Vec<f32>,
+    /// Positions of the map that the inputs are of: 1 behind another such layer.
+    area: usize,
+}
+
+/// Hands each fully connected layer of a weights file to `take`, in order.
+fn denses<R: Read + Seek>(
+    file: &mut WeightsFile<R>,
+    layers: Layers,
+    mut take: impl FnMut(Dense),
+) -> Result<(), WeightsError> {
+    let (mut inputs, mut area) = (CHANNELS[4] * DENSE_AREA, DENSE_AREA);
+    for layer in layers.dense {
+        let weights = file.tensor(&format!("classifier.{layer}.weight"), &[DENSE, inputs])?;
+        let bias = file.tensor(&format!("classifier.{layer}.bias"), &[DENSE])?;
+        take(Dense { weights, bias, area });
+        (inputs, area) = (DENSE, 1);
     }
     Ok(())
 }

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use burn_flex::{Flex, FlexDevice};
 use serde_json::Value;
 
-use super::backend::Vgg;
 use super::carried::WEIGHTS;
 use super::{CpuVgg, Layers};
 use crate::decode::{DecodeLimits, decode};
+use crate::device::backend::BackendNetwork;
 use crate::device::{CpuNetwork as _, Spent};
 use crate::kernel::{self, Kernel};
 use crate::network::Network;
@@ -93,7 +93,7 @@ fn real_photos_equal_the_reference() {
 #[test]
 fn every_kernel_agrees_with_burn() {
     let file: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "data", "landscape.png"].iter().collect();
-    let burn = Vgg::<Flex>::load(FlexDevice, &mut carried(), layers(), Normalisation::Caffe).unwrap();
+    let burn = BackendNetwork::<Flex>::load(Network::Carried, &mut carried(), FlexDevice).unwrap();
     let networks = kernel::available().into_iter().map(|kernel| (kernel, on_cpu(kernel)));
     let networks: Vec<_> = networks.collect();
     for recipe in [Recipe::Keras, Recipe::Keras320] {

@@ -1,12 +1,8 @@
 //! One residual block: a bottleneck of three convolutions beside what it adds to.
 
-use std::io::{Read, Seek};
-
-use super::{EXPANSION, Folded};
+use super::super::{Bottleneck, EXPANSION, Folded};
 use crate::conv::{Buffer, Ending, GatheredConv, Map, Scratch, WinogradConv};
-use crate::error::WeightsError;
 use crate::kernel::Kernel;
-use crate::weights::WeightsFile;
 
 /// The 3x3 convolution in the middle, on as many channels as it gives.
 enum Middle {
@@ -52,39 +48,20 @@ impl Room {
 }
 
 impl Block {
-    /// Reads the block of this name, as torchvision has it (`layer1.0`).
-    pub(super) fn load<R: Read + Seek>(
-        kernel: &'static Kernel,
-        file: &mut WeightsFile<R>,
-        name: &str,
-        (inputs, inner): (usize, usize),
-        stride: usize,
-    ) -> Result<Self, WeightsError> {
-        let outer = inner * EXPANSION;
-        let mut read = |number: usize, shape: [usize; 3]| {
-            Folded::read(file, &format!("{name}.conv{number}"), &format!("{name}.bn{number}"), shape)
-        };
-        let narrow = read(1, [inner, inputs, 1])?;
-        let middle = read(2, [inner, inner, 3])?;
-        let widen = read(3, [outer, inner, 1])?;
-        let middle = match stride {
-            1 => Middle::Winograd(WinogradConv::new(kernel, &middle.kernel2d(), false)),
-            _ => Middle::Gathered(GatheredConv::new(kernel, &middle.kernel2d(), stride, Ending::Relu)),
-        };
-        let project = if inputs == outer {
-            None
-        } else {
-            let (conv, norm) = (format!("{name}.downsample.0"), format!("{name}.downsample.1"));
-            let folded = Folded::read(file, &conv, &norm, [outer, inputs, 1])?;
-            Some(GatheredConv::new(kernel, &folded.kernel2d(), stride, Ending::Sum))
-        };
-        Ok(Self {
-            narrow: GatheredConv::new(kernel, &narrow.kernel2d(), 1, Ending::Relu),
-            middle,
-            widen: GatheredConv::new(kernel, &widen.kernel2d(), 1, Ending::AddRelu),
-            project,
-            stride,
-        })
+    /// Packs a block's weights.
+    pub(super) fn new(kernel: &'static Kernel, block: &Bottleneck) -> Self {
+        let gathered =
+            |conv: &Folded, ending| GatheredConv::new(kernel, &conv.kernel2d(), conv.stride, ending);
+        Self {
+            narrow: gathered(&block.narrow, Ending::Relu),
+            middle: match block.middle.stride {
+                1 => Middle::Winograd(WinogradConv::new(kernel, &block.middle.kernel2d(), false)),
+                _ => Middle::Gathered(gathered(&block.middle, Ending::Relu)),
+            },
+            widen: gathered(&block.widen, Ending::AddRelu),
+            project: block.project.as_ref().map(|project| gathered(project, Ending::Sum)),
+            stride: block.middle.stride,
+        }
     }
 
     /// Runs on `x`, what the stage before left, if it is the first of its stage, else on what is in the room; leaves its
