@@ -69,7 +69,7 @@ pub use decode::{DecodeLimits, ImageFormat, Orientation, Photo, decode, sniff};
 pub use descriptor::Descriptor;
 pub use device::{
     Arithmetic, DeviceChoice, DeviceOptions, DeviceReport, Embedder, Precision, Spent, check_model,
-    device_choices, open, open_model,
+    device_choices, networks_of, open, open_model,
 };
 pub use digest::Sha256;
 pub use error::{

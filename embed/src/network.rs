@@ -141,6 +141,13 @@ impl Architecture {
         }
     }
 
+    /// The networks that need a file of it.
+    pub fn networks(self) -> impl Iterator<Item = Network> {
+        Network::ALL
+            .into_iter()
+            .filter(move |network| *network != Network::Carried && network.architecture() == self)
+    }
+
     /// Where torchvision publishes its weights (ImageNet, version 1) and the first eight digits of their SHA-256, which
     /// that project puts into the names of its files.
     pub fn published(self) -> (&'static str, &'static str) {

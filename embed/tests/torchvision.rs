@@ -8,8 +8,8 @@ use std::io::Cursor;
 
 use drawn_weights::{VGG16, VGG19, file, resnet50, vgg};
 use elanus_embed::{
-    Descriptor, DeviceChoice, Embedder, Input, ModelKey, Network, Pooling, Recipe, Sha256, WeightsError,
-    check_model, open_model,
+    Architecture, Descriptor, DeviceChoice, Embedder, Input, ModelKey, Network, Pooling, Recipe, Sha256,
+    WeightsError, check_model, networks_of, open_model,
 };
 use serde_json::Value;
 use sha2::Digest as _;
@@ -51,6 +51,8 @@ fn vgg16_and_its_fully_connected_layers_equal_torchvision() {
     compare(Network::Vgg16, &file, &[Pooling::Max, Pooling::Avg]);
     compare(Network::Vgg16Fc6, &file, &[Pooling::None]);
     compare(Network::Vgg16Fc7, &file, &[Pooling::None]);
+    let all = [Network::Vgg16, Network::Vgg16Fc6, Network::Vgg16Fc7];
+    assert_eq!(networks_of(Architecture::Vgg16, Cursor::new(&file)).unwrap(), all);
     let large = Input::from_rgb(Recipe::Keras320, vec![90; 320 * 320 * 3]).unwrap();
     let refused = open(Network::Vgg16Fc6, &file).feature_maps(&[large]).unwrap_err();
     assert!(refused.to_string().contains("a fully connected layer takes pictures of 224x224"), "{refused}");
@@ -80,6 +82,7 @@ fn files_of_other_networks_are_refused_by_what_they_lack() {
     assert_eq!(refused(Network::Vgg16Fc7), missing("classifier.0.weight"));
     assert_eq!(refused(Network::Resnet50), missing("conv1.weight"));
     assert_eq!(refused(Network::Vgg19), missing("features.16.weight"));
+    assert_eq!(networks_of(Architecture::Vgg16, Cursor::new(&file)).unwrap(), [Network::Vgg16]);
     let model = check_model(Network::Vgg16, Cursor::new(&file)).unwrap();
     assert_eq!(model.sha256, Sha256::new(sha2::Sha256::digest(&file).into()));
     let other = ModelKey { sha256: Sha256::new([1; 32]), ..model };

@@ -28,7 +28,7 @@ struct Status {
     kernel: &'static str,
     /// The identity of the vectors of new collections; those that are there say theirs in `GET /v1/images`.
     model: String,
-    /// Those that were asked for since the start.
+    /// Those that are open, or can't be opened.
     models: Vec<ModelStatus>,
     #[serde(rename = "dataDir")]
     data_dir: String,

@@ -50,8 +50,9 @@ def states(server):
 def test_files_are_added_whole_or_not_at_all(tmp_path, added):
     assert [path.name for path in added.iterdir()] == [f"vgg16-{DIGEST}.weights"]
     listed = model(added, "list").stdout
-    for name in ["vgg16-imagenet-notop  carried", NAME, f"vgg16-fc7@{DIGEST[:8]}", str(WEIGHTS.stat().st_size)]:
+    for name in ["vgg16-imagenet-notop  carried", NAME, str(WEIGHTS.stat().st_size)]:
         assert name in listed, listed
+    assert "fc" not in listed.replace(str(added), ""), "the file has no classifier"
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(WEIGHTS.read_bytes()[:-1000])
     os.mkfifo(tmp_path / "pipe")
@@ -72,6 +73,22 @@ def test_files_are_added_whole_or_not_at_all(tmp_path, added):
     # A data directory may have weights before a server has had it.
     data = subprocess.run([BINARY, "model", "add", WEIGHTS, "--as", "vgg16", "--data", tmp_path / "data"], timeout=PATIENCE)
     assert data.returncode == 0 and (tmp_path / "data/models" / f"vgg16-{DIGEST}.weights").is_file()
+
+
+def test_the_server_tells_what_new_collections_can_have(start, photos, added):
+    server = start("--models", str(added), "--model", "vgg16", "--pooling", "gem")
+    choices = server.get("/v1/models").json()["data"]
+    assert choices["default"] == {"model": NAME, "input": "torchvision", "pooling": "gem"}
+    carried, of_file = choices["models"]
+    poolings = ["max", "avg", "gem", "rmac"]
+    assert carried == {"model": "vgg16-imagenet-notop", "dimension": 512, "inputs": ["keras", "torchvision", "320"], "poolings": poolings}
+    assert of_file == {"model": NAME, "dimension": 512, "inputs": ["torchvision", "keras", "320"], "poolings": poolings}
+    file = next(iter(sorted(photos.rglob("*.jpg"))))
+    for choice in choices["models"]:
+        answer = embedded(server, file, model=choice["model"], input=choice["inputs"][-1], pooling=choice["poolings"][-1])
+        assert len(answer.json()["data"]["vector"]) == choice["dimension"], answer.text
+    # Its file has no classifier.
+    assert embedded(server, file, model="vgg16-fc7").status_code == 409
 
 
 def test_a_collection_is_embedded_with_the_model_it_was_made_for(start, photos, added, tmp_path):
@@ -95,12 +112,11 @@ def test_a_collection_is_embedded_with_the_model_it_was_made_for(start, photos, 
         refused = upload(server, files[2], "photos", query)
         assert refused.status_code == 409 and word in refused.json()["message"], refused.text
     for query, status, word in [
-        ("?model=vgg16-fc7&pooling=rmac", 400, "vgg16-fc7 has no pooling rmac: expected none"),
-        ("?model=vgg16-fc7&input=320", 400, "vgg16-fc7 has no input 320"),
+        ("?model=vgg16&pooling=none", 400, "vgg16 has no pooling none: expected max, avg, gem, rmac"),
         ("?model=alexnet", 400, "unknown model"),
         ("?model=resnet50", 409, "elanus model pull resnet50"),
         # The file is there, but it has no classifier.
-        ("?model=vgg16-fc7", 503, "classifier.0.weight is missing"),
+        ("?model=vgg16-fc7", 409, "elanus model pull vgg16-fc7"),
     ]:
         refused = upload(server, files[2], "none", query)
         assert refused.status_code == status and word in refused.json()["message"], refused.text
@@ -286,3 +302,41 @@ def test_wrong_words_are_refused_before_anything_is_asked_for(files, tmp_path):
     for arguments in [["vgg16-imagenet-notop"], ["vgg16", "--sha256", "12"], ["alexnet"]]:
         assert model(tmp_path, "pull", *arguments).returncode == 2
     assert files.asked == [] and names(tmp_path) == []
+
+
+def test_models_that_nobody_asks_for_are_closed(start, photos, tmp_path):
+    """Four are open at a time: the weights of further ones take the place of those that were not asked for longest."""
+    folder, names = tmp_path / "models", []
+    weights = bytearray(WEIGHTS.read_bytes())
+    for number in range(4):
+        # The last byte is of a weight: with another one it is another model.
+        weights[-2] ^= 1 << number
+        file = tmp_path / "changed.safetensors"
+        file.write_bytes(weights)
+        answer = model(folder, "add", file, "--as", "vgg16")
+        assert answer.returncode == 0, answer
+        names.append(answer.stdout.split()[0])
+    server = start("--models", folder)
+    wait_until(lambda: states(server) == {"vgg16-imagenet-notop": "ready"}, "the standard model is ready")
+    file = next(iter(sorted(photos.rglob("*.jpg"))))
+
+    def opened():
+        entries = server.get("/v1/status").json()["data"]["models"]
+        assert all(entry["state"] == "ready" for entry in entries)
+        return {f"{entry['name']}@{entry['sha256'][:8]}" for entry in entries if entry["name"] == "vgg16"}
+
+    def vector(name):
+        return embedded(server, file, model=name).json()["data"]["vector"]
+
+    first = vector(names[0])
+    for name in [names[1], names[2], names[0]]:
+        vector(name)
+    assert opened() == set(names[:3])
+    vector(names[3])
+    # The one that was asked for first was asked for again since.
+    wait_until(lambda: opened() == {names[0], names[2], names[3]}, "one is closed")
+    assert "vgg16-imagenet-notop" in states(server), "the standard model stays"
+    wait_until(lambda: "elanus_embed_models 4" in server.session.get(f"{server.admin}/metrics").text, "four are open")
+    vector(names[1])
+    assert opened() == {names[0], names[3], names[1]}
+    assert vector(names[0]) == first

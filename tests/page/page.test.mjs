@@ -9,6 +9,7 @@ import { ask, give, openBrowser, PATIENCE, photos, server } from './harness.mjs'
 const mine = `page_test_${process.pid}`;
 const imported = `page_import_${process.pid}`;
 const hostile = `page_hostile_${process.pid}`;
+const described = `page_described_${process.pid}`;
 const sample = photos(8);
 const TEXT = { name: 'holiday.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('This is a text file that somebody renamed.\n') };
 
@@ -23,7 +24,7 @@ after(async () => {
   await browser?.close();
   const left = await ask('/v1/images');
   for (const { collection } of left) {
-    if ([mine, imported, hostile].includes(collection)) await ask('/v2/vectordb/collections/drop', { collectionName: collection });
+    if ([mine, imported, hostile, described].includes(collection)) await ask('/v2/vectordb/collections/drop', { collectionName: collection });
   }
 });
 
@@ -230,6 +231,30 @@ test('a folder of the server is imported with progress', async () => {
   const { count } = (await ask('/v1/images')).find(({ collection }) => collection === imported);
   assert.ok(count > 0);
   await page.waitForFunction((text) => document.getElementById('collection-count').textContent === text, new Intl.NumberFormat('en').format(count));
+});
+
+test('a new collection can be given another descriptor, one that is there keeps its own', async () => {
+  await page.click('[data-view="add"]');
+  await page.fill('#target', mine);
+  assert.equal(await page.isVisible('#descriptor'), false, 'a collection that is there keeps its own');
+  await page.fill('#target', described);
+  await page.waitForSelector('#descriptor:not([hidden])');
+  const { default: standard, models } = await ask('/v1/models');
+  assert.equal(await page.textContent('#descriptor-words'), [standard.model, standard.input, standard.pooling].join(', '));
+  await page.click('#descriptor summary');
+  const offered = (id) => page.locator(`#${id} option`).evaluateAll((all) => all.map((one) => one.value));
+  assert.deepEqual(await offered('descriptor-model'), models.map(({ model }) => model));
+  assert.deepEqual(await offered('descriptor-input'), models[0].inputs);
+  assert.deepEqual(await offered('descriptor-pooling'), models[0].poolings);
+  await page.selectOption('#descriptor-input', 'torchvision');
+  await page.selectOption('#descriptor-pooling', 'gem');
+  await page.setInputFiles('#upload-files', sample.slice(0, 2).map(({ path }) => path));
+  const card = activity('2 photos');
+  await card.and(page.locator('[data-state="done"]')).waitFor();
+  const { model, count } = (await ask('/v1/images')).find(({ collection }) => collection === described);
+  assert.equal(count, 2);
+  assert.match(model, /torchvision.*gem/);
+  await page.waitForSelector('#descriptor[hidden]', { state: 'attached' });
 });
 
 test('clearing asks first; Keep keeps, Clear empties, others stay', async () => {

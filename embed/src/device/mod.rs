@@ -24,9 +24,10 @@ pub use precision::Precision;
 use serde::Serialize;
 
 use crate::error::{EmbedError, UnknownWord, WeightsError};
-use crate::network::{ModelKey, Network};
+use crate::network::{Architecture, ModelKey, Network};
 use crate::pool::{FeatureMap, Pooling};
 use crate::preprocess::{Input, Recipe};
+use crate::vgg::Layers;
 use crate::vgg::carried::WEIGHTS;
 use crate::weights::{self, WeightsFile};
 pub(crate) use cpu::CpuNetwork;
@@ -220,6 +221,20 @@ pub fn check_model<R: Read + Seek>(network: Network, mut file: R) -> Result<Mode
     let sha256 = weights::file_sha256(&mut file)?;
     cpu::open(network, &mut WeightsFile::open(file)?, "a file is checked")?;
     Ok(ModelKey { network, sha256 })
+}
+
+/// The networks that a weights file of this architecture can be run with: one without a classifier has no fully connected
+/// layers. Reads the names in it only, so it is no promise: see [`check_model`].
+///
+/// # Errors
+/// When it can't be read.
+pub fn networks_of<R: Read + Seek>(
+    architecture: Architecture,
+    file: R,
+) -> Result<Vec<Network>, WeightsError> {
+    let file = WeightsFile::open(file)?;
+    let is_in = |network: &Network| Layers::of(*network).is_none_or(|layers| layers.are_in(&file));
+    Ok(architecture.networks().filter(is_in).collect())
 }
 
 fn start<R: Read + Seek>(

@@ -54,6 +54,11 @@ impl Layers {
         Some(Self { convs, dense })
     }
 
+    /// Whether a file has its fully connected layers, by their names.
+    pub(crate) fn are_in<R: Read + Seek>(self, file: &WeightsFile<R>) -> bool {
+        self.dense.iter().all(|layer| file.has(&dense_weight(*layer)))
+    }
+
     /// Refuses pictures of a side that it does not take.
     fn check(self, side: usize) -> Result<(), EmbedError> {
         if self.dense.is_empty() || (side / 32).pow(2) == DENSE_AREA {
@@ -111,10 +116,14 @@ fn denses<R: Read + Seek>(
 ) -> Result<(), WeightsError> {
     let (mut inputs, mut area) = (CHANNELS[4] * DENSE_AREA, DENSE_AREA);
     for layer in layers.dense {
-        let weights = file.tensor(&format!("classifier.{layer}.weight"), &[DENSE, inputs])?;
+        let weights = file.tensor(&dense_weight(*layer), &[DENSE, inputs])?;
         let bias = file.tensor(&format!("classifier.{layer}.bias"), &[DENSE])?;
         take(Dense { weights, bias, area });
         (inputs, area) = (DENSE, 1);
     }
     Ok(())
+}
+
+fn dense_weight(layer: usize) -> String {
+    format!("classifier.{layer}.weight")
 }

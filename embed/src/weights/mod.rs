@@ -85,16 +85,24 @@ impl<R: Read + Seek> WeightsFile<R> {
         Ok(Self { reader, length, entries })
     }
 
-    /// The values of a tensor, row-major, widened to f32. A model that was trained on several devices has names of its own.
+    /// Whether there is a tensor of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.entry(name).is_some()
+    }
+
+    /// A model that was trained on several devices has names of its own.
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(name).or_else(|| self.entries.get(&format!("{PARALLEL}{name}")))
+    }
+
+    /// The values of a tensor, row-major, widened to f32.
     ///
     /// # Errors
     /// When it is missing, has another shape, is of no kind that is understood, reaches beyond the file, or has a value
     /// that is not finite.
     pub(crate) fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
         let tensor = || name.to_string();
-        let of_parallel = || self.entries.get(&format!("{PARALLEL}{name}"));
-        let entry = self.entries.get(name).or_else(of_parallel);
-        let entry = entry.ok_or_else(|| WeightsError::Missing { tensor: tensor() })?;
+        let entry = self.entry(name).ok_or_else(|| WeightsError::Missing { tensor: tensor() })?;
         if entry.shape != shape {
             let (found, expected) = (entry.shape.clone(), shape.to_vec());
             return Err(WeightsError::Shape { tensor: tensor(), found, expected });

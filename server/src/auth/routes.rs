@@ -23,14 +23,15 @@ pub(super) enum Need<'a> {
 
 /// The parameter that names a collection.
 const COLLECTION: &str = "{collection}";
-/// Routes that show nothing of the data: the page, what the server is, what an image's vector is, what calls there are.
-const OPEN: [&str; 8] = [
+/// Routes that show nothing of the data: the page, what the server is and embeds with, what an image's vector is, what calls there are.
+const OPEN: [&str; 9] = [
     "/",
     "/favicon.ico",
     "/favicon.svg",
     "/ui/{name}",
     "/v1/status",
     "/v1/embed",
+    "/v1/models",
     "/v2/openapi.json",
     "/v2/docs",
 ];

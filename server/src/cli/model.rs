@@ -85,12 +85,9 @@ fn told(model: ModelKey) -> String {
 
 fn list(files: &[ModelFile]) -> String {
     let mut text = format!("{}  carried inside the program\n", Network::Carried);
-    for ModelFile { architecture, sha256, bytes, path } in files {
-        let served =
-            Network::ALL.into_iter().filter(|n| *n != Network::Carried && n.architecture() == *architecture);
-        let names: Vec<String> =
-            served.map(|network| ModelKey { network, sha256: *sha256 }.to_string()).collect();
-        text += &format!("{}  {bytes} bytes, {}\n", names.join(", "), path.display());
+    for file in files {
+        let names: Vec<String> = file.models().iter().map(ToString::to_string).collect();
+        text += &format!("{}  {} bytes, {}\n", names.join(", "), file.bytes, file.path.display());
     }
     text
 }

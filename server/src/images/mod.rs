@@ -60,6 +60,7 @@ pub(crate) use upload::Added;
 
 use crate::config::{Config, EmbedConfig};
 use crate::error::ApiError;
+use crate::models::ModelFolder;
 use crate::telemetry::Metrics;
 use collection::ImageCollections;
 use models::Models;
@@ -140,11 +141,10 @@ impl ImageService {
         let (originals, reductions) = (blobs("images")?, blobs(reductions::FOLDER)?);
         let thumbs = Thumbnails::new(Arc::clone(&vfs), config.data.join("thumbs"));
         thumbs.tidy(&originals.list().map_err(EngineError::from)?);
-        let models = Arc::new(Models::new(config, Arc::clone(metrics)));
         let EmbedConfig { model, recipe, pooling, .. } = config.embed;
         let asked = AskedDescriptor::of_settings(Some(model), recipe, pooling);
-        let default = asked.or(Descriptor::default(), models.folder())?;
-        models.slot(default.model)?;
+        let default = asked.or(Descriptor::default(), &ModelFolder::new(config.models()))?;
+        let models = Arc::new(Models::start(config, Arc::clone(metrics), default.model)?);
         let service = Arc::new(Self {
             collections: ImageCollections::new(Arc::clone(engine), Arc::clone(&models), default),
             originals,
@@ -176,7 +176,15 @@ impl ImageService {
         }
     }
 
-    /// The models that were asked for, and where the opening of each stands.
+    /// The models that new collections can have. Blocking.
+    ///
+    /// # Errors
+    /// When the folder of weights files can't be read.
+    pub(crate) fn available_models(&self) -> Result<Vec<ModelKey>, ApiError> {
+        Ok(self.models.folder().all()?)
+    }
+
+    /// The models that are open, and where the opening of each stands.
     pub fn models(&self) -> Vec<(ModelKey, ModelState)> {
         self.models.all()
     }

@@ -37,6 +37,7 @@ impl Setup {
 pub struct Model {
     batcher: Batcher,
     embedder: Arc<dyn Embedder>,
+    metrics: Arc<Metrics>,
 }
 
 impl std::fmt::Debug for Model {
@@ -74,7 +75,7 @@ impl Model {
             seconds = started.elapsed().as_secs_f32(),
             "the model is ready"
         );
-        Ok(Self { batcher, embedder })
+        Ok(Self { batcher, embedder, metrics: Arc::clone(metrics) })
     }
 
     /// Where it runs now, and why there.
@@ -106,6 +107,12 @@ impl Model {
     /// `Stopped` at the end.
     pub(crate) fn embed_in_turn(&self, input: Input, pooling: Pooling) -> Result<Pending, EmbedError> {
         self.batcher.submit_blocking(input, pooling)
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        self.metrics.model_closed();
     }
 }
 

@@ -1,8 +1,8 @@
 //! The embedding models that are in use: each is opened by a thread of its own, so that the server answers at once. Requests
-//! wait until it is there; if it can't be opened they get the reason. That of new collections is opened at the start, any
-//! other one when it is first asked for; then it stays.
+//! wait until it is there; if it can't be opened they get the reason. That of new collections is opened at the start and
+//! stays, any other one when it is asked for; it stays until too many are open and it is the one that was not asked for
+//! longest.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,6 +18,8 @@ use crate::error::ApiError;
 use crate::models::{ModelError, ModelFolder, Stamp};
 use crate::telemetry::Metrics;
 
+/// Models that are open at one time, unless more of them are busy. Each takes some hundred megabytes.
+const MAX_OPEN: usize = 4;
 /// How often a thread that waits for a model looks whether it should give up.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -35,8 +37,10 @@ pub enum ModelState {
 /// The models as the image service holds them.
 pub(crate) struct Models {
     setup: Arc<Setup>,
-    /// Those that were asked for. There are no more of them than networks and files.
-    slots: Mutex<HashMap<ModelKey, Arc<ModelSlot>>>,
+    /// That of new collections.
+    standard: ModelKey,
+    /// Those that are open or could not be opened, the one asked for last at the end.
+    slots: Mutex<Vec<(ModelKey, Arc<ModelSlot>)>>,
 }
 
 /// One of them.
@@ -54,8 +58,19 @@ impl std::fmt::Debug for Models {
 }
 
 impl Models {
-    pub(crate) fn new(config: &Config, metrics: Arc<Metrics>) -> Self {
-        Self { setup: Arc::new(Setup::new(config, metrics)), slots: Mutex::default() }
+    /// Begins to open the model of new collections.
+    ///
+    /// # Errors
+    /// As [`Models::slot`].
+    pub(crate) fn start(
+        config: &Config,
+        metrics: Arc<Metrics>,
+        standard: ModelKey,
+    ) -> Result<Self, ApiError> {
+        let setup = Arc::new(Setup::new(config, metrics));
+        let models = Self { setup, standard, slots: Mutex::default() };
+        models.slot(standard)?;
+        Ok(models)
     }
 
     /// Where their files are.
@@ -76,25 +91,49 @@ impl Models {
             self.setup.folder.open(model)?;
         }
         let mut slots = self.slots.lock();
-        if let Some(slot) = slots.get(&model).filter(|slot| self.is_usable(model, slot)) {
-            return Ok(Arc::clone(slot));
+        if let Some(slot) = find(&slots, model).filter(|slot| self.is_usable(model, slot)) {
+            return Ok(slot);
         }
+        slots.retain(|(key, _)| *key != model);
         let slot = Arc::new(ModelSlot::open(&self.setup, model));
-        slots.insert(model, Arc::clone(&slot));
+        slots.push((model, Arc::clone(&slot)));
+        let closed = self.close_idle(&mut slots);
+        drop(slots);
+        // To put weights away takes its time.
+        drop(closed);
         Ok(slot)
+    }
+
+    /// Takes out those that were not asked for longest until no more than [`MAX_OPEN`] are left or the others are busy.
+    /// Whoever still holds one goes on with it.
+    fn close_idle(&self, slots: &mut Vec<(ModelKey, Arc<ModelSlot>)>) -> Vec<Arc<ModelSlot>> {
+        let mut closed = Vec::new();
+        while slots.len() > MAX_OPEN {
+            let idle = slots.iter().position(|(model, slot)| *model != self.standard && slot.is_idle());
+            let Some(idle) = idle else { break };
+            let (model, slot) = slots.remove(idle);
+            tracing::info!(%model, "the model is closed: others were asked for since");
+            closed.push(slot);
+        }
+        closed
     }
 
     /// Whether it is open, or could be. Blocking.
     pub(crate) fn has(&self, model: ModelKey) -> bool {
-        match self.usable(model) {
+        let slot = find(&self.slots.lock(), model);
+        match slot.filter(|slot| self.is_usable(model, slot)) {
             Some(slot) => !matches!(slot.now(), ModelState::Failed(_)),
             None => model == ModelKey::CARRIED || self.setup.folder.open(model).is_ok(),
         }
     }
 
-    /// A model that was asked for, if asking once more would not change anything.
+    /// A model that is there, if asking once more would not change anything; it counts as asked for.
     fn usable(&self, model: ModelKey) -> Option<Arc<ModelSlot>> {
-        let slot = self.slots.lock().get(&model).map(Arc::clone)?;
+        let mut slots = self.slots.lock();
+        let at = slots.iter().position(|(key, _)| *key == model)?;
+        slots[at..].rotate_left(1);
+        let slot = slots.last().map(|(_, slot)| Arc::clone(slot))?;
+        drop(slots);
         self.is_usable(model, &slot).then_some(slot)
     }
 
@@ -103,12 +142,12 @@ impl Models {
         !matches!(slot.now(), ModelState::Failed(_)) || self.setup.folder.stamp(model) == slot.file
     }
 
-    /// How things stand with a model; `None` if nobody has asked for it.
+    /// How things stand with a model; `None` if it is not open.
     pub(crate) fn now(&self, model: ModelKey) -> Option<ModelState> {
-        self.slots.lock().get(&model).map(|slot| slot.now())
+        find(&self.slots.lock(), model).map(|slot| slot.now())
     }
 
-    /// All that were asked for, by name.
+    /// All that are open or could not be opened, by name.
     pub(crate) fn all(&self) -> Vec<(ModelKey, ModelState)> {
         let mut all: Vec<_> = self.slots.lock().iter().map(|(model, slot)| (*model, slot.now())).collect();
         all.sort_by_key(|(model, _)| model.to_string());
@@ -135,6 +174,10 @@ impl Models {
             Err(error) => Some(Err(error.message)),
         }
     }
+}
+
+fn find(slots: &[(ModelKey, Arc<ModelSlot>)], model: ModelKey) -> Option<Arc<ModelSlot>> {
+    slots.iter().find(|(key, _)| *key == model).map(|(_, slot)| Arc::clone(slot))
 }
 
 impl From<ModelError> for ApiError {
@@ -167,6 +210,15 @@ impl ModelSlot {
             state.send_replace(failed(format!("no thread to open the model: {error}")));
         }
         Self { state, file }
+    }
+
+    /// Whether nobody embeds with it just now.
+    fn is_idle(&self) -> bool {
+        match &*self.state.borrow() {
+            ModelState::Opening => false,
+            ModelState::Ready(model) => Arc::strong_count(model) == 1,
+            ModelState::Failed(_) => true,
+        }
     }
 
     /// How things stand now.

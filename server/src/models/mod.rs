@@ -38,6 +38,17 @@ pub(crate) struct ModelFile {
     pub(crate) path: PathBuf,
 }
 
+impl ModelFile {
+    /// The models that it can be used for. One that can't be read counts for all of its architecture: whoever opens it
+    /// gets the reason.
+    pub(crate) fn models(&self) -> Vec<ModelKey> {
+        let read = File::open(&self.path).map_err(WeightsError::from);
+        let networks = read.and_then(|file| elanus_embed::networks_of(self.architecture, file));
+        let networks = networks.unwrap_or_else(|_| self.architecture.networks().collect());
+        networks.into_iter().map(|network| ModelKey { network, sha256: self.sha256 }).collect()
+    }
+}
+
 /// Size and time of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
@@ -168,11 +179,10 @@ impl ModelFolder {
         if name.fits(ModelKey::CARRIED) {
             return Ok(ModelKey::CARRIED);
         }
-        let of_name = |file: &ModelFile| {
-            let model = ModelKey { network: name.network, sha256: file.sha256 };
-            (file.architecture == name.network.architecture() && name.fits(model)).then_some(model)
-        };
-        let found: Vec<ModelKey> = self.files()?.iter().filter_map(of_name).collect();
+        let mut files = self.files()?;
+        files.retain(|file| file.architecture == name.network.architecture());
+        let mut found: Vec<ModelKey> = files.iter().flat_map(ModelFile::models).collect();
+        found.retain(|model| name.fits(*model));
         match found[..] {
             [model] => Ok(model),
             [] => Err(ModelError::Absent { name }),
@@ -181,6 +191,15 @@ impl ModelFolder {
                 Err(ModelError::Ambiguous { name, names })
             }
         }
+    }
+
+    /// Every model that there is, the carried one first.
+    ///
+    /// # Errors
+    /// When the folder can't be read.
+    pub(crate) fn all(&self) -> Result<Vec<ModelKey>> {
+        let of_files = self.files()?.into_iter().flat_map(|file| file.models());
+        Ok(std::iter::once(ModelKey::CARRIED).chain(of_files).collect())
     }
 
     /// Opens the file of a model that is not the carried one.

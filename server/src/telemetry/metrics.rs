@@ -264,9 +264,14 @@ impl Metrics {
         self.decode_seconds.observe(seconds);
     }
 
-    /// So many images wait for the network.
+    /// A model is ready.
     pub fn model_opened(&self) {
         self.embed_models.inc();
+    }
+
+    /// A model was put away.
+    pub fn model_closed(&self) {
+        self.embed_models.dec();
     }
 
     /// How many images wait.

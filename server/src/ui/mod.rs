@@ -41,6 +41,7 @@ const ASSETS: &[(&str, &[u8])] = assets![
     "base.css",
     "collections.js",
     "confirm.js",
+    "descriptor.js",
     "dom.js",
     "errors.js",
     "favicon.svg",

@@ -1,8 +1,9 @@
-//! The image API: `/v1/embed` and `/v1/images`. Handlers translate between HTTP and [`ImageService`]; answers have the
+//! The image API: `/v1/embed`, `/v1/models` and `/v1/images`. Handlers translate between HTTP and [`ImageService`]; answers have the
 //! Milvus envelope, failures HTTP statuses. The classic calls use the same pieces under their old names.
 
 mod browse;
 mod embed;
+mod models;
 mod original;
 mod reduce;
 mod search;
@@ -29,6 +30,7 @@ const VERSION_DIGITS: usize = 16;
 pub fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/v1/embed", post(embed::embed))
+        .route("/v1/models", get(models::models))
         .route("/v1/images", get(browse::collections))
         .route("/v1/images/{collection}", get(browse::images).post(upload::upload))
         .route("/v1/images/{collection}/search", post(search::search))

@@ -4,6 +4,7 @@
 import { byId, el, setText } from './dom.js';
 import { inWords } from './errors.js';
 import { count } from './format.js';
+import { mountDescriptor } from './descriptor.js';
 import { tell } from './messages.js';
 import { filesFromDrop, filesFromInput, filesFromPaste } from './files.js';
 import { whenDropped } from './searchzone.js';
@@ -14,18 +15,21 @@ const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,254}$/;
 export function mountAddView(store, { onUpload, onImport }) {
   const target = byId('target');
   const problem = () => nameProblem(target.value.trim());
+  const descriptor = mountDescriptor(store);
 
   const checkTarget = () => {
     const text = problem();
     target.setAttribute('aria-invalid', String(Boolean(text)));
     byId('target-note').classList.toggle('is-error', Boolean(text));
-    setText(byId('target-note'), text || targetNote(store.get(), target.value.trim()));
+    const isNew = !text && isNewCollection(store.get(), target.value.trim());
+    setText(byId('target-note'), isNew ? `${target.value.trim()} is new. It starts with the first photo.` : text);
+    descriptor.showFor(isNew);
     return !text;
   };
   const upload = ({ files, skipped }) => {
     if (!checkTarget()) return target.focus();
     if (files.length === 0) return tell('There were no images in that', { detail: skipped ? `${count(skipped)} other files were skipped.` : '' });
-    onUpload(target.value.trim(), files, skipped);
+    onUpload(target.value.trim(), files, { skipped, descriptor: descriptor.chosen() });
   };
 
   target.addEventListener('input', checkTarget);
@@ -35,7 +39,7 @@ export function mountAddView(store, { onUpload, onImport }) {
     checkTarget();
   });
   mountUpload(store, upload);
-  mountImport(store, { checkTarget, target, onImport });
+  mountImport(store, { checkTarget, target, onImport: (collection, folder) => onImport(collection, folder, descriptor.chosen()) });
   return upload;
 }
 
@@ -99,7 +103,7 @@ function nameProblem(name) {
   return 'A name starts with a letter or an underscore and goes on with letters, digits and underscores.';
 }
 
-function targetNote({ collections }, name) {
-  if (!collections || collections.length === 0) return '';
-  return collections.some((one) => one.collection === name) ? '' : `${name} is new. It starts with the first photo.`;
+/** Whether there is no such collection; false while nothing is known about any. */
+function isNewCollection({ collections }, name) {
+  return collections !== null && !collections.some((one) => one.collection === name);
 }

@@ -17,6 +17,7 @@ export function onReachability(listener) {
 }
 
 export const status = (signal) => call('GET', '/v1/status', { signal });
+export const listModels = (signal) => call('GET', '/v1/models', { signal });
 export const listCollections = (signal) => call('GET', '/v1/images', { signal });
 export const dropCollection = (collectionName) =>
   call('POST', '/v2/vectordb/collections/drop', { json: { collectionName } });
@@ -39,15 +40,17 @@ export async function search(collection, { file, id, limit, signal }) {
 
 /**
  * Adds files (`[{file, name}]`, one request) and resolves with `{ids, failed: [{name, reason}]}`. When not one
- * of them could be stored the server answers with an error, and the same object is the error's `data`.
+ * of them could be stored the server answers with an error, and the same object is the error's `data`. The descriptor
+ * (`{model, input, pooling}` or null) is that of a new collection.
  */
-export function upload(collection, files, signal) {
+export function upload(collection, files, { descriptor, signal }) {
   const form = new FormData();
   for (const { file, name } of files) form.append('file', file, name);
-  return call('POST', path('v1', 'images', collection), { form, signal });
+  const query = descriptor ? `?${new URLSearchParams(descriptor)}` : '';
+  return call('POST', path('v1', 'images', collection) + query, { form, signal });
 }
 
-export const startJob = (collection, folder) => call('POST', '/v1/jobs', { json: { collection, folder } });
+export const startJob = (collection, folder, descriptor) => call('POST', '/v1/jobs', { json: { collection, folder, ...descriptor } });
 export const listJobs = () => call('GET', '/v1/jobs');
 export const getJob = (id) => call('GET', path('v1', 'jobs', id));
 export const cancelJob = (id) => call('POST', `${path('v1', 'jobs', id)}/cancel`, { json: {} });

@@ -69,8 +69,8 @@ export function createImports(store, { onProgress, onEnd }) {
 
   return {
     /** Starts an import; throws the server's reason when it refuses. */
-    async start(collection, folder) {
-      follow(await api.startJob(collection, folder));
+    async start(collection, folder, descriptor) {
+      follow(await api.startJob(collection, folder, descriptor));
     },
     /** Follows every job that runs on the server, whoever started it. */
     async discover() {

@@ -88,8 +88,8 @@ async function afterClearing(collection) {
   search.refresh();
 }
 
-function upload(collection, files, skipped) {
-  startUpload(store, { collection, files, skipped, onAdded: photosChanged });
+function upload(collection, files, { skipped, descriptor }) {
+  startUpload(store, { collection, files, skipped, descriptor, onAdded: photosChanged });
 }
 
 /** Photos of a collection came or went for good: counts and the newest photos are read again. */

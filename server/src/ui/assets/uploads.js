@@ -18,7 +18,7 @@ const LARGEST_FILE = api.MAX_BODY_BYTES - 64 * 1024;
 let uploads = 0;
 
 /** Starts an upload of `[{file, name}]`; `onAdded` is called when it ends, however it ends. */
-export function startUpload(store, { collection, files, skipped = 0, onAdded }) {
+export function startUpload(store, { collection, files, descriptor = null, skipped = 0, onAdded }) {
   const abort = new AbortController();
   const queue = batches(files.filter(({ file }) => file.size <= LARGEST_FILE));
   const tooLarge = files.filter(({ file }) => file.size > LARGEST_FILE).map(({ name }) => ({ name, reason: 'It is larger than 64 MiB.' }));
@@ -72,7 +72,7 @@ export function startUpload(store, { collection, files, skipped = 0, onAdded }) 
     while (queue.length > 0 && activity.state === 'running') {
       const batch = queue.shift();
       try {
-        settle(batch, (await sendPatiently(collection, batch, abort.signal)).failed);
+        settle(batch, (await sendPatiently(collection, batch, { descriptor, signal: abort.signal })).failed);
       } catch (error) {
         if (abort.signal.aborted) return;
         const refused = refusals(error, batch);
@@ -110,10 +110,10 @@ function refusals(error, batch) {
 }
 
 /** Sends one batch; waits and repeats while the server is busy or away. */
-async function sendPatiently(collection, batch, signal) {
+async function sendPatiently(collection, batch, { descriptor, signal }) {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await api.upload(collection, batch, signal);
+      return await api.upload(collection, batch, { descriptor, signal });
     } catch (error) {
       if (!(error instanceof ApiError) || !error.passing || attempt === TRIES) throw error;
       const wait = Math.max(error.retryAfter ?? 0, Math.min(LONGEST_PAUSE_SECONDS, 2 ** (attempt - 1) / 2));
