@@ -1,7 +1,7 @@
 //! Small JPEG previews for pages: upright, with the photo's own aspect ratio, never larger than the photo. They are
 //! made from the same decoded [`Photo`] that is embedded, so that an upload is decoded once.
 
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 
 use crate::decode::Photo;
 use crate::error::ImageError;
@@ -20,6 +20,7 @@ pub fn thumbnail(photo: &Photo, max_side: u32) -> Result<Vec<u8>, ImageError> {
     let mut jpeg = Vec::new();
     let mut encoder = Encoder::new(&mut jpeg, QUALITY);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
     encoder
         .encode(small.as_raw(), side(small.width())?, side(small.height())?, ColorType::Rgb)
         .map_err(|_| ImageError::Internal)?;
@@ -43,7 +44,35 @@ fn fit(width: u32, height: u32, max_side: u32) -> (u32, u32) {
 
 #[cfg(test)]
 mod tests {
+    use image::RgbImage;
+
     use super::*;
+    use crate::decode::{DecodeLimits, decode};
+
+    #[test]
+    fn photos_of_any_shape_become_what_they_show() {
+        for (width, height, expected) in
+            [(1, 1, (1, 1)), (640, 2, (320, 1)), (17, 9, (17, 9)), (3, 700, (1, 320)), (641, 480, (320, 240))]
+        {
+            let colour = |x: u32| if 2 * x < width { [250, 20, 30] } else { [20, 60, 240] };
+            let image = RgbImage::from_fn(width, height, |x, _| image::Rgb(colour(x)));
+            let mut png = std::io::Cursor::new(Vec::new());
+            image.write_to(&mut png, image::ImageFormat::Png).unwrap();
+            let photo = decode(png.get_ref(), &DecodeLimits::default()).unwrap();
+            let jpeg = thumbnail(&photo, THUMBNAIL_SIDE).unwrap();
+            let shown = decode(&jpeg, &DecodeLimits::default()).unwrap();
+            assert_eq!((shown.width(), shown.height()), expected);
+            // The corners are far from the edge between the colours, unless there is one only.
+            let rgb = shown.rgb();
+            for (found, x) in [(&rgb[..3], 0), (&rgb[rgb.len() - 3..], width - 1)] {
+                let near = |(found, expected): (&u8, u8)| found.abs_diff(expected) < 24;
+                assert!(
+                    expected.0 < 9 || found.iter().zip(colour(x)).all(near),
+                    "{width}x{height} {found:?}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn sizes_keep_the_aspect_and_never_vanish() {

@@ -52,7 +52,7 @@ def test_files_are_added_whole_or_not_at_all(tmp_path, added):
     listed = model(added, "list").stdout
     for name in ["vgg16-imagenet-notop  carried", NAME, str(WEIGHTS.stat().st_size)]:
         assert name in listed, listed
-    assert "fc" not in listed.replace(str(added), ""), "the file has no classifier"
+    assert "-fc" not in listed.replace(str(added), ""), "the file has no classifier"
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(WEIGHTS.read_bytes()[:-1000])
     os.mkfifo(tmp_path / "pipe")
@@ -305,7 +305,7 @@ def test_wrong_words_are_refused_before_anything_is_asked_for(files, tmp_path):
 
 
 def test_models_that_nobody_asks_for_are_closed(start, photos, tmp_path):
-    """Four are open at a time: the weights of further ones take the place of those that were not asked for longest."""
+    """Weights of further ones take the place of those that were not asked for longest."""
     folder, names = tmp_path / "models", []
     weights = bytearray(WEIGHTS.read_bytes())
     for number in range(4):
@@ -316,7 +316,9 @@ def test_models_that_nobody_asks_for_are_closed(start, photos, tmp_path):
         answer = model(folder, "add", file, "--as", "vgg16")
         assert answer.returncode == 0, answer
         names.append(answer.stdout.split()[0])
-    server = start("--models", folder)
+    config = tmp_path / "elanus.toml"
+    config.write_text("[embed]\nopen_models = 4\n")
+    server = start("--models", folder, "--config", config)
     wait_until(lambda: states(server) == {"vgg16-imagenet-notop": "ready"}, "the standard model is ready")
     file = next(iter(sorted(photos.rglob("*.jpg"))))
 

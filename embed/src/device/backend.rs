@@ -1,10 +1,14 @@
-//! The networks on any burn backend: what runs on GPUs, and what the tests hold our own convolutions against.
+//! The networks on any burn backend, in any precision: what runs on GPUs, and what the tests hold our own convolutions
+//! against. Every tensor is made with its type said: burn's own choice is made once for a device, by whoever is first.
 
 use std::io::{Read, Seek};
 
 use burn_tensor::backend::Backend;
-use burn_tensor::{Tensor, TensorData};
+use burn_tensor::{DType, Element, Tensor, TensorData};
+use half::{bf16, f16};
+use rayon::prelude::*;
 
+use super::Precision;
 use crate::error::{EmbedError, WeightsError};
 use crate::network::Network;
 use crate::pool::FeatureMap;
@@ -12,6 +16,19 @@ use crate::preprocess::{Input, Normalisation};
 use crate::resnet::Resnet;
 use crate::vgg::{Layers, Vgg};
 use crate::weights::WeightsFile;
+
+/// Where tensors are made, and of which type.
+pub(crate) struct Place<B: Backend> {
+    device: B::Device,
+    dtype: DType,
+}
+
+impl<B: Backend> Place<B> {
+    /// A tensor of weights, row-major.
+    pub(crate) fn tensor<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Tensor<B, D> {
+        Tensor::from_data(TensorData::new(values, shape), (&self.device, self.dtype))
+    }
+}
 
 enum Architecture<B: Backend> {
     Vgg(Vgg<B>),
@@ -22,35 +39,53 @@ enum Architecture<B: Backend> {
 pub(crate) struct BackendNetwork<B: Backend> {
     architecture: Architecture<B>,
     normalisation: Normalisation,
-    device: B::Device,
+    precision: Precision,
+    place: Place<B>,
 }
 
 impl<B: Backend> BackendNetwork<B> {
-    /// Copies the weights to `device`, in the backend's precision.
+    /// Copies the weights to `device`.
     pub(crate) fn load<R: Read + Seek>(
         network: Network,
         file: &mut WeightsFile<R>,
         device: B::Device,
+        precision: Precision,
     ) -> Result<Self, WeightsError> {
-        let architecture = match Layers::of(network) {
-            Some(layers) => Architecture::Vgg(Vgg::load(file, layers, &device)?),
-            None => Architecture::Resnet(Resnet::load(file, &device)?),
+        let dtype = match precision {
+            Precision::F32 => DType::F32,
+            Precision::F16 => DType::F16,
+            Precision::Bf16 => DType::BF16,
         };
-        Ok(Self { architecture, normalisation: network.normalisation(), device })
+        let place = Place { device, dtype };
+        let architecture = match Layers::of(network) {
+            Some(layers) => Architecture::Vgg(Vgg::load(file, layers, &place)?),
+            None => Architecture::Resnet(Resnet::load(file, &place)?),
+        };
+        Ok(Self { architecture, normalisation: network.normalisation(), precision, place })
     }
 
-    /// What the network leaves of each input, in order. All inputs are of one size.
+    /// What the network leaves of each input, in order. All inputs are of one size; they run in a batch of `room` images,
+    /// or of as many as there are, if that is more.
     ///
     /// # Errors
     /// [`EmbedError::Compute`] for a size that the network does not take, and when the device fails.
-    pub(crate) fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
-        let Some(side) = inputs.first().map(Input::side) else { return Ok(Vec::new()) };
-        let mut planes = Vec::with_capacity(inputs.len() * 3 * side * side);
-        for input in inputs {
-            input.write_planes(self.normalisation, &mut planes);
+    pub(crate) fn feature_maps(&self, inputs: &[Input], room: usize) -> Result<Vec<FeatureMap>, EmbedError> {
+        match self.precision {
+            Precision::F32 => self.run::<f32>(inputs, room),
+            Precision::F16 => self.run::<f16>(inputs, room),
+            Precision::Bf16 => self.run::<bf16>(inputs, room),
         }
-        let images = TensorData::new(planes, [inputs.len(), 3, side, side]);
-        let images = Tensor::<B, 4>::from_data(images, &self.device);
+    }
+
+    fn run<E: Element>(&self, inputs: &[Input], room: usize) -> Result<Vec<FeatureMap>, EmbedError> {
+        let Some(side) = inputs.first().map(Input::side) else { return Ok(Vec::new()) };
+        let (room, each) = (room.max(inputs.len()), 3 * side * side);
+        let mut planes = vec![E::from_elem(0.0f32); room * each];
+        planes.par_chunks_mut(each).zip(inputs).for_each(|(planes, input)| {
+            input.write_planes(self.normalisation, planes, E::from_elem);
+        });
+        let images = TensorData::new(planes, [room, 3, side, side]);
+        let images = Tensor::<B, 4>::from_data(images, (&self.place.device, self.place.dtype));
         let maps = match &self.architecture {
             Architecture::Vgg(vgg) => vgg.forward(images)?,
             Architecture::Resnet(resnet) => resnet.forward(images),
@@ -58,9 +93,9 @@ impl<B: Backend> BackendNetwork<B> {
         let channels = maps.dims()[1];
         let failed = |reason: String| EmbedError::Compute { reason };
         let data = maps.try_into_data().map_err(|error| failed(error.to_string()))?;
-        // Half precision ends here.
-        let values = data.convert::<f32>().into_vec::<f32>().map_err(|error| failed(format!("{error:?}")))?;
-        let each = (values.len() / inputs.len()).max(1);
-        values.chunks(each).map(|map| FeatureMap::new(map.to_vec(), channels)).collect()
+        // Another type than the one asked for is an error, too.
+        let values = data.as_slice::<E>().map_err(|error| failed(format!("{error:?}")))?;
+        let maps = values.par_chunks((values.len() / room).max(1)).take(inputs.len());
+        maps.map(|map| FeatureMap::new(map.iter().map(|value| value.elem()).collect(), channels)).collect()
     }
 }

@@ -6,17 +6,17 @@
 use std::io::{Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use burn_cuda::{Cuda, CudaDevice};
 use burn_tensor::Tensor;
-use burn_tensor::backend::Backend;
+use cubecl_runtime::config::cache::CacheConfig;
+use cubecl_runtime::config::{CubeClRuntimeConfig, RuntimeConfig as _};
 use cudarc::driver::CudaContext;
-use half::{bf16, f16};
 
 use super::backend::BackendNetwork;
-use super::{DeviceReport, Embedder, Precision, parts};
+use super::{DeviceReport, Embedder, Precision, images_of, parts};
 use crate::error::EmbedError;
 use crate::network::Network;
 use crate::pool::FeatureMap;
@@ -27,6 +27,9 @@ use crate::weights::WeightsFile;
 /// memory, at so many bytes an image: the largest maps of two layers in f32 and room for what a convolution unfolds.
 const MAX_BATCH: usize = 128;
 const IMAGE_BYTES: usize = 64 << 20;
+
+/// Each size of a batch is so many times the one below.
+const BATCH_STEP: usize = 4;
 
 /// What a loaded kernel driver leaves in the file system (the last one under WSL).
 const DRIVER_FILES: [&str; 3] = ["/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg"];
@@ -62,6 +65,7 @@ pub(super) fn open<R: Read + Seek>(
     precision: Precision,
 ) -> Result<Arc<dyn Embedder>, String> {
     guarded("the first computation on the GPU failed", || {
+        keep_kernels();
         let memory = CudaContext::new(0).and_then(|context| context.mem_get_info());
         let (free, _) = memory.map_err(|error| format!("the GPU's memory is unknown: {error}"))?;
         let device = CudaDevice::default();
@@ -77,40 +81,34 @@ pub(super) fn open<R: Read + Seek>(
             precision: precision.to_string(),
             reason: reason.to_string(),
         });
-        let wanted = Wanted { network, report, max_batch: batch_for(free) };
-        match precision {
-            Precision::F32 => wanted.on::<Cuda<f32>, R>(device, file),
-            Precision::F16 => wanted.on::<Cuda<f16>, R>(device, file),
-            Precision::Bf16 => wanted.on::<Cuda<bf16>, R>(device, file),
-        }
+        let network = BackendNetwork::<Cuda>::load(network, file, device, precision);
+        let network = network.map_err(|error| error.to_string())?;
+        Ok(Arc::new(Gpu { network, report, max_batch: batch_for(free) }) as Arc<dyn Embedder>)
     })
 }
 
-/// What is to be opened on the GPU, in whatever precision.
-struct Wanted {
-    network: Network,
-    report: Arc<DeviceReport>,
-    max_batch: usize,
+/// Has compiled kernels kept on the disk, beside the choices among them that burn keeps anyway: to compile all of them takes
+/// far longer than to read them. A `cubecl.toml` that says where is obeyed.
+fn keep_kernels() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
+        config.compilation.cache.get_or_insert_with(CacheConfig::default);
+        CubeClRuntimeConfig::set(config);
+    });
 }
 
-impl Wanted {
-    fn on<B: Backend<Device = CudaDevice>, R: Read + Seek>(
-        self,
-        device: CudaDevice,
-        file: &mut WeightsFile<R>,
-    ) -> Result<Arc<dyn Embedder>, String>
-    where
-        BackendNetwork<B>: Send + Sync + 'static,
-    {
-        let Self { network, report, max_batch } = self;
-        let network = BackendNetwork::<B>::load(network, file, device).map_err(|error| error.to_string())?;
-        Ok(Arc::new(Gpu { network, report, max_batch }))
-    }
-}
-
-/// Images in one run on a GPU with so many bytes of free memory.
+/// Images in one run on a GPU with so many bytes of free memory: a power of two, so that a little less memory at the next
+/// start is no new size.
 fn batch_for(free: usize) -> usize {
-    (free / 4 / IMAGE_BYTES).clamp(1, MAX_BATCH)
+    1 << (free / 4 / IMAGE_BYTES).clamp(1, MAX_BATCH).ilog2()
+}
+
+/// Images in the run that takes so many. Burn tries several kernels for each new size of a batch, which takes seconds: there
+/// are only a few sizes, and places that stay empty cost a GPU less.
+fn room_for(count: usize, most: usize) -> usize {
+    let sizes = std::iter::successors(Some(1), |size| Some(size * BATCH_STEP));
+    sizes.take_while(|size| *size < most).find(|size| *size >= count).unwrap_or(most)
 }
 
 /// Runs a step whose libraries panic when something is missing; `what` then says what failed.
@@ -118,18 +116,15 @@ fn guarded<T>(what: &str, step: impl FnOnce() -> Result<T, String>) -> Result<T,
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| Err(what.to_string()))
 }
 
-/// An [`Embedder`] on a burn backend.
-struct Gpu<B: Backend> {
-    network: BackendNetwork<B>,
+/// An [`Embedder`] on a GPU.
+struct Gpu {
+    network: BackendNetwork<Cuda>,
     report: Arc<DeviceReport>,
     /// Images of 224x224 in one forward pass, see [`parts`].
     max_batch: usize,
 }
 
-impl<B: Backend> Embedder for Gpu<B>
-where
-    BackendNetwork<B>: Send + Sync,
-{
+impl Embedder for Gpu {
     fn device(&self) -> Arc<DeviceReport> {
         Arc::clone(&self.report)
     }
@@ -137,7 +132,8 @@ where
     fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
         let mut maps = Vec::with_capacity(inputs.len());
         for part in parts(inputs, self.max_batch) {
-            maps.extend(self.network.feature_maps(part)?);
+            let most = images_of(part[0].side(), self.max_batch);
+            maps.extend(self.network.feature_maps(part, room_for(part.len(), most))?);
         }
         Ok(maps)
     }
@@ -158,6 +154,15 @@ mod tests {
 
     #[test]
     fn batches_fit_the_memory() {
-        assert_eq!([0, 8, 24, 141].map(|gib| batch_for(gib << 30)), [1, 32, 96, 128]);
+        assert_eq!([0, 8, 24, 141].map(|gib| batch_for(gib << 30)), [1, 32, 64, 128]);
+    }
+
+    #[test]
+    fn batches_have_few_sizes() {
+        let sizes =
+            |most: usize| [1, 2, 4, 5, 16, 17, 62, 65, 128].map(|count| room_for(count.min(most), most));
+        assert_eq!(sizes(128), [1, 4, 4, 16, 16, 64, 64, 128, 128]);
+        assert_eq!(sizes(62), [1, 4, 4, 16, 16, 62, 62, 62, 62]);
+        assert_eq!(sizes(1), [1; 9]);
     }
 }

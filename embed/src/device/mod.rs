@@ -99,10 +99,14 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 /// Inputs in the parts that a device runs at once: neighbours of one size, as many as have the pixels of `most` images of
 /// 224x224, so that activations do not grow without a limit.
 fn parts(inputs: &[Input], most: usize) -> impl Iterator<Item = &[Input]> {
-    let pixels = most * Recipe::Keras.side().pow(2);
     inputs
         .chunk_by(|one, next| one.side() == next.side())
-        .flat_map(move |same| same.chunks((pixels / same[0].side().pow(2)).max(1)))
+        .flat_map(move |same| same.chunks(images_of(same[0].side(), most)))
+}
+
+/// As many images of this side as have the pixels of `most` images of 224x224, at least one.
+fn images_of(side: usize, most: usize) -> usize {
+    (most * Recipe::Keras.side().pow(2) / side.pow(2)).max(1)
 }
 
 /// Time that calls of [`Embedder::feature_maps`] took, by the clock, since the embedder was opened.

@@ -9,20 +9,20 @@ use std::io::Cursor;
 use burn_flex::{Flex, FlexDevice};
 
 use super::backend::BackendNetwork;
-use super::cpu;
+use super::{Precision, cpu};
 use crate::network::Network;
 use crate::pool::FeatureMap;
 use crate::preprocess::{Input, Recipe};
 use crate::weights::WeightsFile;
 use drawn_weights::{VGG16, VGG19, file, resnet50, vgg};
 
-/// Compares what both leave of these pictures, each run by itself and all at once.
+/// Compares what both leave of these pictures; those of one size that follow each other are run at once.
 fn compare(network: Network, file: &[u8], pictures: &[Input]) {
     let opened = || WeightsFile::open(Cursor::new(file)).unwrap();
-    let burn = BackendNetwork::<Flex>::load(network, &mut opened(), FlexDevice).unwrap();
+    let burn = BackendNetwork::<Flex>::load(network, &mut opened(), FlexDevice, Precision::F32).unwrap();
     let own = cpu::open(network, &mut opened(), "a test").unwrap();
     for same in pictures.chunk_by(|one, next| one.side() == next.side()) {
-        let found = burn.feature_maps(same).unwrap();
+        let found = burn.feature_maps(same, 0).unwrap();
         let expected = own.feature_maps(same).unwrap();
         assert_eq!(found.len(), same.len());
         for (found, expected) in found.iter().zip(&expected) {
@@ -72,7 +72,7 @@ fn fully_connected_layers_on_burn_agree_with_our_own() {
         compare(network, &file, &[picture(), other_picture(Recipe::Torchvision)]);
     }
     let opened = &mut WeightsFile::open(Cursor::new(&file)).unwrap();
-    let burn = BackendNetwork::<Flex>::load(Network::Vgg16Fc6, opened, FlexDevice).unwrap();
-    let refused = burn.feature_maps(&[other_picture(Recipe::Keras320)]).unwrap_err();
+    let burn = BackendNetwork::<Flex>::load(Network::Vgg16Fc6, opened, FlexDevice, Precision::F32).unwrap();
+    let refused = burn.feature_maps(&[other_picture(Recipe::Keras320)], 1).unwrap_err();
     assert!(refused.to_string().contains("a fully connected layer takes pictures of 224x224"), "{refused}");
 }

@@ -1,6 +1,6 @@
 //! A device that can be lost, as GPUs are when their driver fails or somebody takes them: what it could not compute, and
-//! everything after, the processor computes. It is not gone back to before the next start: a device that fails now and
-//! then is worse than one that is slow.
+//! everything after, the processor computes. It is not gone back to before the network is opened again: a device that fails
+//! now and then is worse than one that is slow.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -69,25 +69,34 @@ impl Embedder for WithSpare {
     }
 }
 
-/// Lets both compute one image and compares: a device that computes, but wrongly, is of no use.
+/// Lets both compute two images and compares: a device that computes, but wrongly, is of no use.
 ///
 /// # Errors
 /// A sentence that says what came out.
 #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only a GPU is tried and replaced"))]
 pub(super) fn check(device: &dyn Embedder, reference: &dyn Embedder, least: f32) -> Result<(), String> {
     let recipe = Recipe::Keras;
-    let pixels = (0..recipe.side().pow(2) * 3).map(|at| (at / 7 % 251) as u8 ^ (at % 13) as u8).collect();
-    let image = [Input::from_rgb(recipe, pixels).ok_or("there is no image to try it on")?];
-    let vector = |embedder: &dyn Embedder| {
-        let maps = run(embedder, &image).map_err(|error| error.to_string())?;
-        maps[0].pool(Pooling::Avg).map_err(|error| error.to_string())
+    let drawn = |step: usize| {
+        let pixels = (0..recipe.side().pow(2) * 3).map(|at| (at / step % 251) as u8 ^ (at % 13) as u8);
+        Input::from_rgb(recipe, pixels.collect())
     };
-    let (found, expected) = (vector(device)?, vector(reference)?);
-    let cosine: f32 = found.iter().zip(&expected).map(|(a, b)| a * b).sum();
-    match cosine >= least {
-        true => Ok(()),
-        false => Err(format!("its vector of a first image has a cosine of {cosine} to the processor's")),
+    let images: Option<Vec<Input>> = [7, 640].into_iter().map(drawn).collect();
+    let images = images.ok_or("there is no image to try it on")?;
+    let vectors =
+        |embedder: &dyn Embedder| mean_vectors(embedder, &images).map_err(|error| error.to_string());
+    for (found, expected) in vectors(device)?.iter().zip(vectors(reference)?) {
+        let cosine: f32 = found.iter().zip(&expected).map(|(a, b)| a * b).sum();
+        // What is not a number is not enough, either.
+        let enough = cosine >= least;
+        if !enough {
+            return Err(format!("its vector of a first image has a cosine of {cosine} to the processor's"));
+        }
     }
+    Ok(())
+}
+
+fn mean_vectors(embedder: &dyn Embedder, images: &[Input]) -> Result<Vec<Vec<f32>>, EmbedError> {
+    run(embedder, images)?.iter().map(|map| map.pool(Pooling::Avg)).collect()
 }
 
 #[cfg(test)]

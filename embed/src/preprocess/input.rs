@@ -54,11 +54,20 @@ impl Input {
         }
     }
 
-    /// Appends the `[3, side, side]` planes of floats.
+    /// Writes the pixels as `[3, side, side]` planes of numbers that are made of floats.
     #[cfg(any(test, feature = "cuda"))]
-    pub(crate) fn write_planes(&self, normalisation: Normalisation, planes: &mut Vec<f32>) {
-        for (at, table) in normalisation.channels() {
-            planes.extend(self.pixels.iter().skip(at).step_by(3).map(|&byte| table[usize::from(byte)]));
+    pub(crate) fn write_planes<T: Copy>(
+        &self,
+        normalisation: Normalisation,
+        planes: &mut [T],
+        number: impl Fn(f32) -> T,
+    ) {
+        let planes = planes.chunks_exact_mut(self.side() * self.side());
+        for (plane, (at, table)) in planes.zip(normalisation.channels()) {
+            let table = table.map(&number);
+            for (to, &byte) in plane.iter_mut().zip(self.pixels.iter().skip(at).step_by(3)) {
+                *to = table[usize::from(byte)];
+            }
         }
     }
 }

@@ -132,13 +132,12 @@ fn a_thin_line_is_averaged_not_skipped() {
 fn planes_are_blue_green_red_minus_their_means() {
     let image = RgbImage::from_pixel(1, 1, image::Rgb([10, 20, 30]));
     for recipe in Recipe::ALL {
-        let mut planes = vec![7.0];
-        preprocess(&photo(&image), recipe).write_planes(Normalisation::Caffe, &mut planes);
         let plane = recipe.side() * recipe.side();
-        assert_eq!(planes.len(), 1 + 3 * plane);
-        assert_eq!(planes[1], 30.0 - 103.939);
-        assert_eq!(planes[1 + plane], 20.0 - 116.779);
-        assert_eq!(planes[3 * plane], 10.0 - 123.68);
+        let mut planes = vec![0.0; 3 * plane];
+        preprocess(&photo(&image), recipe).write_planes(Normalisation::Caffe, &mut planes, |value| value);
+        assert_eq!(planes[0], 30.0 - 103.939);
+        assert_eq!(planes[plane], 20.0 - 116.779);
+        assert_eq!(planes[3 * plane - 1], 10.0 - 123.68);
     }
 }
 
@@ -147,8 +146,8 @@ fn padded_pixels_are_the_planes_within_zeros() {
     for recipe in [Recipe::Keras, Recipe::Keras320] {
         let side = recipe.side();
         let input = preprocess(&photo(&slope(97, 61)), recipe);
-        let (mut planes, mut padded) = (Vec::new(), vec![7.0]);
-        input.write_planes(Normalisation::Caffe, &mut planes);
+        let (mut planes, mut padded) = (vec![0.0; 3 * side * side], vec![7.0]);
+        input.write_planes(Normalisation::Caffe, &mut planes, |value| value);
         input.write_padded(Normalisation::Caffe, 1, &mut padded);
         assert_eq!(padded.len(), (side + 2) * (side + 2) * 3);
         for (at, &value) in padded.iter().enumerate() {

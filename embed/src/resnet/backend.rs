@@ -2,13 +2,14 @@
 
 use std::io::{Read, Seek};
 
+use burn_tensor::Tensor;
 use burn_tensor::activation::relu;
 use burn_tensor::backend::Backend;
 use burn_tensor::module::{conv2d, max_pool2d};
 use burn_tensor::ops::ConvOptions;
-use burn_tensor::{Tensor, TensorData};
 
 use super::{Bottleneck, Folded, read};
+use crate::device::backend::Place;
 use crate::error::WeightsError;
 use crate::weights::WeightsFile;
 
@@ -20,11 +21,11 @@ struct Conv<B: Backend> {
 }
 
 impl<B: Backend> Conv<B> {
-    fn new(conv: Folded, device: &B::Device) -> Self {
+    fn new(conv: Folded, place: &Place<B>) -> Self {
         let Folded { weights, bias, outputs, inputs, size, stride } = conv;
         Self {
-            kernel: Tensor::from_data(TensorData::new(weights, [outputs, inputs, size, size]), device),
-            bias: Tensor::from_data(TensorData::new(bias, [outputs]), device),
+            kernel: place.tensor(weights, [outputs, inputs, size, size]),
+            bias: place.tensor(bias, [outputs]),
             options: ConvOptions::new([stride; 2], [size / 2; 2], [1, 1], 1),
         }
     }
@@ -43,12 +44,12 @@ struct Block<B: Backend> {
 }
 
 impl<B: Backend> Block<B> {
-    fn new(block: Bottleneck, device: &B::Device) -> Self {
+    fn new(block: Bottleneck, place: &Place<B>) -> Self {
         Self {
-            narrow: Conv::new(block.narrow, device),
-            middle: Conv::new(block.middle, device),
-            widen: Conv::new(block.widen, device),
-            project: block.project.map(|project| Conv::new(project, device)),
+            narrow: Conv::new(block.narrow, place),
+            middle: Conv::new(block.middle, place),
+            widen: Conv::new(block.widen, place),
+            project: block.project.map(|project| Conv::new(project, place)),
         }
     }
 
@@ -69,14 +70,14 @@ pub(crate) struct Resnet<B: Backend> {
 }
 
 impl<B: Backend> Resnet<B> {
-    /// Copies the weights to `device`.
+    /// Copies the weights to a device.
     pub(crate) fn load<R: Read + Seek>(
         file: &mut WeightsFile<R>,
-        device: &B::Device,
+        place: &Place<B>,
     ) -> Result<Self, WeightsError> {
         let mut blocks = Vec::new();
-        let stem = read(file, |_, block| blocks.push(Block::new(block, device)))?;
-        Ok(Self { stem: Conv::new(stem, device), blocks })
+        let stem = read(file, |_, block| blocks.push(Block::new(block, place)))?;
+        Ok(Self { stem: Conv::new(stem, place), blocks })
     }
 
     /// `[n, 3, side, side]` to `[n, 2048, side / 32, side / 32]`.

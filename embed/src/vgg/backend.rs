@@ -2,13 +2,14 @@
 
 use std::io::{Read, Seek};
 
+use burn_tensor::Tensor;
 use burn_tensor::activation::relu;
 use burn_tensor::backend::Backend;
 use burn_tensor::module::{conv2d, max_pool2d};
 use burn_tensor::ops::ConvOptions;
-use burn_tensor::{Tensor, TensorData};
 
 use super::{Layers, convs, denses};
+use crate::device::backend::Place;
 use crate::error::{EmbedError, WeightsError};
 use crate::weights::WeightsFile;
 
@@ -21,11 +22,10 @@ struct Conv<B: Backend> {
 }
 
 impl<B: Backend> Conv<B> {
-    fn new(weights: super::Conv, device: &B::Device) -> Self {
-        let shape = [weights.outputs, weights.inputs, 3, 3];
-        let kernel = Tensor::from_data(TensorData::new(weights.kernel, shape), device);
-        let bias = Tensor::from_data(TensorData::new(weights.bias, [weights.outputs]), device);
-        Self { kernel, bias, pool: weights.pool }
+    fn new(stored: super::Conv, place: &Place<B>) -> Self {
+        let super::Conv { kernel, bias, outputs, inputs, pool } = stored;
+        let kernel = place.tensor(kernel, [outputs, inputs, 3, 3]);
+        Self { kernel, bias: place.tensor(bias, [outputs]), pool }
     }
 
     /// `[n, inputs, h, w]` to `[n, outputs, h, w]`, or half of each side.
@@ -45,12 +45,11 @@ struct Dense<B: Backend> {
 }
 
 impl<B: Backend> Dense<B> {
-    fn new(stored: super::Dense, device: &B::Device) -> Self {
+    fn new(stored: super::Dense, place: &Place<B>) -> Self {
         let super::Dense { weights, bias, area: _ } = stored;
         let (outputs, inputs) = (bias.len(), weights.len() / bias.len());
-        let weights = Tensor::from_data(TensorData::new(weights, [outputs, inputs]), device);
-        let bias = Tensor::from_data(TensorData::new(bias, [1, outputs]), device);
-        Self { weights: weights.transpose(), bias }
+        let weights = place.tensor(weights, [outputs, inputs]).transpose();
+        Self { weights, bias: place.tensor(bias, [1, outputs]) }
     }
 
     /// `[n, inputs]` to `[n, outputs]`.
@@ -67,15 +66,15 @@ pub(crate) struct Vgg<B: Backend> {
 }
 
 impl<B: Backend> Vgg<B> {
-    /// Copies the weights to `device`.
+    /// Copies the weights to a device.
     pub(crate) fn load<R: Read + Seek>(
         file: &mut WeightsFile<R>,
         layers: Layers,
-        device: &B::Device,
+        place: &Place<B>,
     ) -> Result<Self, WeightsError> {
         let (mut loaded, mut dense) = (Vec::new(), Vec::new());
-        convs(file, layers, |conv| loaded.push(Conv::new(conv, device)))?;
-        denses(file, layers, |layer| dense.push(Dense::new(layer, device)))?;
+        convs(file, layers, |conv| loaded.push(Conv::new(conv, place)))?;
+        denses(file, layers, |layer| dense.push(Dense::new(layer, place)))?;
         Ok(Self { layers, convs: loaded, dense })
     }
 

@@ -9,13 +9,14 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use burn_flex::{Flex, FlexDevice};
+use half::{bf16, f16};
 use serde_json::Value;
 
 use super::carried::WEIGHTS;
 use super::{CpuVgg, Layers};
 use crate::decode::{DecodeLimits, decode};
 use crate::device::backend::BackendNetwork;
-use crate::device::{CpuNetwork as _, Spent};
+use crate::device::{CpuNetwork as _, Precision, Spent};
 use crate::kernel::{self, Kernel};
 use crate::network::Network;
 use crate::pool::Pooling;
@@ -32,6 +33,10 @@ fn layers() -> Layers {
 
 fn on_cpu(kernel: &'static Kernel) -> CpuVgg {
     CpuVgg::load(kernel, &mut carried(), layers(), Normalisation::Caffe).unwrap()
+}
+
+fn on_burn(precision: Precision) -> BackendNetwork<Flex> {
+    BackendNetwork::load(Network::Carried, &mut carried(), FlexDevice, precision).unwrap()
 }
 
 /// Computes both vectors of each file and gives their cosines with the entry's `max` and `avg`.
@@ -93,12 +98,12 @@ fn real_photos_equal_the_reference() {
 #[test]
 fn every_kernel_agrees_with_burn() {
     let file: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "data", "landscape.png"].iter().collect();
-    let burn = BackendNetwork::<Flex>::load(Network::Carried, &mut carried(), FlexDevice).unwrap();
+    let burn = on_burn(Precision::F32);
     let networks = kernel::available().into_iter().map(|kernel| (kernel, on_cpu(kernel)));
     let networks: Vec<_> = networks.collect();
     for recipe in [Recipe::Keras, Recipe::Keras320] {
         let input = [input(&file, recipe)];
-        let expected = burn.feature_maps(&input).unwrap().remove(0);
+        let expected = burn.feature_maps(&input, 1).unwrap().remove(0);
         let size = length(expected.values().iter().copied());
         for (kernel, network) in &networks {
             let found = network.feature_maps(&input, &mut Spent::default()).unwrap().remove(0);
@@ -110,6 +115,30 @@ fn every_kernel_agrees_with_burn() {
                 distance / size
             );
             assert!(distance < 1e-5 * size, "{kernel:?} {recipe}: {}", distance / size);
+        }
+    }
+}
+
+/// What GPUs may be asked for, with burn's arithmetic for the processor: layers are stored in half precision.
+#[test]
+fn half_precision_is_close_enough() {
+    let file: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "data", "landscape.png"].iter().collect();
+    let input = [input(&file, Recipe::Keras)];
+    let expected = on_cpu(kernel::active()).feature_maps(&input, &mut Spent::default()).unwrap().remove(0);
+    for precision in [Precision::F16, Precision::Bf16] {
+        // The places of a batch that stay empty do not matter.
+        let maps = on_burn(precision).feature_maps(&input, 2).unwrap();
+        assert_eq!(maps.len(), 1);
+        let halved = |value: f32| match precision {
+            Precision::F16 => f16::from_f32(value).to_f32(),
+            _ => bf16::from_f32(value).to_f32(),
+        };
+        assert!(maps[0].values().iter().all(|value| halved(*value) == *value), "it is not {precision}");
+        for pooling in Pooling::ALL {
+            let vectors = [&maps[0], &expected].map(|map| map.pool(pooling).unwrap());
+            let cosine: f32 = vectors[0].iter().zip(&vectors[1]).map(|(a, b)| a * b).sum();
+            eprintln!("{precision}, {pooling}: cosine {cosine:.6}");
+            assert!(cosine >= 0.999, "{precision} {pooling}: {cosine}");
         }
     }
 }

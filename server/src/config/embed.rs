@@ -1,6 +1,7 @@
 //! How photos become vectors, and how they are brought together for the network: `[embed]`, `--model`, `--input` and
 //! `--pooling`.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::ConfigError;
 use super::settings::{refuse, word};
 
 /// How photos are embedded; what is not said about batches follows from the device.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EmbedConfig {
     /// The model of new collections of images, unless a request says otherwise. Those that are there keep theirs.
     pub model: ModelName,
@@ -25,6 +26,25 @@ pub struct EmbedConfig {
     pub batch: Option<usize>,
     /// How long a run with room waits for more images, at most a second.
     pub wait: Option<Duration>,
+    /// Models that are open at one time, 1 to 64, unless more of them are busy. Each takes some hundred megabytes.
+    pub open_models: usize,
+}
+
+/// As many as three files of torchvision's make, with the carried one.
+const OPEN_MODELS: usize = 6;
+
+impl Default for EmbedConfig {
+    fn default() -> Self {
+        Self {
+            model: ModelName::default(),
+            recipe: None,
+            pooling: None,
+            precision: Precision::default(),
+            batch: None,
+            wait: None,
+            open_models: OPEN_MODELS,
+        }
+    }
 }
 
 /// The table `[embed]` of the file; `models`, `model`, `input` and `pooling` are flags and variables, too. See
@@ -45,6 +65,7 @@ pub struct EmbedSettings {
     pub precision: Option<String>,
     pub batch: Option<usize>,
     pub wait_ms: Option<u64>,
+    pub open_models: Option<usize>,
 }
 
 impl EmbedSettings {
@@ -70,6 +91,7 @@ impl EmbedSettings {
             precision: self.precision.or(lower.precision),
             batch: self.batch.or(lower.batch),
             wait_ms: self.wait_ms.or(lower.wait_ms),
+            open_models: self.open_models.or(lower.open_models),
         }
     }
 
@@ -89,16 +111,17 @@ impl EmbedSettings {
             ));
         }
         let precision = self.precision.map_or(Ok(Precision::default()), |v| word("embed.precision", &v))?;
-        match (self.batch, self.wait_ms) {
-            (Some(batch @ (0 | 257..)), _) => {
-                Err(refuse("embed.batch", &batch.to_string(), "must be 1 to 256"))
-            }
-            (_, Some(wait @ 1001..)) => {
-                Err(refuse("embed.wait_ms", &wait.to_string(), "must be at most 1000"))
-            }
-            (batch, wait) => {
+        let open_models = self.open_models.unwrap_or(OPEN_MODELS);
+        let refused = |name: &str, value: &dyn fmt::Display, rule| {
+            Err(refuse(&format!("embed.{name}"), &value.to_string(), rule))
+        };
+        match (self.batch, self.wait_ms, open_models) {
+            (Some(batch @ (0 | 257..)), _, _) => refused("batch", &batch, "must be 1 to 256"),
+            (_, Some(wait @ 1001..), _) => refused("wait_ms", &wait, "must be at most 1000"),
+            (_, _, 0 | 65..) => refused("open_models", &open_models, "must be 1 to 64"),
+            (batch, wait, _) => {
                 let wait = wait.map(Duration::from_millis);
-                Ok(EmbedConfig { model, recipe, pooling, precision, batch, wait })
+                Ok(EmbedConfig { model, recipe, pooling, precision, batch, wait, open_models })
             }
         }
     }
@@ -117,7 +140,7 @@ mod tests {
 
     #[test]
     fn descriptors_and_batches_are_configurable() {
-        let text = "[embed]\ninput = '320'\npooling = 'gem'\nprecision = 'bf16'\nbatch = 8\nwait_ms = 3";
+        let text = "[embed]\ninput = '320'\npooling = 'gem'\nprecision = 'bf16'\nbatch = 8\nwait_ms = 3\nopen_models = 2";
         let expected = EmbedConfig {
             model: ModelName::default(),
             recipe: Some(Recipe::Keras320),
@@ -125,6 +148,7 @@ mod tests {
             precision: Precision::Bf16,
             batch: Some(8),
             wait: Some(Duration::from_millis(3)),
+            open_models: 2,
         };
         assert_eq!(layer(text).resolve().unwrap().embed, expected);
         assert_eq!(Settings::default().resolve().unwrap().embed, EmbedConfig::default());

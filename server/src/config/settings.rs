@@ -335,6 +335,7 @@ mod tests {
             "embed = { pooling = 'median' }",
             "embed = { batch = 0 }",
             "embed = { wait_ms = 2000 }",
+            "embed = { open_models = 0 }",
             "limits = { max_connections = 0 }",
         ] {
             let error = layer(text).resolve().unwrap_err().to_string();

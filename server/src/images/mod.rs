@@ -176,12 +176,18 @@ impl ImageService {
         }
     }
 
-    /// The models that new collections can have. Blocking.
+    /// The models that new collections can have: the standard one, which is open even if its file has gone, and those that
+    /// there are. Blocking.
     ///
     /// # Errors
     /// When the folder of weights files can't be read.
     pub(crate) fn available_models(&self) -> Result<Vec<ModelKey>, ApiError> {
-        Ok(self.models.folder().all()?)
+        let standard = self.default_descriptor().model;
+        let mut models = self.models.folder().all()?;
+        if !models.contains(&standard) {
+            models.push(standard);
+        }
+        Ok(models)
     }
 
     /// The models that are open, and where the opening of each stands.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use elanus_embed::{
     Answer, Arithmetic, Asker, BatchOptions, Batcher, DeviceOptions, DeviceReport, EmbedError, Embedder,
-    FeatureMap, Input, ModelKey, Pending, Pooling, Spent,
+    FeatureMap, Input, ModelKey, Pending, Pooling, Spent, WeightsError,
 };
 use tokio::sync::oneshot;
 
@@ -20,7 +20,7 @@ const QUEUE: usize = 256;
 /// What it takes to open models.
 pub(super) struct Setup {
     device: DeviceOptions,
-    config: EmbedConfig,
+    pub(super) config: EmbedConfig,
     /// Where weights files are.
     pub(super) folder: ModelFolder,
     metrics: Arc<Metrics>,
@@ -31,6 +31,14 @@ impl Setup {
         let device = DeviceOptions { device: config.device, precision: config.embed.precision };
         Self { device, config: config.embed, folder: ModelFolder::new(config.models()), metrics }
     }
+}
+
+/// Why a model can't be opened, as a sentence.
+pub(super) enum OpenError {
+    /// Its file will do no better the next time.
+    OfFile(String),
+    /// Something else, which may pass.
+    Passing(String),
 }
 
 /// A model that is ready to embed.
@@ -51,17 +59,21 @@ impl Model {
     ///
     /// # Errors
     /// Why that is impossible, as a sentence.
-    pub(super) fn open(setup: &Setup, model: ModelKey) -> Result<Self, String> {
+    pub(super) fn open(setup: &Setup, model: ModelKey) -> Result<Self, OpenError> {
         let Setup { device, config, folder, metrics } = setup;
         let started = Instant::now();
         let embedder = match model {
             ModelKey::CARRIED => elanus_embed::open(*device),
             model => {
-                let file = folder.open(model).map_err(|error| error.to_string())?;
+                let file = folder.open(model).map_err(|error| OpenError::Passing(error.to_string()))?;
                 elanus_embed::open_model(*device, model, file)
             }
         };
-        let embedder = embedder.map_err(|error| error.to_string())?;
+        let embedder = embedder.map_err(|error| match error {
+            EmbedError::Weights(WeightsError::Io { .. }) => OpenError::Passing(error.to_string()),
+            EmbedError::Weights(_) => OpenError::OfFile(error.to_string()),
+            error => OpenError::Passing(error.to_string()),
+        })?;
         let device = embedder.device();
         let options = BatchOptions { max_batch: config.batch, patience: config.wait, queue: QUEUE };
         let measured = Measured { embedder: Arc::clone(&embedder), metrics: Arc::clone(metrics) };

@@ -3,23 +3,23 @@
 //! stays, any other one when it is asked for; it stays until too many are open and it is the one that was not asked for
 //! longest.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use elanus_embed::ModelKey;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use super::model::{Model, Setup};
+use super::model::{Model, OpenError, Setup};
 use crate::app::blocking;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::models::{ModelError, ModelFolder, Stamp};
 use crate::telemetry::Metrics;
 
-/// Models that are open at one time, unless more of them are busy. Each takes some hundred megabytes.
-const MAX_OPEN: usize = 4;
+/// How long the reason of a failure that may pass, as a lack of memory, is given before the model is tried again.
+const PAUSE: Duration = Duration::from_secs(10);
 /// How often a thread that waits for a model looks whether it should give up.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -30,7 +30,8 @@ pub enum ModelState {
     Opening,
     /// Ready.
     Ready(Arc<Model>),
-    /// It can't be opened; the sentence says why. It is tried again when its file has changed.
+    /// It can't be opened; the sentence says why. It is tried again when its file has changed, and where the file is not
+    /// the reason, after a while.
     Failed(String),
 }
 
@@ -40,8 +41,10 @@ pub(crate) struct Models {
     /// That of new collections.
     standard: ModelKey,
     /// Those that are open or could not be opened, the one asked for last at the end.
-    slots: Mutex<Vec<(ModelKey, Arc<ModelSlot>)>>,
+    slots: Mutex<Slots>,
 }
+
+type Slots = Vec<(ModelKey, Arc<ModelSlot>)>;
 
 /// One of them.
 #[derive(Debug)]
@@ -49,6 +52,8 @@ pub(crate) struct ModelSlot {
     state: watch::Sender<ModelState>,
     /// Of the file that it is opened from.
     file: Option<Stamp>,
+    /// When a failure is no longer the answer, if it is not the file's.
+    again: Arc<OnceLock<Instant>>,
 }
 
 impl std::fmt::Debug for Models {
@@ -97,25 +102,36 @@ impl Models {
         slots.retain(|(key, _)| *key != model);
         let slot = Arc::new(ModelSlot::open(&self.setup, model));
         slots.push((model, Arc::clone(&slot)));
-        let closed = self.close_idle(&mut slots);
-        drop(slots);
-        // To put weights away takes its time.
-        drop(closed);
+        self.close_idle(slots);
         Ok(slot)
     }
 
-    /// Takes out those that were not asked for longest until no more than [`MAX_OPEN`] are left or the others are busy.
-    /// Whoever still holds one goes on with it.
-    fn close_idle(&self, slots: &mut Vec<(ModelKey, Arc<ModelSlot>)>) -> Vec<Arc<ModelSlot>> {
+    /// Closes those that were not asked for longest until no more than the settings say are left, or the others are busy.
+    fn close_idle(&self, mut slots: MutexGuard<'_, Slots>) {
         let mut closed = Vec::new();
-        while slots.len() > MAX_OPEN {
-            let idle = slots.iter().position(|(model, slot)| *model != self.standard && slot.is_idle());
-            let Some(idle) = idle else { break };
+        while slots.len() > self.setup.config.open_models {
+            let Some(idle) = slots.iter().position(|(model, slot)| self.may_close(*model, slot)) else {
+                break;
+            };
             let (model, slot) = slots.remove(idle);
             tracing::info!(%model, "the model is closed: others were asked for since");
             closed.push(slot);
         }
-        closed
+        drop(slots);
+        // To put weights away takes its time.
+        drop(closed);
+    }
+
+    /// Whether nobody embeds with it just now and it could be opened again. On a GPU it stays: burn keeps the memory.
+    fn may_close(&self, model: ModelKey, slot: &Arc<ModelSlot>) -> bool {
+        // Nobody else holds it, so nobody is about to ask it.
+        let idle = Arc::strong_count(slot) == 1
+            && match &*slot.state.borrow() {
+                ModelState::Opening => false,
+                ModelState::Ready(model) => Arc::strong_count(model) == 1 && model.device().device == "cpu",
+                ModelState::Failed(_) => true,
+            };
+        idle && model != self.standard && self.setup.folder.stamp(model) == slot.file
     }
 
     /// Whether it is open, or could be. Blocking.
@@ -133,13 +149,17 @@ impl Models {
         let at = slots.iter().position(|(key, _)| *key == model)?;
         slots[at..].rotate_left(1);
         let slot = slots.last().map(|(_, slot)| Arc::clone(slot))?;
-        drop(slots);
+        // Some may have been busy when others were opened.
+        self.close_idle(slots);
         self.is_usable(model, &slot).then_some(slot)
     }
 
-    /// False for one that could not be opened and whose file has changed: somebody has put the right one there.
+    /// False for one that could not be opened and whose file has changed: somebody has put the right one there; and for one
+    /// whose failure may have passed.
     fn is_usable(&self, model: ModelKey, slot: &ModelSlot) -> bool {
-        !matches!(slot.now(), ModelState::Failed(_)) || self.setup.folder.stamp(model) == slot.file
+        let passed = || slot.again.get().is_some_and(|again| Instant::now() >= *again);
+        !matches!(slot.now(), ModelState::Failed(_))
+            || self.setup.folder.stamp(model) == slot.file && !passed()
     }
 
     /// How things stand with a model; `None` if it is not open.
@@ -176,7 +196,7 @@ impl Models {
     }
 }
 
-fn find(slots: &[(ModelKey, Arc<ModelSlot>)], model: ModelKey) -> Option<Arc<ModelSlot>> {
+fn find(slots: &Slots, model: ModelKey) -> Option<Arc<ModelSlot>> {
     slots.iter().find(|(key, _)| *key == model).map(|(_, slot)| Arc::clone(slot))
 }
 
@@ -196,29 +216,28 @@ impl ModelSlot {
         // Before it is read: what is put there meanwhile counts as a change.
         let file = setup.folder.stamp(model);
         let (state, _) = watch::channel(ModelState::Opening);
-        let (publish, setup) = (state.clone(), Arc::clone(setup));
+        let again = Arc::new(OnceLock::new());
+        let (publish, setup, retry) = (state.clone(), Arc::clone(setup), Arc::clone(&again));
         let open = move || {
             let opened =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Model::open(&setup, model)));
+            let opened = opened.unwrap_or_else(|_| {
+                Err(OpenError::Passing("opening the model failed with an internal error".to_owned()))
+            });
             publish.send_replace(match opened {
-                Ok(Ok(model)) => ModelState::Ready(Arc::new(model)),
-                Ok(Err(reason)) => failed(reason),
-                Err(_) => failed("opening the model failed with an internal error".to_owned()),
+                Ok(model) => ModelState::Ready(Arc::new(model)),
+                Err(OpenError::OfFile(reason)) => failed(reason),
+                Err(OpenError::Passing(reason)) => {
+                    retry.get_or_init(|| Instant::now() + PAUSE);
+                    failed(reason)
+                }
             });
         };
         if let Err(error) = std::thread::Builder::new().name("open-model".to_owned()).spawn(open) {
+            again.get_or_init(|| Instant::now() + PAUSE);
             state.send_replace(failed(format!("no thread to open the model: {error}")));
         }
-        Self { state, file }
-    }
-
-    /// Whether nobody embeds with it just now.
-    fn is_idle(&self) -> bool {
-        match &*self.state.borrow() {
-            ModelState::Opening => false,
-            ModelState::Ready(model) => Arc::strong_count(model) == 1,
-            ModelState::Failed(_) => true,
-        }
+        Self { state, file, again }
     }
 
     /// How things stand now.

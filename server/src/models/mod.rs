@@ -179,10 +179,12 @@ impl ModelFolder {
         if name.fits(ModelKey::CARRIED) {
             return Ok(ModelKey::CARRIED);
         }
-        let mut files = self.files()?;
-        files.retain(|file| file.architecture == name.network.architecture());
-        let mut found: Vec<ModelKey> = files.iter().flat_map(ModelFile::models).collect();
-        found.retain(|model| name.fits(*model));
+        let of_name = |file: &ModelFile| {
+            let model = ModelKey { network: name.network, sha256: file.sha256 };
+            let named = file.architecture == name.network.architecture() && name.fits(model);
+            (named && file.models().contains(&model)).then_some(model)
+        };
+        let found: Vec<ModelKey> = self.files()?.iter().filter_map(of_name).collect();
         match found[..] {
             [model] => Ok(model),
             [] => Err(ModelError::Absent { name }),

@@ -17,7 +17,7 @@ pub(super) const ABOUT: &str = "\
     Milvus's REST API v2 as Elanus has it. Every call is a POST with a JSON object. Answers have status 200 \
     and a `code`: 0, or that of an error with a `message`. Keys of a body match in any case; unknown ones \
     are ignored, a key that appears twice is refused. Keys marked as not supported may be there if they are \
-    empty. The calls for images (`/v1/images`, `/v1/embed`), folders (`/v1/jobs`), the older names \
+    empty. The calls for images (`/v1/images`, `/v1/embed`, `/v1/models`), folders (`/v1/jobs`), the older names \
     (`/api/v1`, `/img`) and `/v1/status` are not described here.";
 
 /// What the routes are about, by the first part of their paths.

@@ -29,16 +29,14 @@ export function mountDescriptor(store) {
   }
 
   async function read() {
-    try {
-      const found = await api.listModels();
-      if (JSON.stringify(found) === JSON.stringify(choices)) return;
-      choices = found;
-    } catch {
-      return; // The server's own choice is taken, as it would be without this page.
-    }
-    const names = choices.models.map((one) => one.model);
-    fill(model, names, {}, choices.default.model);
-    offer(choices.models.find((one) => one.model === choices.default.model), choices.default);
+    const found = await api.listModels().catch(() => null);
+    // Without an answer the server's own choice is taken, as it would be without this page.
+    if (!found || JSON.stringify(found) === JSON.stringify(choices)) return;
+    const standard = found.models.find((one) => one.model === found.default.model);
+    if (!standard) return;
+    choices = found;
+    fill(model, found.models.map((one) => one.model), {}, standard.model);
+    offer(standard, found.default);
     tellChoice();
     show();
   }
@@ -48,7 +46,7 @@ export function mountDescriptor(store) {
     offer(chosen, model.value === choices.default.model ? choices.default : {});
   });
   box.addEventListener('change', tellChoice);
-  store.watch(['view'], ({ view }) => { if (view === 'add') read(); });
+  store.watch(['view', 'online'], ({ view, online }) => { if (view === 'add' && online) read(); });
 
   return {
     /** Whether the collection that photos go into is a new one. */
@@ -56,8 +54,8 @@ export function mountDescriptor(store) {
       wanted = isNew;
       show();
     },
-    /** `{model, input, pooling}`, or null where there is nothing to say: what the server takes by itself needs no words. */
-    chosen: () => (box.hidden || Object.entries(asked()).every(([key, value]) => choices.default[key] === value) ? null : asked()),
+    /** `{model, input, pooling}`, or null where there is nothing to choose. */
+    chosen: () => (box.hidden ? null : asked()),
   };
 }
 

@@ -80,6 +80,8 @@ export function startUpload(store, { collection, files, descriptor = null, skipp
           settle(batch, refused);
         } else if (isRefusal(error) && batch.length > 1) {
           queue.unshift(...batch.map((one) => [one])); // one of them is the culprit: ask about each
+        } else if (descriptor && error.status === 409) {
+          update({ state: 'failed', note: inWords(error) }); // made by somebody else meanwhile: to ask again would not help
         } else {
           queue.unshift(batch);
           update({ state: 'paused', note: inWords(error) });
