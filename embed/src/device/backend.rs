@@ -2,13 +2,14 @@
 //! against. Every tensor is made with its type said: burn's own choice is made once for a device, by whoever is first.
 
 use std::io::{Read, Seek};
+use std::time::Instant;
 
 use burn_tensor::backend::Backend;
 use burn_tensor::{DType, Element, Tensor, TensorData};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::Precision;
+use super::{Precision, Spent};
 use crate::error::{EmbedError, WeightsError};
 use crate::network::Network;
 use crate::pool::FeatureMap;
@@ -65,20 +66,31 @@ impl<B: Backend> BackendNetwork<B> {
     }
 
     /// What the network leaves of each input, in order. All inputs are of one size; they run in a batch of `room` images,
-    /// or of as many as there are, if that is more.
+    /// or of as many as there are, if that is more. Adds to `spent`.
     ///
     /// # Errors
     /// [`EmbedError::Compute`] for a size that the network does not take, and when the device fails.
-    pub(crate) fn feature_maps(&self, inputs: &[Input], room: usize) -> Result<Vec<FeatureMap>, EmbedError> {
+    pub(crate) fn feature_maps(
+        &self,
+        inputs: &[Input],
+        room: usize,
+        spent: &mut Spent,
+    ) -> Result<Vec<FeatureMap>, EmbedError> {
         match self.precision {
-            Precision::F32 => self.run::<f32>(inputs, room),
-            Precision::F16 => self.run::<f16>(inputs, room),
-            Precision::Bf16 => self.run::<bf16>(inputs, room),
+            Precision::F32 => self.run::<f32>(inputs, room, spent),
+            Precision::F16 => self.run::<f16>(inputs, room, spent),
+            Precision::Bf16 => self.run::<bf16>(inputs, room, spent),
         }
     }
 
-    fn run<E: Element>(&self, inputs: &[Input], room: usize) -> Result<Vec<FeatureMap>, EmbedError> {
+    fn run<E: Element>(
+        &self,
+        inputs: &[Input],
+        room: usize,
+        spent: &mut Spent,
+    ) -> Result<Vec<FeatureMap>, EmbedError> {
         let Some(side) = inputs.first().map(Input::side) else { return Ok(Vec::new()) };
+        let started = Instant::now();
         let (room, each) = (room.max(inputs.len()), 3 * side * side);
         let mut planes = vec![E::from_elem(0.0f32); room * each];
         planes.par_chunks_mut(each).zip(inputs).for_each(|(planes, input)| {
@@ -86,6 +98,8 @@ impl<B: Backend> BackendNetwork<B> {
         });
         let images = TensorData::new(planes, [room, 3, side, side]);
         let images = Tensor::<B, 4>::from_data(images, (&self.place.device, self.place.dtype));
+        spent.copy += started.elapsed();
+        let started = Instant::now();
         let maps = match &self.architecture {
             Architecture::Vgg(vgg) => vgg.forward(images)?,
             Architecture::Resnet(resnet) => resnet.forward(images),
@@ -93,9 +107,15 @@ impl<B: Backend> BackendNetwork<B> {
         let channels = maps.dims()[1];
         let failed = |reason: String| EmbedError::Compute { reason };
         let data = maps.try_into_data().map_err(|error| failed(error.to_string()))?;
+        // Devices work on their own until somebody asks for the result: what they send back is counted here, too.
+        spent.compute += started.elapsed();
+        let started = Instant::now();
         // Another type than the one asked for is an error, too.
         let values = data.as_slice::<E>().map_err(|error| failed(format!("{error:?}")))?;
         let maps = values.par_chunks((values.len() / room).max(1)).take(inputs.len());
-        maps.map(|map| FeatureMap::new(map.iter().map(|value| value.elem()).collect(), channels)).collect()
+        let map = |map: &[E]| FeatureMap::new(map.iter().map(|value| value.elem()).collect(), channels);
+        let maps = maps.map(map).collect();
+        spent.copy += started.elapsed();
+        maps
     }
 }

@@ -81,9 +81,7 @@ impl Embedder for Cpu {
         for part in parts(inputs, self.network.max_batch()) {
             let mut spent = Spent::default();
             maps.extend(self.network.feature_maps(part, &mut spent)?);
-            let mut total = self.spent.lock();
-            total.copy += spent.copy;
-            total.compute += spent.compute;
+            *self.spent.lock() += spent;
         }
         Ok(maps)
     }

@@ -14,22 +14,16 @@ use burn_tensor::Tensor;
 use cubecl_runtime::config::cache::CacheConfig;
 use cubecl_runtime::config::{CubeClRuntimeConfig, RuntimeConfig as _};
 use cudarc::driver::CudaContext;
+use parking_lot::Mutex;
 
 use super::backend::BackendNetwork;
-use super::{DeviceReport, Embedder, Precision, images_of, parts};
+use super::batches::{largest_batch, room_for};
+use super::{DeviceReport, Embedder, Precision, Spent, images_of, parts};
 use crate::error::EmbedError;
 use crate::network::Network;
 use crate::pool::FeatureMap;
 use crate::preprocess::Input;
 use crate::weights::WeightsFile;
-
-/// Images of 224x224 in one run: as many as fill a large GPU, and fewer where they would take more than a quarter of its
-/// memory, at so many bytes an image: the largest maps of two layers in f32 and room for what a convolution unfolds.
-const MAX_BATCH: usize = 128;
-const IMAGE_BYTES: usize = 64 << 20;
-
-/// Each size of a batch is so many times the one below.
-const BATCH_STEP: usize = 4;
 
 /// What a loaded kernel driver leaves in the file system (the last one under WSL).
 const DRIVER_FILES: [&str; 3] = ["/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg"];
@@ -83,7 +77,8 @@ pub(super) fn open<R: Read + Seek>(
         });
         let network = BackendNetwork::<Cuda>::load(network, file, device, precision);
         let network = network.map_err(|error| error.to_string())?;
-        Ok(Arc::new(Gpu { network, report, max_batch: batch_for(free) }) as Arc<dyn Embedder>)
+        Ok(Arc::new(Gpu { network, report, max_batch: largest_batch(free), spent: Mutex::default() })
+            as Arc<dyn Embedder>)
     })
 }
 
@@ -98,19 +93,6 @@ fn keep_kernels() {
     });
 }
 
-/// Images in one run on a GPU with so many bytes of free memory: a power of two, so that a little less memory at the next
-/// start is no new size.
-fn batch_for(free: usize) -> usize {
-    1 << (free / 4 / IMAGE_BYTES).clamp(1, MAX_BATCH).ilog2()
-}
-
-/// Images in the run that takes so many. Burn tries several kernels for each new size of a batch, which takes seconds: there
-/// are only a few sizes, and places that stay empty cost a GPU less.
-fn room_for(count: usize, most: usize) -> usize {
-    let sizes = std::iter::successors(Some(1), |size| Some(size * BATCH_STEP));
-    sizes.take_while(|size| *size < most).find(|size| *size >= count).unwrap_or(most)
-}
-
 /// Runs a step whose libraries panic when something is missing; `what` then says what failed.
 fn guarded<T>(what: &str, step: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| Err(what.to_string()))
@@ -122,6 +104,7 @@ struct Gpu {
     report: Arc<DeviceReport>,
     /// Images of 224x224 in one forward pass, see [`parts`].
     max_batch: usize,
+    spent: Mutex<Spent>,
 }
 
 impl Embedder for Gpu {
@@ -132,8 +115,9 @@ impl Embedder for Gpu {
     fn feature_maps(&self, inputs: &[Input]) -> Result<Vec<FeatureMap>, EmbedError> {
         let mut maps = Vec::with_capacity(inputs.len());
         for part in parts(inputs, self.max_batch) {
-            let most = images_of(part[0].side(), self.max_batch);
-            maps.extend(self.network.feature_maps(part, room_for(part.len(), most))?);
+            let (most, mut spent) = (images_of(part[0].side(), self.max_batch), Spent::default());
+            maps.extend(self.network.feature_maps(part, room_for(part.len(), most), &mut spent)?);
+            *self.spent.lock() += spent;
         }
         Ok(maps)
     }
@@ -142,27 +126,12 @@ impl Embedder for Gpu {
         self.max_batch
     }
 
+    fn spent(&self) -> Spent {
+        *self.spent.lock()
+    }
+
     fn patience(&self) -> Duration {
         // Far less than a run of a full batch takes.
         Duration::from_millis(2)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_fit_the_memory() {
-        assert_eq!([0, 8, 24, 141].map(|gib| batch_for(gib << 30)), [1, 32, 64, 128]);
-    }
-
-    #[test]
-    fn batches_have_few_sizes() {
-        let sizes =
-            |most: usize| [1, 2, 4, 5, 16, 17, 62, 65, 128].map(|count| room_for(count.min(most), most));
-        assert_eq!(sizes(128), [1, 4, 4, 16, 16, 64, 64, 128, 128]);
-        assert_eq!(sizes(62), [1, 4, 4, 16, 16, 62, 62, 62, 62]);
-        assert_eq!(sizes(1), [1; 9]);
     }
 }

@@ -4,6 +4,8 @@
 
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) mod backend;
+#[cfg(any(test, feature = "cuda"))]
+mod batches;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
@@ -15,6 +17,7 @@ mod spare;
 
 use std::fmt;
 use std::io::{Cursor, Read, Seek};
+use std::ops::AddAssign;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -116,6 +119,13 @@ pub struct Spent {
     pub copy: Duration,
     /// Running the network.
     pub compute: Duration,
+}
+
+impl AddAssign for Spent {
+    fn add_assign(&mut self, other: Self) {
+        self.copy += other.copy;
+        self.compute += other.compute;
+    }
 }
 
 /// Floating-point operations; a multiplication and an addition are two.

@@ -9,7 +9,7 @@ use std::io::Cursor;
 use burn_flex::{Flex, FlexDevice};
 
 use super::backend::BackendNetwork;
-use super::{Precision, cpu};
+use super::{Precision, Spent, cpu};
 use crate::network::Network;
 use crate::pool::FeatureMap;
 use crate::preprocess::{Input, Recipe};
@@ -22,7 +22,7 @@ fn compare(network: Network, file: &[u8], pictures: &[Input]) {
     let burn = BackendNetwork::<Flex>::load(network, &mut opened(), FlexDevice, Precision::F32).unwrap();
     let own = cpu::open(network, &mut opened(), "a test").unwrap();
     for same in pictures.chunk_by(|one, next| one.side() == next.side()) {
-        let found = burn.feature_maps(same, 0).unwrap();
+        let found = burn.feature_maps(same, 0, &mut Spent::default()).unwrap();
         let expected = own.feature_maps(same).unwrap();
         assert_eq!(found.len(), same.len());
         for (found, expected) in found.iter().zip(&expected) {
@@ -73,6 +73,7 @@ fn fully_connected_layers_on_burn_agree_with_our_own() {
     }
     let opened = &mut WeightsFile::open(Cursor::new(&file)).unwrap();
     let burn = BackendNetwork::<Flex>::load(Network::Vgg16Fc6, opened, FlexDevice, Precision::F32).unwrap();
-    let refused = burn.feature_maps(&[other_picture(Recipe::Keras320)], 1).unwrap_err();
+    let refused =
+        burn.feature_maps(&[other_picture(Recipe::Keras320)], 1, &mut Spent::default()).unwrap_err();
     assert!(refused.to_string().contains("a fully connected layer takes pictures of 224x224"), "{refused}");
 }

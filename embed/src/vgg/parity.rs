@@ -103,7 +103,7 @@ fn every_kernel_agrees_with_burn() {
     let networks: Vec<_> = networks.collect();
     for recipe in [Recipe::Keras, Recipe::Keras320] {
         let input = [input(&file, recipe)];
-        let expected = burn.feature_maps(&input, 1).unwrap().remove(0);
+        let expected = burn.feature_maps(&input, 1, &mut Spent::default()).unwrap().remove(0);
         let size = length(expected.values().iter().copied());
         for (kernel, network) in &networks {
             let found = network.feature_maps(&input, &mut Spent::default()).unwrap().remove(0);
@@ -127,7 +127,7 @@ fn half_precision_is_close_enough() {
     let expected = on_cpu(kernel::active()).feature_maps(&input, &mut Spent::default()).unwrap().remove(0);
     for precision in [Precision::F16, Precision::Bf16] {
         // The places of a batch that stay empty do not matter.
-        let maps = on_burn(precision).feature_maps(&input, 2).unwrap();
+        let maps = on_burn(precision).feature_maps(&input, 2, &mut Spent::default()).unwrap();
         assert_eq!(maps.len(), 1);
         let halved = |value: f32| match precision {
             Precision::F16 => f16::from_f32(value).to_f32(),
