@@ -169,7 +169,7 @@ test('a text file renamed to .jpg is refused in words', async () => {
 
 test('a full disk pauses an upload; Resume sends what is missing', async () => {
   const message = 'the disk that holds the data is full';
-  const uploads = new RegExp(`/v1/images/${hostile}$`);
+  const uploads = new RegExp(`/v1/images/${hostile}(\\?|$)`);
   await page.route(uploads, (route) => route.fulfill({ status: 507, json: { code: 7, message } }));
   const card = activity('3 photos');
   await forgive(/status of 507/, async () => {
@@ -186,7 +186,7 @@ test('a full disk pauses an upload; Resume sends what is missing', async () => {
 
 test('a busy server is asked again without a word', async () => {
   let refused = 0;
-  const uploads = new RegExp(`/v1/images/${hostile}$`);
+  const uploads = new RegExp(`/v1/images/${hostile}(\\?|$)`);
   const busy = { status: 503, headers: { 'Retry-After': '1' }, json: { code: 8, message: 'too many requests' } };
   await page.route(uploads, (route) => ((refused += 1) === 1 ? route.fulfill(busy) : route.fallback()));
   const card = activity(sample[3].name);
@@ -255,6 +255,7 @@ test('a new collection can be given another descriptor, one that is there keeps 
   assert.equal(count, 2);
   assert.match(model, /torchvision.*gem/);
   await page.waitForSelector('#descriptor[hidden]', { state: 'attached' });
+  await card.getByRole('button', { name: 'Show photos' }).click();
 });
 
 test('clearing asks first; Keep keeps, Clear empties, others stay', async () => {
