@@ -5,8 +5,8 @@
 const MAX_BATCH: usize = 128;
 const IMAGE_BYTES: usize = 64 << 20;
 
-/// Each size of a batch is so many times the one below.
-const BATCH_STEP: usize = 4;
+/// Small batches have these sizes, larger ones powers of two.
+const SMALL: [usize; 3] = [1, 4, 16];
 
 /// Images in one run on a GPU with so many bytes of free memory: a power of two, so that a little less memory at the next
 /// start is no new size.
@@ -17,8 +17,8 @@ pub(super) fn largest_batch(free: usize) -> usize {
 /// Images in the run that takes so many. Burn tries several kernels for each new size of a batch, which takes seconds: there
 /// are only a few sizes, and places that stay empty cost a GPU less.
 pub(super) fn room_for(count: usize, most: usize) -> usize {
-    let sizes = std::iter::successors(Some(1), |size| Some(size * BATCH_STEP));
-    sizes.take_while(|size| *size < most).find(|size| *size >= count).unwrap_or(most)
+    let small = SMALL.into_iter().find(|size| *size >= count);
+    small.unwrap_or_else(|| count.next_power_of_two()).min(most)
 }
 
 #[cfg(test)]
@@ -33,9 +33,9 @@ mod tests {
     #[test]
     fn batches_have_few_sizes() {
         let sizes =
-            |most: usize| [1, 2, 4, 5, 16, 17, 62, 65, 128].map(|count| room_for(count.min(most), most));
-        assert_eq!(sizes(128), [1, 4, 4, 16, 16, 64, 64, 128, 128]);
-        assert_eq!(sizes(62), [1, 4, 4, 16, 16, 62, 62, 62, 62]);
-        assert_eq!(sizes(1), [1; 9]);
+            |most: usize| [1, 2, 4, 5, 16, 17, 33, 62, 65, 128].map(|count| room_for(count.min(most), most));
+        assert_eq!(sizes(128), [1, 4, 4, 16, 16, 32, 64, 64, 128, 128]);
+        assert_eq!(sizes(62), [1, 4, 4, 16, 16, 32, 62, 62, 62, 62]);
+        assert_eq!(sizes(1), [1; 10]);
     }
 }

@@ -6,13 +6,11 @@
 use std::io::{Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use burn_cuda::{Cuda, CudaDevice};
 use burn_tensor::Tensor;
-use cubecl_runtime::config::cache::CacheConfig;
-use cubecl_runtime::config::{CubeClRuntimeConfig, RuntimeConfig as _};
 use cudarc::driver::CudaContext;
 use parking_lot::Mutex;
 
@@ -59,7 +57,6 @@ pub(super) fn open<R: Read + Seek>(
     precision: Precision,
 ) -> Result<Arc<dyn Embedder>, String> {
     guarded("the first computation on the GPU failed", || {
-        keep_kernels();
         let memory = CudaContext::new(0).and_then(|context| context.mem_get_info());
         let (free, _) = memory.map_err(|error| format!("the GPU's memory is unknown: {error}"))?;
         let device = CudaDevice::default();
@@ -80,17 +77,6 @@ pub(super) fn open<R: Read + Seek>(
         Ok(Arc::new(Gpu { network, report, max_batch: largest_batch(free), spent: Mutex::default() })
             as Arc<dyn Embedder>)
     })
-}
-
-/// Has compiled kernels kept on the disk, beside the choices among them that burn keeps anyway: to compile all of them takes
-/// far longer than to read them. A `cubecl.toml` that says where is obeyed.
-fn keep_kernels() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
-        config.compilation.cache.get_or_insert_with(CacheConfig::default);
-        CubeClRuntimeConfig::set(config);
-    });
 }
 
 /// Runs a step whose libraries panic when something is missing; `what` then says what failed.

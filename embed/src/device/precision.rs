@@ -12,7 +12,7 @@ use crate::error::UnknownWord;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// 24 bits of fraction.
+    /// 24 bits of fraction; burn may let a GPU's matrix units round factors to TF32, which has 11, where that is faster.
     #[default]
     F32,
     /// 11 bits, values to 65,504.

@@ -61,7 +61,9 @@ impl Embedder for WithSpare {
     }
 
     fn spent(&self) -> Spent {
-        self.current().spent()
+        let mut spent = self.first.spent();
+        spent += self.spare.spent();
+        spent
     }
 
     fn arithmetic(&self, side: usize) -> Option<Arithmetic> {
@@ -69,7 +71,8 @@ impl Embedder for WithSpare {
     }
 }
 
-/// Lets both compute two images and compares: a device that computes, but wrongly, is of no use.
+/// Lets both compute two images, the device as often as it takes to fill its largest batch, and compares: a device that
+/// computes, but wrongly, or not as much as it should, is of no use.
 ///
 /// # Errors
 /// A sentence that says what came out.
@@ -82,10 +85,13 @@ pub(super) fn check(device: &dyn Embedder, reference: &dyn Embedder, least: f32)
     };
     let images: Option<Vec<Input>> = [7, 640].into_iter().map(drawn).collect();
     let images = images.ok_or("there is no image to try it on")?;
-    let vectors =
-        |embedder: &dyn Embedder| mean_vectors(embedder, &images).map_err(|error| error.to_string());
-    for (found, expected) in vectors(device)?.iter().zip(vectors(reference)?) {
-        let cosine: f32 = found.iter().zip(&expected).map(|(a, b)| a * b).sum();
+    let many: Vec<Input> = images.iter().cycle().take(device.preferred_batch().max(2)).cloned().collect();
+    let vectors = |embedder: &dyn Embedder, images: &[Input]| {
+        mean_vectors(embedder, images).map_err(|error| error.to_string())
+    };
+    let expected = vectors(reference, &images)?;
+    for (found, expected) in vectors(device, &many)?.iter().zip(expected.iter().cycle()) {
+        let cosine: f32 = found.iter().zip(expected).map(|(a, b)| a * b).sum();
         // What is not a number is not enough, either.
         let enough = cosine >= least;
         if !enough {

@@ -103,7 +103,13 @@ fn measure(arguments: &EmbedBenchArguments, files: Option<&[PathBuf]>) -> Result
     line("vectors", &format!("{descriptor}: {side} x {side} pixels"));
     line("batch", &batch.to_string());
 
+    // What another device did would be told under the name of this one.
+    let is_same = || match embedder.device() {
+        now if now.device == report.device => Ok(()),
+        now => Err(now.reason.clone()),
+    };
     let rate = network_alone(embedder.as_ref(), descriptor, batch, time).map_err(in_words)?;
+    is_same()?;
     line("network", &format!("{rate:.2} images/s, {:.1} ms an image", 1e3 / rate));
     if let Some(arithmetic) = embedder.arithmetic(side) {
         let share = |operations: f64| {
@@ -117,6 +123,7 @@ fn measure(arguments: &EmbedBenchArguments, files: Option<&[PathBuf]>) -> Result
     }
     if let Some(files) = files {
         let run = from_files(&embedder, descriptor, batch, time, files).map_err(in_words)?;
+        is_same()?;
         let share = 100.0 * run.rate() / rate;
         line("from files", &format!("{:.2} images/s, {share:.0} % of the network alone", run.rate()));
         line("time", &run.shares());

@@ -95,6 +95,11 @@ impl Model {
         self.embedder.device()
     }
 
+    /// Images in one run where that is up to the device.
+    pub(crate) fn preferred_batch(&self) -> usize {
+        self.embedder.preferred_batch()
+    }
+
     /// Images that wait.
     pub fn queue_depth(&self) -> usize {
         self.batcher.queue_depth()

@@ -110,9 +110,10 @@ impl Models {
     fn close_idle(&self, mut slots: MutexGuard<'_, Slots>) {
         let mut closed = Vec::new();
         while slots.len() > self.setup.config.open_models {
-            let Some(idle) = slots.iter().position(|(model, slot)| self.may_close(*model, slot)) else {
-                break;
-            };
+            let may_close = |(model, slot): &(ModelKey, Arc<ModelSlot>)| self.may_close(*model, slot);
+            // One that failed is of no use to anybody.
+            let failed = slots.iter().position(|entry| entry.1.has_failed() && may_close(entry));
+            let Some(idle) = failed.or_else(|| slots.iter().position(may_close)) else { break };
             let (model, slot) = slots.remove(idle);
             tracing::info!(%model, "the model is closed: others were asked for since");
             closed.push(slot);
@@ -125,13 +126,16 @@ impl Models {
     /// Whether nobody embeds with it just now and it could be opened again. On a GPU it stays: burn keeps the memory.
     fn may_close(&self, model: ModelKey, slot: &Arc<ModelSlot>) -> bool {
         // Nobody else holds it, so nobody is about to ask it.
-        let idle = Arc::strong_count(slot) == 1
+        let is_held = model == self.standard || Arc::strong_count(slot) > 1;
+        !is_held
             && match &*slot.state.borrow() {
                 ModelState::Opening => false,
-                ModelState::Ready(model) => Arc::strong_count(model) == 1 && model.device().device == "cpu",
+                ModelState::Ready(open) => {
+                    let idle = Arc::strong_count(open) == 1 && open.device().device == "cpu";
+                    idle && self.setup.folder.stamp(model) == slot.file
+                }
                 ModelState::Failed(_) => true,
-            };
-        idle && model != self.standard && self.setup.folder.stamp(model) == slot.file
+            }
     }
 
     /// Whether it is open, or could be. Blocking.
@@ -238,6 +242,10 @@ impl ModelSlot {
             state.send_replace(failed(format!("no thread to open the model: {error}")));
         }
         Self { state, file, again }
+    }
+
+    fn has_failed(&self) -> bool {
+        matches!(&*self.state.borrow(), ModelState::Failed(_))
     }
 
     /// How things stand now.

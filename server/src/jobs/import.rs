@@ -32,7 +32,7 @@ const MEMORY_BYTES: usize = 256 << 20;
 const GROUP_ROWS: usize = 32;
 /// A group is stored no later than this after its first image.
 const GROUP_WAIT: Duration = Duration::from_millis(200);
-/// Images between the workers and the committer.
+/// Images between the workers and the committer, at least.
 const UNDERWAY: usize = 2 * GROUP_ROWS;
 /// Files counted before the total is shown.
 const COUNT_STEP: u64 = 64;
@@ -176,7 +176,8 @@ fn stored_vector(
 impl Import<'_> {
     fn run(&self) -> End {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let (underway, inbox) = sync_channel(UNDERWAY);
+        // A device that runs many at once must find the next ones waiting.
+        let (underway, inbox) = sync_channel(UNDERWAY.max(2 * self.model.preferred_batch()));
         std::thread::scope(|scope| {
             for _ in 0..cores.clamp(2, MAX_WORKERS) {
                 let underway = underway.clone();
